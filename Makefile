@@ -1,0 +1,39 @@
+# Two commands on a fresh machine: `make demo` and `make test`.
+VENV   ?= .venv
+PYTHON ?= python3
+BIN    := $(VENV)/bin
+# Kernels compile once into a cache that every test process shares.
+export UNDERBRUSH_TEST_DATA ?= ../shared/data
+
+.PHONY: setup demo test check bench soak clean
+
+setup: $(VENV)/.installed
+$(VENV)/.installed: pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	@touch $@
+
+$(VENV)/.test-installed: $(VENV)/.installed
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test]'
+	@touch $@
+
+demo: setup
+	@$(BIN)/underbrush demo $(DEMO)
+
+check: $(VENV)/.test-installed
+	@$(BIN)/ruff check --quiet src tests benchmarks
+	@$(BIN)/ruff format --quiet --check src tests benchmarks
+	@$(BIN)/mypy --no-error-summary
+
+test: check
+	@$(BIN)/pytest -n 2 --dist worksteal -m "not soak"
+
+soak: $(VENV)/.test-installed
+	@$(BIN)/pytest -m soak --timeout 3600
+
+bench: $(VENV)/.test-installed
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[bench]'
+	@$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache build dist

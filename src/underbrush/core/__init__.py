@@ -1,0 +1,1 @@
+"""Pure: arrays in, arrays out. Knows no file, thread, socket or screen."""

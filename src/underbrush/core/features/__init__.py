@@ -1,0 +1,1 @@
+"""Filters at scales: what the forest sees of a pixel."""

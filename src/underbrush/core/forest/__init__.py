@@ -1,0 +1,1 @@
+"""The random forest: quantiser, nodes, training, prediction."""

@@ -1,0 +1,82 @@
+"""One tree of errors that users see: what is wrong, where, and the way out.
+
+Each is one sentence when printed. Whoever raises one gives the value and the expectation in
+``problem`` and what to do in ``remedy``; the command line prints it and exits with ``exit_code``,
+the window shows it as it is. Any other exception that reaches a user is a defect of ours.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import ClassVar
+
+
+class UnderbrushError(Exception):
+    """A problem that the user can understand and mend.
+
+    Parameters
+    ----------
+    problem
+        What is wrong, with the value found and what was expected. No full stop at the end.
+    where
+        The file, lane or option that it is about.
+    remedy
+        What to do, as an imperative. No full stop at the end.
+    """
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, problem: str, *, where: str | os.PathLike[str] = "", remedy: str = "") -> None:
+        self.problem = problem
+        self.where = os.fspath(where)
+        self.remedy = remedy
+        super().__init__(str(self))
+
+    def __str__(self) -> str:
+        text = f"{self.where}: {self.problem}" if self.where else self.problem
+        return " ".join(f"{text}; {self.remedy}.".split()) if self.remedy else " ".join(f"{text}.".split())
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _rebuild, (type(self), self.problem, self.where, self.remedy)
+
+
+def _rebuild(kind: type[UnderbrushError], problem: str, where: str, remedy: str) -> UnderbrushError:
+    return kind(problem, where=where, remedy=remedy)
+
+
+class UsageError(UnderbrushError):
+    """The command or call itself is wrong."""
+
+    exit_code = 2
+
+
+class ImageError(UnderbrushError):
+    """An image cannot be read: missing, damaged, of an unknown format, too large a claim."""
+
+
+class AxesError(UnderbrushError):
+    """An axis order that cannot be, or does not fit the array."""
+
+
+class FeatureError(UnderbrushError):
+    """A choice of features that cannot be computed on this image."""
+
+
+class ProjectError(UnderbrushError):
+    """A project file that cannot be opened, or lacks what was asked of it."""
+
+
+class MismatchError(UnderbrushError):
+    """An image that does not fit the project: channels, axes, size of its mask."""
+
+
+class OutputError(UnderbrushError):
+    """A result that cannot be written: the place, the format, the disk."""
+
+
+class ResourceError(UnderbrushError):
+    """More memory than allowed would be needed."""
+
+
+class MissingExtraError(UnderbrushError):
+    """A format whose reader is an extra that is not installed."""

@@ -1,0 +1,1 @@
+"""Blocks of a result become a file."""

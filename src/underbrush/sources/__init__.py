@@ -1,0 +1,1 @@
+"""A file or URL becomes an image that reads boxes."""
