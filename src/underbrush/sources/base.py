@@ -106,7 +106,7 @@ class Image(ABC):
         box = whole if box is None else box
         if not whole.contains(box) or box.size == 0:
             raise ImageError(
-                f"the region {box.start} to {box.stop} (t c z y x) is empty or leaves the image of {whole.stop}",
+                f"the region {box.start} to {box.stop} (t c z y x) is empty or leaves the image {whole.stop}",
                 where=self.info.location,
                 remedy="choose a region inside the image",
             )
@@ -116,7 +116,7 @@ class Image(ABC):
 
     @abstractmethod
     def _read_own(self, where: tuple[slice, ...], level: int) -> NDArray[Any]:
-        """The pixels at ``where`` (start and stop per stored axis, inside the image), in stored axis order."""
+        """The pixels at ``where`` (start and stop for each stored axis, inside the image), as stored."""
 
     @abstractmethod
     def close(self) -> None:
