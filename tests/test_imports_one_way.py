@@ -14,14 +14,15 @@ FLOORS = {
     "errors": 0,
     "files": 1,
     "config": 1,
-    "core": 1,
-    "sources": 2,
-    "sinks": 2,
-    "project": 3,
-    "engine": 4,
-    "api": 5,
-    "cli": 6,
-    "web": 6,
+    "jit": 1,
+    "core": 2,
+    "sources": 3,
+    "sinks": 3,
+    "project": 4,
+    "engine": 5,
+    "api": 6,
+    "cli": 7,
+    "web": 7,
 }
 
 
