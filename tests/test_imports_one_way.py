@@ -15,6 +15,7 @@ FLOORS = {
     "files": 1,
     "config": 1,
     "jit": 1,
+    "log": 1,
     "core": 2,
     "sources": 3,
     "sinks": 3,

@@ -67,9 +67,8 @@ def _derive(volume: Volume, axes: Sequence[int], orders: Sequence[int], sigma: f
 
 
 def presmooth(volume: Volume, scale: float, axes: Sequence[int]) -> Volume:
-    """The image that all filters of a scale start from, rounded to float32 as a stored image would be."""
-    smooth = _derive(volume, axes, [0] * len(axes), presmooth_sigma(scale), PRESMOOTH_WINDOW)
-    return smooth.astype(np.float32).astype(np.float64)
+    """The image that all filters of a scale start from."""
+    return _derive(volume, axes, [0] * len(axes), presmooth_sigma(scale), PRESMOOTH_WINDOW)
 
 
 def filter_values(filter_id: str, p: Volume, scale: float, axes: Sequence[int]) -> list[Volume]:

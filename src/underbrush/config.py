@@ -1,0 +1,85 @@
+"""Settings: a flag goes before the environment, the environment before the one config file.
+
+The file is ``config.toml`` in the user's config folder (or where UNDERBRUSH_CONFIG points); each key has
+an environment variable ``UNDERBRUSH_<KEY>``.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import platformdirs
+
+from underbrush.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What can be set once for all commands; None: not set."""
+
+    jobs: int | None = None
+    """Threads that compute."""
+    memory: str | None = None
+    """Peak memory of the whole process tree, as in ``4GB``."""
+    log_level: str | None = None
+    """debug, info, warning or error."""
+
+
+def config_file() -> Path:
+    """Where the config file is, or would be."""
+    override = os.environ.get("UNDERBRUSH_CONFIG")
+    return Path(override) if override else Path(platformdirs.user_config_dir("underbrush")) / "config.toml"
+
+
+def load_settings() -> Settings:
+    """The settings of environment and config file.
+
+    Raises
+    ------
+    UsageError
+        The file cannot be read, a key is unknown, or a value has the wrong type.
+    """
+    path = config_file()
+    values: dict[str, object] = {}
+    known = {f.name for f in fields(Settings)}
+    if path.is_file():
+        try:
+            values = tomllib.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            problem = f"the settings cannot be read ({error})"
+            raise UsageError(problem, where=path, remedy="mend or delete the file") from None
+        unknown = sorted(set(values) - known)
+        if unknown:
+            keys = ", ".join(sorted(known))
+            raise UsageError(f"unknown setting {unknown[0]!r}", where=path, remedy=f"the settings are {keys}")
+    for name in known:
+        text = os.environ.get(f"UNDERBRUSH_{name.upper()}")
+        if text:
+            values[name] = text
+    return Settings(
+        jobs=parse_jobs(values.get("jobs")),
+        memory=None if values.get("memory") is None else str(values["memory"]),
+        log_level=None if values.get("log_level") is None else str(values["log_level"]),
+    )
+
+
+def parse_jobs(value: object) -> int | None:
+    """A number of threads, at least 1; None stays None.
+
+    Raises
+    ------
+    UsageError
+        It is something else.
+    """
+    if value is None:
+        return None
+    try:
+        jobs = int(str(value))
+    except ValueError:
+        jobs = 0
+    if jobs < 1:
+        raise UsageError(f"the number of jobs is {value!r}", remedy="give a whole number of at least 1")
+    return jobs

@@ -1,0 +1,42 @@
+"""What is made of probabilities. All arrays are t c z y x, classes along c."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Probabilities = NDArray[np.float32]
+
+
+def segmentation(probabilities: Probabilities) -> NDArray[np.uint8]:
+    """The most probable class 1..N, uint8 with c of size 1; the lower class wins a tie.
+
+    Where all are zero (a pixel that is not finite) it is class 1, as in ilastik's Simple Segmentation.
+    """
+    best = np.argmax(probabilities, axis=1, keepdims=True)
+    return np.asarray(best + 1, np.uint8)
+
+
+def uncertainty(probabilities: Probabilities) -> NDArray[np.float32]:
+    """1 - (largest - second largest), float32 with c of size 1; 1 - largest for a single class."""
+    if probabilities.shape[1] == 1:
+        return np.float32(1) - probabilities
+    top = np.partition(probabilities, probabilities.shape[1] - 2, axis=1)[:, -2:]
+    return np.float32(1) - (top[:, 1:2] - top[:, 0:1])
+
+
+def rescaled(
+    values: NDArray[Any], dtype: np.dtype[Any], source: tuple[float, float], target: tuple[float, float]
+) -> NDArray[Any]:
+    """``source`` range mapped to ``target`` range in ``dtype``; integers are rounded to the nearest (rint).
+
+    Values outside the source range go to the ends of what the dtype holds.
+    """
+    (a, b), (c, d) = source, target
+    scaled = (values.astype(np.float64) - a) * ((d - c) / (b - a)) + c
+    if dtype.kind in "iu":
+        limits = np.iinfo(dtype)
+        scaled = np.clip(np.rint(scaled), limits.min, limits.max)
+    return scaled.astype(dtype)

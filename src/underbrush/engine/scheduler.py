@@ -1,0 +1,55 @@
+"""Tiles side by side on threads: each tile on one thread, none waits for another, any run can be stopped."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from typing import TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class Cancelled(Exception):
+    """The work was stopped on request."""
+
+
+def run_side_by_side(
+    items: Iterable[Item],
+    work: Callable[[Item], Result],
+    threads: int,
+    cancel: threading.Event | None = None,
+) -> Iterator[Result]:
+    """Results of ``work`` for each item, as they come, at most ``threads`` at a time.
+
+    No more items are taken than are being worked on, so that memory stays bounded however many there
+    are. The first error ends the run: what has begun is waited for, nothing else is begun.
+
+    Raises
+    ------
+    Cancelled
+        ``cancel`` was set.
+    """
+    stop = cancel or threading.Event()
+    source = iter(items)
+    with ThreadPoolExecutor(max_workers=threads, thread_name_prefix="tile") as pool:
+        running: set[Future[Result]] = set()
+        try:
+            while True:
+                while len(running) < threads and not stop.is_set():
+                    try:
+                        running.add(pool.submit(work, next(source)))
+                    except StopIteration:
+                        break
+                if stop.is_set():
+                    raise Cancelled
+                if not running:
+                    return
+                # A time limit so that Ctrl-C and cancel are seen while a long tile is computed.
+                done, running = wait(running, timeout=0.2, return_when=FIRST_COMPLETED)
+                for future in done:
+                    yield future.result()
+        finally:
+            for future in running:
+                future.cancel()

@@ -1,0 +1,60 @@
+"""The log: a rotating file in the user's log folder, and warnings on stderr. No telemetry."""
+
+from __future__ import annotations
+
+import logging
+import logging.handlers
+import os
+import time
+from pathlib import Path
+
+import platformdirs
+
+from underbrush.errors import UsageError
+
+LEVELS = ("debug", "info", "warning", "error")
+_FORMAT = "%(asctime)s.%(msecs)03dZ %(levelname)s %(process)d %(name)s: %(message)s"
+
+
+def log_folder() -> Path:
+    """Where the log files are."""
+    override = os.environ.get("UNDERBRUSH_LOG_DIR")
+    return Path(override) if override else Path(platformdirs.user_log_dir("underbrush"))
+
+
+def start_log(level: str | None) -> None:
+    """Write what the package logs at ``level`` or above (default info) to the log file.
+
+    A folder that cannot be written is no reason to stop: then there is no log file.
+
+    Raises
+    ------
+    UsageError
+        No such level.
+    """
+    name = (level or "info").lower()
+    if name not in LEVELS:
+        raise UsageError(f"there is no log level {level!r}", remedy=f"use one of {', '.join(LEVELS)}")
+    logger = logging.getLogger("underbrush")
+    logger.setLevel(name.upper())
+    logger.propagate = False
+    if any(isinstance(h, logging.handlers.RotatingFileHandler) for h in logger.handlers):
+        return
+    try:
+        folder = log_folder()
+        folder.mkdir(parents=True, exist_ok=True)
+        handler = logging.handlers.RotatingFileHandler(
+            folder / "underbrush.log", maxBytes=2_000_000, backupCount=5, encoding="utf-8", delay=True
+        )
+    except OSError:
+        logger.addHandler(logging.NullHandler())
+        return
+    formatter = logging.Formatter(_FORMAT, datefmt="%Y-%m-%dT%H:%M:%S")
+    formatter.converter = time.gmtime
+    handler.setFormatter(formatter)
+    handler.handleError = _ignore_full_disk  # type: ignore[method-assign]
+    logger.addHandler(handler)
+
+
+def _ignore_full_disk(record: logging.LogRecord) -> None:
+    """A log line that cannot be written must not disturb the work; there is nowhere to report it."""
