@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from underbrush import files
 
 ROOT = Path(__file__).parent.parent
 
@@ -19,3 +24,35 @@ def data() -> Path:
             pytest.fail(f"the test data are missing: {folder}; set UNDERBRUSH_TEST_DATA")
         pytest.skip(f"no test data at {folder}; set UNDERBRUSH_TEST_DATA")
     return folder
+
+
+class FaultyLayer(files.FileLayer):
+    """A file layer whose disk breaks: the ``nth`` call of the named operations fails, and all later ones."""
+
+    CHANGES = ("open", "write", "truncate", "fsync", "replace")
+
+    def __init__(
+        self,
+        nth: int,
+        operations: tuple[str, ...] = CHANGES,
+        code: int = errno.ENOSPC,
+        *,
+        once: bool = False,
+    ) -> None:
+        self.nth, self.operations, self.code, self.once = nth, operations, code, once
+        self.calls = 0
+
+    def __getattribute__(self, name: str) -> Any:
+        if name.startswith("_") or name not in object.__getattribute__(self, "operations"):
+            return object.__getattribute__(self, name)
+        self.calls += 1
+        if self.calls == self.nth or (self.calls > self.nth and not self.once):
+            raise OSError(self.code, os.strerror(self.code))
+        return object.__getattribute__(self, name)
+
+
+@pytest.fixture
+def faulty_disk() -> Iterator[type[FaultyLayer]]:
+    """The class of file layers that fail; use with ``files.using``. Afterwards the real one is in force."""
+    yield FaultyLayer
+    assert type(files.layer()) is files.FileLayer
