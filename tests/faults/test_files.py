@@ -1,4 +1,4 @@
-"""A file appears under its name complete, or not at all; errors are sentences; inputs are never overwritten."""
+"""A file appears under its name complete, or not at all; errors are sentences; inputs are safe."""
 
 from __future__ import annotations
 
@@ -21,12 +21,16 @@ from underbrush import files
 from underbrush.errors import OutputError
 
 
+def names(folder: Path) -> list[str]:
+    return sorted(p.name for p in folder.iterdir())
+
+
 def write_old(path: Path) -> None:
     path.write_bytes(b"old")
 
 
 def only_old(path: Path) -> bool:
-    return path.read_bytes() == b"old" and os.listdir(path.parent) == [path.name]
+    return path.read_bytes() == b"old" and names(path.parent) == [path.name]
 
 
 def test_a_file_appears_only_when_it_is_complete(tmp_path):
@@ -34,10 +38,10 @@ def test_a_file_appears_only_when_it_is_complete(tmp_path):
     with files.Replacing(target) as file:
         file.write(b"hello")
         assert not target.exists()
-        (hidden,) = os.listdir(target.parent)
+        (hidden,) = names(target.parent)
         assert hidden.startswith(".")
     assert target.read_bytes() == b"hello"
-    assert os.listdir(target.parent) == ["a.bin"]
+    assert names(target.parent) == ["a.bin"]
 
 
 def test_a_result_has_the_permissions_of_any_new_file(tmp_path):
@@ -165,7 +169,7 @@ except OutputError as error:
     lines = done.stdout.splitlines()
     assert len(lines) == 2
     assert all("larger than this disk or your limits allow" in line for line in lines)
-    assert os.listdir(tmp_path) == []
+    assert names(tmp_path) == []
 
 
 def test_a_full_device_is_a_sentence():
@@ -178,7 +182,7 @@ def test_a_full_device_is_a_sentence():
 def test_a_scratch_file_has_no_name_left(tmp_path):
     file = files.scratch_file(tmp_path / "deep" / "a.tif")
     file.write(b"abc")
-    assert os.listdir(tmp_path / "deep") == []
+    assert names(tmp_path / "deep") == []
     file.seek(0)
     assert file.read(3) == b"abc"
     file.close()
@@ -218,13 +222,13 @@ def test_hdf5_errors_of_the_caller_pass_and_leave_nothing(tmp_path):
     with pytest.raises(ZeroDivisionError), files.replacing_hdf5(tmp_path / "a.h5") as file:
         file["x"] = [1]
         raise ZeroDivisionError
-    assert os.listdir(tmp_path) == []
+    assert names(tmp_path) == []
 
 
 @pytest.mark.parametrize(
     ("make", "says"),
     [
-        (lambda p: (p / "f").write_bytes(b"") and None or p / "f" / "a.tif", "is a file, not a folder"),
+        (lambda p: ((p / "f").touch()) or p / "f" / "a.tif", "is a file, not a folder"),
         (lambda p: (p / "d").mkdir() or p / "d", "folder of this name is in the way"),
         (lambda p: p / ("ä" * 200), "name is too long"),
         (lambda p: os.mkfifo(p / "pipe") or p / "pipe", "device or pipe"),
@@ -235,12 +239,12 @@ def test_hdf5_errors_of_the_caller_pass_and_leave_nothing(tmp_path):
 )
 def test_a_place_that_cannot_be_written_is_refused_before(tmp_path, make, says):
     path = make(tmp_path)
-    before = sorted(os.listdir(tmp_path))
+    before = names(tmp_path)
     with pytest.raises(OutputError, match=says):
         files.check_output(path)
     with pytest.raises(OutputError, match=says):
         files.Replacing(path)
-    assert sorted(os.listdir(tmp_path)) == before
+    assert names(tmp_path) == before
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may write everywhere")
@@ -259,7 +263,7 @@ def test_a_folder_without_permission_is_a_sentence(tmp_path, faulty_disk):
 
 def test_a_missing_folder_is_no_obstacle(tmp_path):
     files.check_output(tmp_path / "x" / "y" / "a.tif")
-    assert os.listdir(tmp_path) == [], "checking creates nothing"
+    assert names(tmp_path) == [], "checking creates nothing"
 
 
 def overlapping(folder: Path) -> list[tuple[str, str]]:
@@ -332,8 +336,8 @@ def test_the_layer_is_the_same_in_all_threads(tmp_path, faulty_disk):
 
 
 def test_no_descriptor_leaks(tmp_path, faulty_disk):
-    before = len(os.listdir("/proc/self/fd"))
+    before = len(list(Path("/proc/self/fd").iterdir()))
     for nth in range(1, 12):
         with files.using(faulty_disk(nth)), pytest.raises(OutputError):
             small_hdf5(tmp_path / "a.h5")
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert len(list(Path("/proc/self/fd").iterdir())) == before

@@ -1,0 +1,96 @@
+"""The calls to the operating system through which all is written; exchangeable, to try faults."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+StrPath = str | os.PathLike[str]
+
+_BINARY = getattr(os, "O_BINARY", 0)
+
+
+class FileLayer:
+    """The calls through which all is written. Each raises OSError; a subclass can inject faults."""
+
+    def open(self, path: StrPath, flags: int, mode: int = 0o666) -> int:
+        """A file descriptor; binary, not inherited by child processes."""
+        return os.open(path, flags | _BINARY, mode)
+
+    def close(self, descriptor: int) -> None:
+        """Release the descriptor; network file systems report late write errors here."""
+        os.close(descriptor)
+
+    def read(self, descriptor: int, size: int) -> bytes:
+        """Up to ``size`` bytes from the current position; empty at the end."""
+        return os.read(descriptor, size)
+
+    def write(self, descriptor: int, data: bytes | memoryview) -> int:
+        """Write at the current position; the number of bytes taken, perhaps fewer than given."""
+        return os.write(descriptor, data)
+
+    def seek(self, descriptor: int, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Move the position and return it."""
+        return os.lseek(descriptor, offset, whence)
+
+    def truncate(self, descriptor: int, size: int) -> None:
+        """Cut or extend the file."""
+        os.ftruncate(descriptor, size)
+
+    def fsync(self, descriptor: int) -> None:
+        """Return when the bytes are on the disk itself."""
+        if sys.platform == "darwin":
+            # There, fsync only hands the bytes to the drive's cache.
+            import fcntl  # noqa: PLC0415 - absent on Windows
+
+            fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
+        else:
+            os.fsync(descriptor)
+
+    def replace(self, source: StrPath, target: StrPath) -> None:
+        """Give ``source`` the name ``target`` in one step, in place of what was there."""
+        Path(source).replace(target)
+
+    def remove(self, path: StrPath) -> None:
+        """Delete a file."""
+        Path(path).unlink()
+
+    def make_folders(self, path: StrPath) -> None:
+        """Create the folder and those above it, where missing."""
+        Path(path).mkdir(parents=True, exist_ok=True)
+
+    def sync_folder(self, path: StrPath) -> None:
+        """Make a new or changed name in this folder survive a power cut (Windows has no such call)."""
+        if sys.platform == "win32":
+            return
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        except OSError as error:
+            # Some network and FUSE file systems cannot sync a folder; that is no sign of lost data.
+            if error.errno not in {errno.EINVAL, errno.ENOTSUP, errno.ENOSYS}:
+                raise
+        finally:
+            os.close(descriptor)
+
+
+_layers: list[FileLayer] = [FileLayer()]
+
+
+def layer() -> FileLayer:
+    """The layer in force, the same for all threads."""
+    return _layers[-1]
+
+
+@contextlib.contextmanager
+def using(other: FileLayer) -> Iterator[FileLayer]:
+    """Exchange the layer for the whole process, for tests."""
+    _layers.append(other)
+    try:
+        yield other
+    finally:
+        _layers.remove(other)
