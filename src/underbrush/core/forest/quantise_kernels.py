@@ -1,0 +1,141 @@
+"""Compiled halves of the quantiser: cuts of sorted rows, cells, bins."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from underbrush.jit import kernel
+
+
+@kernel()
+def even_cuts(new: Any, n: Any, cuts: Any) -> Any:
+    """Choose positions where a new value begins among ``n`` sorted rows, so that bins are about even.
+
+    ``new`` (m,) int64 increasing, all such positions, m >= len(cuts); ``cuts`` (k,) int64 is filled. Each
+    cut is the first position that gives its bin a fair share of the rows that remain.
+    """
+    k, m = len(cuts), len(new)
+    at, last = -1, 0
+    for i in range(k):
+        remaining = k - i
+        at += 1
+        share = (n - last) / (remaining + 1)
+        # As many positions must stay as there are cuts to come.
+        while new[at] < last + share and at < m - remaining:
+            at += 1
+        cuts[i] = last = new[at]
+
+
+@kernel()
+def fill_cells(x: Any, centre: Any, scale: Any, n_cells: Any, cells: Any) -> Any:
+    """Cells of finite values: (n,) float32 -> (n,) int32; the arithmetic of ``cells_reference``."""
+    one = np.float32(1)
+    half, top = np.float32(n_cells // 2), np.int32(n_cells - 1)
+    for i in range(len(x)):
+        t = (x[i] - centre) * scale
+        r = one - one / (one + abs(t))
+        s = -r if t < np.float32(0) else r
+        cells[i] = min(np.int32((s + one) * half), top)
+
+
+@kernel()
+def fit_column(edges: Any, n_cells: Any, first: Any) -> Any:
+    """Choose how one column's values are squashed, so that few edges share a cell, and fill ``first``.
+
+    ``edges`` (k,) float32 increasing, ``first`` (n_cells,) uint16. Returns centre, scale (positive and
+    finite) and the halving steps that the fullest cell needs. Tried in turn: the middle edge and outer
+    ones as centre, the spread of the middle half and parts of it as scale; the first that needs one step
+    is taken, else the one with the fewest edges in its fullest cell.
+    """
+    k = len(edges)
+    lo, hi = 0, k
+    while lo < k and edges[lo] == -np.inf:
+        lo += 1
+    while hi > lo and edges[hi - 1] == np.inf:
+        hi -= 1
+    n = hi - lo
+    centre, scale, fullest = np.float32(0), np.float32(1), np.int64(k + 1)
+    cells, per_cell = np.empty(k, np.int32), np.zeros(n_cells, np.int32)
+    for place in (8, 4, 2, 0, 12, 14, 16):
+        if n == 0 or fullest <= 1:
+            break
+        middle = edges[lo + min(n - 1, (n * place) // 16)]
+        width = np.float64(edges[lo + (3 * n) // 4]) - np.float64(edges[lo + n // 4])
+        for part in (0.5, 2.0, 8.0, 0.125, 32.0):
+            wanted = part / width if width > 0 else 1.0
+            trial = np.float32(min(max(wanted, 1.2e-38), 3.4e38))
+            fill_cells(edges, middle, trial, n_cells, cells)
+            per_cell[:] = 0
+            for i in range(k):
+                per_cell[cells[i]] += 1
+            most = np.int64(per_cell.max())
+            if most < fullest:
+                centre, scale, fullest = middle, trial, most
+            if fullest <= 1:
+                break
+    if n == 0:
+        fullest = np.int64(k)
+    fill_cells(edges, centre, scale, n_cells, cells)
+    per_cell[:] = 0
+    for i in range(k):
+        per_cell[cells[i]] += 1
+    below = 0
+    for c in range(n_cells):
+        first[c] = below
+        below += per_cell[c]
+    steps = 0
+    while (1 << steps) <= fullest:
+        steps += 1
+    return centre, scale, steps
+
+
+@kernel()
+def fill_bins(x: Any, cells: Any, first: Any, edges: Any, steps: Any, bins: Any) -> Any:
+    """Bins of finite values: the guess of each value's cell, then ``steps`` halvings over the edges.
+
+    ``x`` (n,) float32, ``cells`` (n,) int32, ``first`` (n_cells,) uint16, ``edges`` float32 padded with
+    infinities, ``bins`` (n,) uint8 or uint16. One to three steps are written out, which is what makes
+    the loop fast; they are the same search.
+    """
+    one, two, four = np.int32(1), np.int32(2), np.int32(4)
+    if steps <= 1:
+        for i in range(len(x)):
+            b = np.int32(first[cells[i]])
+            bins[i] = b + np.int32(edges[b] <= x[i])
+    elif steps == 2:
+        for i in range(len(x)):
+            b = np.int32(first[cells[i]])
+            b += two * np.int32(edges[b + one] <= x[i])
+            bins[i] = b + np.int32(edges[b] <= x[i])
+    elif steps == 3:
+        for i in range(len(x)):
+            b = np.int32(first[cells[i]])
+            b += four * np.int32(edges[b + np.int32(3)] <= x[i])
+            b += two * np.int32(edges[b + one] <= x[i])
+            bins[i] = b + np.int32(edges[b] <= x[i])
+    else:
+        for i in range(len(x)):
+            b = np.int32(first[cells[i]])
+            for s in range(steps - 1, -1, -1):
+                step = one << np.int32(s)
+                b += step * np.int32(edges[b + step - one] <= x[i])
+            bins[i] = b
+
+
+@kernel()
+def quantise_rows(x: Any, table: Any, bins: Any) -> Any:
+    """Bins of finite values: (n_columns, n) float32 -> ``bins`` (n_columns, n) uint8 or uint16.
+
+    ``table`` is ``GuessTable.arrays``.
+    """
+    centre, scale, steps, edges, edge_starts, first = table
+    chunk = 1024
+    cells = np.empty(chunk, np.int32)
+    for c in range(x.shape[0]):
+        e = edges[edge_starts[c] :]
+        for i in range(0, x.shape[1], chunk):
+            part = x[c, i : i + chunk]
+            fill_cells(part, centre[c], scale[c], first.shape[1], cells)
+            fill_bins(part, cells, first[c], e, steps[c], bins[c, i : i + chunk])

@@ -1,0 +1,138 @@
+"""A bin is the number of edges <= the value, whatever the edges and whatever the table guessed."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from underbrush.core.forest.quantise_kernels import even_cuts, fill_cells
+from underbrush.core.forest.quantizer import (
+    Quantizer,
+    cells_reference,
+    midpoints,
+    place_edges,
+    quantise,
+    quantise_reference,
+)
+
+finite = st.floats(width=32, allow_nan=False, allow_infinity=False)
+
+
+def _distinct(values: list[float]) -> np.ndarray:
+    return np.unique(np.array(values, np.float32) + np.float32(0))
+
+
+def _around(edges: np.ndarray) -> np.ndarray:
+    """Each edge, its two neighbours among floats, and the ends of the range."""
+    inside = edges[np.isfinite(edges)]
+    ends = np.array([0, -0.0, 1, -1, 3.4e38, -3.4e38, 1e-45, -1e-45], np.float32)
+    with np.errstate(over="ignore", under="ignore"):
+        below, above = np.nextafter(inside, np.float32(-np.inf)), np.nextafter(inside, np.float32(np.inf))
+    x = np.concatenate([inside, below, above, ends])
+    return x[np.isfinite(x)]
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.lists(finite, max_size=40), min_size=1, max_size=4))
+def test_kernel_equals_search_next_to_every_edge(columns):
+    quantizer = Quantizer.from_columns([_distinct(c) for c in columns])
+    x = np.concatenate([_around(quantizer.column(c)) for c in range(quantizer.n_columns)])
+    block = np.ascontiguousarray(np.broadcast_to(x, (quantizer.n_columns, len(x))))
+    got = quantise(quantizer, block)
+    assert got.dtype == np.uint8
+    assert got.tobytes() == quantise_reference(quantizer, block).tobytes()
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 254, 255, 256, 700, 65535])
+@pytest.mark.parametrize("shape", ["even", "heavy tail", "two heaps", "offset", "huge", "tiny"])
+def test_kernel_equals_search_for_all_shapes_of_distribution(count, shape):
+    r = np.random.default_rng(count)
+    u = r.normal(size=2 * count)
+    values = {
+        "even": r.random(2 * count),
+        "heavy tail": np.exp(6 * u),
+        "two heaps": np.where(u > 0, 1e6 + u, 1e-6 * u),
+        "offset": 33000 + 50 * u,
+        "huge": 1e38 * u,
+        "tiny": 1e-42 * u,
+    }[shape]
+    edges = _distinct([float(v) for v in np.clip(values, -3.4e38, 3.4e38)])[:count]
+    quantizer = Quantizer.from_columns([edges])
+    assert quantizer.dtype == (np.uint8 if len(edges) <= 255 else np.uint16)
+    x = _around(edges)[None]
+    assert quantise(quantizer, x).tobytes() == quantise_reference(quantizer, x).tobytes()
+
+
+def test_infinite_edges_are_never_or_always_passed():
+    quantizer = Quantizer.from_columns([np.array([-np.inf, 0, np.inf], np.float32)])
+    x = np.array([[-3.4e38, -1, 0, 3.4e38]], np.float32)
+    assert quantise(quantizer, x).tolist() == [[1, 1, 2, 2]]
+
+
+def test_cells_of_kernel_and_twin_agree_and_never_decrease():
+    x = np.sort(np.random.default_rng(0).standard_cauchy(20000).astype(np.float32))
+    for centre, scale in ((0.0, 1.0), (3.0, 1e-3), (-1.0, 3e38), (0.1, 1.2e-38)):
+        cells = np.empty(len(x), np.int32)
+        fill_cells(x, np.float32(centre), np.float32(scale), 1024, cells)
+        assert (np.diff(cells) >= 0).all()
+        assert cells.tolist() == cells_reference(x, np.float32(centre), np.float32(scale), 1024).tolist()
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(finite, min_size=1, max_size=60), st.integers(1, 20))
+def test_training_edges_lie_between_values_that_occur(values, max_edges):
+    x = np.array(values, np.float32)
+    edges = place_edges(x, max_edges)
+    distinct = np.unique(x)
+    assert len(edges) == min(max_edges, len(distinct) - 1)
+    assert (np.diff(edges) > 0).all()
+    for e in edges:
+        k = int(np.searchsorted(distinct, e, side="left"))
+        assert distinct[k - 1] < e <= distinct[k], "an edge separates two neighbouring values"
+
+
+def test_midpoint_of_neighbouring_floats_is_the_upper_one():
+    low = np.array([1, np.float32(1e-45), -1], np.float32)
+    high = np.nextafter(low, np.float32(np.inf))
+    assert midpoints(low, high).tolist() == high.tolist()
+    assert midpoints(np.float32([1]), np.float32([2])).tolist() == [1.5]
+
+
+def test_a_value_of_many_rows_leaves_bins_for_the_others():
+    """Half of all rows are 0; the other half still gets nearly all edges."""
+    x = np.concatenate([np.zeros(5000), np.random.default_rng(1).random(5000) + 1]).astype(np.float32)
+    edges = place_edges(x)
+    assert len(edges) == 255
+    counts = np.bincount(np.searchsorted(edges, x, side="right"))
+    assert counts[0] == 5000
+    assert counts[1:].max() <= 25
+
+
+def test_bins_of_distinct_rows_are_even():
+    x = np.random.default_rng(2).permutation(10000).astype(np.float32)
+    counts = np.bincount(np.searchsorted(place_edges(x), x, side="right"), minlength=256)
+    assert counts.min() >= 35
+    assert counts.max() <= 45
+
+
+def test_cuts_as_many_as_positions_take_them_all():
+    new, cuts = np.array([1, 2, 50], np.int64), np.empty(3, np.int64)
+    even_cuts(new, 100, cuts)
+    assert cuts.tolist() == [1, 2, 50]
+
+
+@pytest.mark.parametrize(
+    "edges", [[1, 1], [2, 1], [float("nan")], list(range(65536))], ids=["equal", "falling", "nan", "too many"]
+)
+def test_bad_edges_are_refused(edges):
+    with pytest.raises(ValueError, match="column 0"):
+        Quantizer.from_columns([np.array(edges, np.float32)])
+
+
+def test_no_columns_and_no_rows():
+    empty = Quantizer.from_columns([])
+    assert quantise(empty, np.zeros((0, 5), np.float32)).shape == (0, 5)
+    some = Quantizer.from_columns([np.zeros(1, np.float32)])
+    assert quantise(some, np.zeros((1, 0), np.float32)).shape == (1, 0)
