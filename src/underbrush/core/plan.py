@@ -55,7 +55,7 @@ def plan_tiles(box: Box, image: Shape5, halo: Halo, cost: TileCost, budget: floa
     for depth in _edges(z):
         for height in _edges(y):
             for width in _edges(x):
-                if not (width == x or height <= width <= 4 * height):
+                if not (width == x or height == y or height <= width <= 4 * height):
                     continue
                 tile: Shape5 = (1, c, depth, height, width)
                 bytes_needed = cost.of(tile, halo, image)

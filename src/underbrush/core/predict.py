@@ -13,6 +13,7 @@ from underbrush.core.features.reference import features_reference
 from underbrush.core.features.selection import FeatureSelection, FeatureTerm
 from underbrush.core.forest.reference import predict_reference
 from underbrush.core.geometry import Tile
+from underbrush.core.plan import TileCost
 from underbrush.core.recipe import Recipe
 
 EXACT_LIMIT = 2.0**24
@@ -63,6 +64,17 @@ def predict_tile(
             votes[unusable.ravel()] = 0
         out[t, where] = votes.T.reshape(-1, *shape[2:])
     return out, report
+
+
+def tile_cost(recipe: Recipe, n_channels: int, itemsize: int, volume: bool) -> TileCost:
+    """Bytes that `predict_tile` holds for each pixel that it reads and makes, features included."""
+    used = len(recipe.pick(n_channels))
+    terms = recipe.selection.terms(volume)
+    smoothed = len({(t.scale, t.in_2d) for t in terms}) * used
+    deep = any(not t.in_2d for t in terms)
+    read = n_channels * itemsize + used * 12 + smoothed * 8 + (300 if deep else 140)
+    valid = 8 * recipe.forest.n_features + 12 * recipe.n_classes + 80
+    return TileCost(read=read, valid=valid)
 
 
 def feature_frame(

@@ -36,6 +36,12 @@ class Recipe:
         """The channels in use, of an image that has ``n_channels``."""
         return tuple(range(n_channels)) if self.channels is None else self.channels
 
+    def fits(self, n_channels: int, volume: bool) -> bool:
+        """Whether an image gives exactly the features that the forest was trained on."""
+        used = self.pick(n_channels)
+        count = self.selection.count(len(used), volume)
+        return count == self.forest.n_features and max(used) < n_channels
+
     def check(self, n_channels: int, volume: bool, where: str = "") -> None:
         """Refuse an image whose features are not the ones that the forest was trained on.
 
@@ -44,11 +50,11 @@ class Recipe:
         MismatchError
             The number of features differs: another number of channels, or 2D against 3D.
         """
+        if self.fits(n_channels, volume):
+            return
         used = self.pick(n_channels)
         have = self.selection.count(len(used), volume)
         need = self.forest.n_features
-        if have == need and max(used) < n_channels:
-            return
         fitting = [n for n in range(1, 1 + need) if self.selection.count(n, volume) == need]
         kind = "volume" if volume else "2D image"
         if fitting and fitting[0] != len(used):

@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 
 Probabilities = NDArray[np.float32]
 
+RESULTS = ("segmentation", "probabilities", "uncertainty", "features")
+"""What can be asked for."""
+
 
 def segmentation(probabilities: Probabilities) -> NDArray[np.uint8]:
     """The most probable class 1..N, uint8 with c of size 1; the lower class wins a tie.

@@ -1,0 +1,37 @@
+"""Segmentation, uncertainty and rescaling follow ilastik's rules."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from underbrush.core import results
+
+
+def _p(*classes):
+    return np.array(classes, np.float32).reshape(1, len(classes), 1, 1, -1)
+
+
+def test_segmentation_takes_the_lower_class_of_a_tie_and_1_for_zeros():
+    p = _p([0.2, 0.5, 0.0, 0.4], [0.8, 0.5, 0.0, 0.2], [0.0, 0.0, 0.0, 0.4])
+    seg = results.segmentation(p)
+    assert seg.dtype == np.uint8 and seg.shape == (1, 1, 1, 1, 4)
+    assert seg.ravel().tolist() == [2, 1, 1, 1]
+
+
+def test_uncertainty_is_one_minus_the_margin():
+    p = _p([0.2, 0.5, 1.0], [0.7, 0.5, 0.0], [0.1, 0.0, 0.0])
+    u = results.uncertainty(p)
+    assert u.dtype == np.float32 and u.shape == (1, 1, 1, 1, 3)
+    assert u.ravel().tolist() == pytest.approx([0.5, 1.0, 0.0])
+
+
+def test_uncertainty_of_one_class():
+    assert results.uncertainty(_p([0.25])).ravel().tolist() == [0.75]
+
+
+def test_rescaled_rounds_to_nearest_even_and_clips():
+    v = np.array([0.0, 0.5, 1.0, 0.1, 2.0, -1.0], np.float32)
+    out = results.rescaled(v, np.dtype(np.uint8), (0, 1), (0, 255))
+    assert out.dtype == np.uint8
+    assert out.tolist() == [0, 128, 255, 26, 255, 0]
