@@ -1,0 +1,103 @@
+"""The command `underbrush`: every subcommand, and what happens when something goes wrong."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+from types import FrameType
+from typing import Annotated, NoReturn
+
+import typer
+
+from underbrush import __version__
+from underbrush.cli import demo, info, predict
+from underbrush.errors import UnderbrushError
+
+# typer carries its own copy of click in some versions and depends on click in others.
+WrongUsage: type[Exception] = typer.BadParameter.__mro__[1]
+STOPPED_BY_TERM = 143
+STOPPED_BY_CTRL_C = 130
+
+app = typer.Typer(
+    name="underbrush",
+    help="A few brush strokes grow a forest that segments your images.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(info.info)
+app.command()(predict.predict)
+app.command()(demo.demo)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"underbrush {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Options before the command."""
+
+
+class Terminated(BaseException):
+    """SIGTERM came; unwinds like Ctrl-C so that nothing half-written stays."""
+
+
+def _terminate(number: int, frame: FrameType | None) -> NoReturn:
+    raise Terminated
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command line and give its exit status; prints one line on stderr where it fails."""
+    try:
+        result = app(arguments, prog_name="underbrush", standalone_mode=False)
+    except typer.Exit as stop:
+        return int(stop.exit_code)
+    except BrokenPipeError:
+        # The reader of our output (head, less) has gone: nobody to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except (Exception, KeyboardInterrupt, Terminated) as error:  # noqa: BLE001  (the border of the program)
+        sentence, status = _explain(error)
+        typer.echo(f"underbrush: {sentence}", err=True)
+        return status
+    return result if isinstance(result, int) else 0
+
+
+def _explain(error: BaseException) -> tuple[str, int]:
+    """One line and the exit status for whatever ended a command."""
+    if isinstance(error, UnderbrushError):
+        return str(error), error.exit_code
+    if isinstance(error, WrongUsage):
+        context = getattr(error, "ctx", None)
+        command = context.command_path if context else "underbrush"
+        return f"{error.format_message()} See {command} --help.", 2  # type: ignore[attr-defined]
+    if isinstance(error, KeyboardInterrupt | typer.Abort):
+        return "stopped by Ctrl-C; nothing half-written was left.", STOPPED_BY_CTRL_C
+    if isinstance(error, Terminated):
+        return "stopped by SIGTERM; nothing half-written was left.", STOPPED_BY_TERM
+    if isinstance(error, MemoryError):
+        return "there is not enough memory; lower --memory or --jobs, or free some.", 1
+    logging.getLogger("underbrush").error("defect", exc_info=error)
+    kind = type(error).__name__
+    return f"a defect in Underbrush ({kind}: {error}); please report it with the log file.", 1
+
+
+def main() -> NoReturn:
+    """Entry point of the command."""
+    signal.signal(signal.SIGTERM, _terminate)
+    sys.exit(run(sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    main()

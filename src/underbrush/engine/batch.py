@@ -1,0 +1,310 @@
+"""One image in, one result file out: check everything, plan, compute tile by tile, commit.
+
+Nothing is computed before image, project, region, format and place have been checked, and nothing is
+left under the final name unless all of it was written.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from underbrush.core import results
+from underbrush.core.geometry import AXES, Box, Shape5, Tile, TileGrid
+from underbrush.core.plan import TileCost, plan_tiles
+from underbrush.core.predict import TileReport, feature_frame, predict_tile, tile_cost
+from underbrush.core.recipe import Recipe
+from underbrush.engine.memory import resident
+from underbrush.engine.model import Model
+from underbrush.engine.scheduler import run_side_by_side
+from underbrush.errors import MismatchError, UsageError
+from underbrush.files import check_output
+from underbrush.sinks.base import OutputSpec, ResultKind, Sink
+from underbrush.sinks.formats import check_sink, open_sink
+from underbrush.sources.base import Image
+from underbrush.sources.opening import open_image
+
+Range = tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One image and what is wanted of it."""
+
+    image: str
+    """Address of the image."""
+    output: Path
+    format: str
+    result: ResultKind = "segmentation"
+    axes: str | None = None
+    """Axis order to read the image with, instead of the file's own."""
+    mask: str | None = None
+    """Address of an image of the same size; where it is 0, the result is 0."""
+    region: Mapping[str, tuple[int | None, int | None]] = field(default_factory=dict)
+    """Start and stop for some of t, z, y, x, as in a slice."""
+    dtype: np.dtype[Any] | None = None
+    rescale: tuple[Range, Range] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much of the machine may be used."""
+
+    threads: int
+    memory: int
+    """Bytes that the whole process tree may hold at its peak."""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What came of a request."""
+
+    output: Path
+    seconds: float
+    notices: tuple[str, ...] = ()
+
+
+Progress = Callable[[int, int], None]
+"""Called with pixels done and pixels in all."""
+
+
+def predict_file(
+    model: Model,
+    request: Request,
+    limits: Limits,
+    progress: Progress | None = None,
+    cancel: threading.Event | None = None,
+) -> Done:
+    """Classify one image and write the result.
+
+    Raises
+    ------
+    UnderbrushError
+        Anything that the user can mend; then nothing is left under the final name.
+    """
+    begun = time.monotonic()
+    inputs = [a for a in (request.image, request.mask) if a]
+    check_output(request.output, [*inputs, model.path])
+    with ExitStack() as stack:
+        image = stack.enter_context(open_image(request.image, request.axes))
+        mask = stack.enter_context(open_image(request.mask)) if request.mask else None
+        run = _Run.prepare(model, request, image, mask)
+        grid = run.plan(limits)
+        sink = stack.enter_context(open_sink(run.spec, request.format))
+        report, done = TileReport(), 0
+        total = grid.box.size // grid.box.shape[1]
+
+        def work(tile: Tile) -> tuple[TileReport, int]:
+            return run.compute(tile, sink), tile.valid.size // tile.valid.shape[1]
+
+        for noticed, pixels in run_side_by_side(grid, work, limits.threads, cancel):
+            report, done = report + noticed, done + pixels
+            if progress:
+                progress(done, total)
+    return Done(request.output, time.monotonic() - begun, (*run.notices, *_sentences(report, image)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """A request whose every part was checked."""
+
+    request: Request
+    recipe: Recipe
+    image: Image
+    mask: Image | None
+    box: Box
+    """What is classified, in the coordinates of the image; all its channels."""
+    spec: OutputSpec
+    notices: tuple[str, ...]
+
+    @classmethod
+    def prepare(cls, model: Model, request: Request, image: Image, mask: Image | None) -> _Run:
+        shape = image.shape5
+        volume = shape[2] > 1
+        recipe, notice = model.fitted_to(image.info, shape[1], volume)
+        recipe.selection.check(shape, image.info.location)
+        if mask is not None:
+            _check_mask(mask, image)
+        box = region_box(request.region, shape, image.info.location)
+        spec = _spec(model, recipe, request, image, box)
+        check_sink(spec, request.format)
+        notices = (*image.info.problems, *([notice] if notice else []))
+        return cls(request, recipe, image, mask, box, spec, notices)
+
+    def plan(self, limits: Limits) -> TileGrid:
+        """Tiles that fit the memory, each thread with one in hand."""
+        volume = self.image.shape5[2] > 1
+        cost = tile_cost(self.recipe, self.image.shape5[1], self.image.dtype.itemsize, volume)
+        extra = 2.0 * self.spec.dtype.itemsize * self.spec.shape[1]
+        cost = TileCost(cost.read, cost.valid + extra, cost.fixed)
+        budget = max(0.0, 0.9 * limits.memory - resident()) / limits.threads
+        halo = self.recipe.selection.halo(volume)
+        return plan_tiles(self.box, self.image.shape5, halo, cost, budget)
+
+    def compute(self, tile: Tile, sink: Sink) -> TileReport:
+        """Read, classify and write one tile."""
+        block = self.image.read(tile.read)
+        volume = self.image.shape5[2] > 1
+        if self.request.result == "features":
+            values, report = _features(block, tile, self.recipe, volume)
+        else:
+            probabilities, report = predict_tile(block, tile, self.recipe, volume)
+            values = self._result(probabilities, tile)
+        sink.write(self._target(tile), self._converted(values))
+        return report
+
+    def _result(self, probabilities: NDArray[np.float32], tile: Tile) -> NDArray[Any]:
+        outside = None
+        if self.mask is not None:
+            where = tile.valid.replace(c=(0, self.mask.shape5[1]))
+            outside = ~(self.mask.read(where) > 0).any(axis=1, keepdims=True)
+            probabilities[np.broadcast_to(outside, probabilities.shape)] = 0
+        if self.request.result == "probabilities":
+            return probabilities
+        make = results.segmentation if self.request.result == "segmentation" else results.uncertainty
+        values: NDArray[Any] = make(probabilities)
+        if outside is not None:
+            values[outside] = 0
+        return values
+
+    def _converted(self, values: NDArray[Any]) -> NDArray[Any]:
+        if self.request.rescale is not None:
+            return results.rescaled(values, self.spec.dtype, *self.request.rescale)
+        return values.astype(self.spec.dtype, copy=False)
+
+    def _target(self, tile: Tile) -> Box:
+        channels = (0, self.spec.shape[1])
+        origin = self.box.replace(c=channels)
+        return tile.valid.replace(c=channels).relative_to(origin)
+
+
+def region_box(region: Mapping[str, tuple[int | None, int | None]], shape: Shape5, where: str = "") -> Box:
+    """The part of an image of ``shape`` (t c z y x) that a region names; ends count as in a Python slice.
+
+    Raises
+    ------
+    UsageError
+        An axis that cannot be cut, or a region that is empty.
+    """
+    box = Box.whole(shape)
+    for axis, (start, stop) in region.items():
+        if axis not in "tzyx":
+            raise UsageError(f"--region cannot cut the axis {axis!r}", remedy="use t, z, y, x")
+        n = shape[AXES.index(axis)]
+        first, last, _ = slice(start, stop).indices(n)
+        if first >= last:
+            span = f"{axis}={'' if start is None else start}:{'' if stop is None else stop}"
+            problem = f"--region {span} is empty, the image has {n} pixels in {axis}"
+            raise UsageError(problem, where=where, remedy="choose a region inside the image")
+        box = box.replace(**{axis: (first, last)})
+    return box
+
+
+def _check_mask(mask: Image, image: Image) -> None:
+    have, need = mask.shape5, image.shape5
+    if (have[0], *have[2:]) != (need[0], *need[2:]):
+        raise MismatchError(
+            f"the mask is {_sizes(mask)}, the image {_sizes(image)}",
+            where=mask.info.location,
+            remedy="give a mask of the size of its image",
+        )
+
+
+def _sizes(image: Image) -> str:
+    return " x ".join(str(n) for n in image.shape) + f" ({image.axes})"
+
+
+def _features(
+    block: NDArray[Any], tile: Tile, recipe: Recipe, volume: bool
+) -> tuple[NDArray[np.float32], TileReport]:
+    """Feature values of a tile, (t, n_features, z, y, x); NaN where they depend on what is not finite."""
+    frames, report = [], TileReport()
+    for frame in block[:, list(recipe.pick(block.shape[1]))]:
+        values, unusable, noticed = feature_frame(frame, tile, recipe.selection, volume)
+        if unusable is not None:
+            values[:, unusable] = np.nan
+        frames.append(values)
+        report = report + noticed
+    return np.stack(frames), report
+
+
+def _spec(model: Model, recipe: Recipe, request: Request, image: Image, box: Box) -> OutputSpec:
+    dtype = np.dtype(np.uint8 if request.result == "segmentation" else np.float32)
+    if request.dtype is not None:
+        if request.result == "probabilities" and request.dtype.kind in "iu" and request.rescale is None:
+            raise UsageError(
+                f"--dtype {request.dtype} alone would make every probability 0 or 1",
+                remedy="add --rescale 0:1,0:255 (the range of the values, the range to write)",
+            )
+        dtype = request.dtype
+    elif request.rescale is not None:
+        raise UsageError("--rescale needs --dtype", remedy="say which type to write, as in --dtype uint8")
+    names: tuple[str, ...] = ()
+    if request.result == "probabilities":
+        names = model.class_names
+    elif request.result == "features":
+        names = recipe.selection.names(len(recipe.pick(image.shape5[1])), image.shape5[2] > 1)
+    t, _, z, y, x = box.shape
+    value_range = None
+    if request.result in ("probabilities", "uncertainty"):
+        value_range = request.rescale[1] if request.rescale else (0.0, 1.0)
+    return OutputSpec(
+        path=request.output,
+        shape=(t, max(1, len(names)), z, y, x),
+        axes=_output_axes(image.axes, bool(names)),
+        dtype=dtype,
+        kind=request.result,
+        channel_names=names,
+        class_names=model.class_names if request.result == "segmentation" else (),
+        class_colors=model.class_colors if request.result == "segmentation" else (),
+        value_range=value_range,
+        pixel_size=image.pixel_size,
+        provenance={**model.provenance, "image": image.info.location, "result": request.result},
+    )
+
+
+def _output_axes(axes: str, channels: bool) -> str:
+    """The input's order; c at the end if it has none; without c where there is one value a pixel."""
+    if not channels:
+        return axes.replace("c", "")
+    return axes if "c" in axes else axes + "c"
+
+
+def _sentences(report: TileReport, image: Image) -> list[str]:
+    where = image.info.location
+    sentences = []
+    if report.not_finite:
+        sentences.append(
+            f"{where}: {report.not_finite} pixels are NaN or infinite; there and within reach of them the "
+            "probabilities are 0."
+        )
+    if report.rounded:
+        sentences.append(f"{where}: values beyond 2^24 are rounded to float32.")
+    return sentences
+
+
+def check_distinct(outputs: list[tuple[str, Path]]) -> None:
+    """Refuse two images whose results would have the same file name.
+
+    Raises
+    ------
+    UsageError
+        Names both images and the file.
+    """
+    seen: dict[Path, str] = {}
+    for image, output in outputs:
+        key = output.absolute()
+        if key in seen:
+            raise UsageError(
+                f"the results of {seen[key]} and {image} would both be {output}",
+                remedy="put {dataset_dir} or other placeholders into --output",
+            )
+        seen[key] = image

@@ -1,0 +1,123 @@
+"""Rows of labelled pixels: what a forest is trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from underbrush.core.features.selection import FeatureSelection
+from underbrush.core.geometry import Box, Shape5, Tile
+from underbrush.core.labels import LabelBlock
+from underbrush.core.predict import feature_frame
+from underbrush.engine.scheduler import run_side_by_side
+from underbrush.sources.base import Image
+
+CELL_2D = 128
+CELL_3D = 40
+"""Edges of the cells whose labelled pixels are computed together, in pixels."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Features and classes of labelled pixels, in the order t z y x of each image."""
+
+    x: NDArray[np.float32]
+    """(n_features, n) float32, one pixel a column."""
+    y: NDArray[np.uint8]
+    """(n,) class values 1..N."""
+    not_finite: int = 0
+    """Labelled pixels that were left out: they or a pixel within reach are NaN or infinite."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Cell:
+    """Labelled pixels that lie near each other in one frame."""
+
+    box: Box
+    """Around the pixels; c covers all channels of the image."""
+    where: NDArray[np.intp]
+    """(n, 4) t z y x of each pixel."""
+    order: NDArray[np.intp]
+    """(n,) place of each pixel in the order of the whole image."""
+
+
+def labelled_rows(
+    image: Image, blocks: Iterable[LabelBlock], selection: FeatureSelection, threads: int = 1
+) -> Rows:
+    """Features of the labelled pixels of one image.
+
+    Only the surroundings of labels are read and computed. Labels outside the image are ignored: reading
+    a project reports them.
+
+    Raises
+    ------
+    UnderbrushError
+        The image cannot be read, or is too small for the features.
+    """
+    shape = image.shape5
+    volume = shape[2] > 1
+    selection.check(shape, image.info.location)
+    where, y = _positions(blocks, shape)
+    x = np.empty((selection.count(shape[1], volume), len(y)), np.float32)
+    keep = np.ones(len(y), np.bool_)
+    halo = selection.halo(volume)
+
+    def work(cell: _Cell) -> None:
+        tile = Tile(cell.box, cell.box.grown(halo).clipped(shape))
+        frame = image.read(tile.read)[0]
+        values, unusable, _ = feature_frame(frame, tile, selection, volume)
+        z, yy, xx = (cell.where[:, 1:] - np.array(cell.box.start[2:])).T
+        x[:, cell.order] = values[:, z, yy, xx]
+        if unusable is not None:
+            keep[cell.order] = ~unusable[z, yy, xx]
+
+    for _ in run_side_by_side(_cells(where, shape), work, threads):
+        pass
+    left_out = int(len(keep) - np.count_nonzero(keep))
+    return Rows(x[:, keep], y[keep], left_out) if left_out else Rows(x, y)
+
+
+def joined(parts: Iterable[Rows], n_features: int) -> Rows:
+    """The rows of several images, one after the other."""
+    rows = list(parts)
+    if not rows:
+        return Rows(np.empty((n_features, 0), np.float32), np.empty(0, np.uint8))
+    return Rows(
+        np.concatenate([r.x for r in rows], axis=1),
+        np.concatenate([r.y for r in rows]),
+        sum(r.not_finite for r in rows),
+    )
+
+
+def _positions(blocks: Iterable[LabelBlock], shape: Shape5) -> tuple[NDArray[np.intp], NDArray[np.uint8]]:
+    """(n, 4) positions t z y x of all labelled pixels inside the image, sorted, and their classes."""
+    found: list[NDArray[np.intp]] = [np.empty((0, 4), np.intp)]
+    classes: list[NDArray[np.uint8]] = [np.empty(0, np.uint8)]
+    limit = np.array([shape[a] for a in (0, 2, 3, 4)])
+    for block in blocks:
+        hit = np.nonzero(block.values)
+        where = np.stack([hit[a] + block.box.start[a] for a in (0, 2, 3, 4)], axis=1)
+        inside = (where < limit).all(axis=1)
+        found.append(where[inside])
+        classes.append(block.values[hit][inside])
+    where, y = np.concatenate(found), np.concatenate(classes)
+    order = np.lexsort(where.T[::-1])
+    return where[order], y[order]
+
+
+def _cells(where: NDArray[np.intp], shape: Shape5) -> Iterator[_Cell]:
+    if not len(where):
+        return
+    edges = np.array([1, CELL_3D, CELL_3D, CELL_3D] if shape[2] > 1 else [1, 1, CELL_2D, CELL_2D])
+    _, group = np.unique(where // edges, axis=0, return_inverse=True)
+    group = group.reshape(-1)
+    order = np.argsort(group, kind="stable")
+    ends = np.flatnonzero(np.diff(group[order])) + 1
+    for members in np.split(order, ends):
+        here = where[members]
+        (t, *low), (_, *high) = here.min(axis=0).tolist(), (here.max(axis=0) + 1).tolist()
+        box = Box((t, 0, low[0], low[1], low[2]), (t + 1, shape[1], high[0], high[1], high[2]))
+        yield _Cell(box, here, members)
