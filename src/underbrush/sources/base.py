@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from types import TracebackType
+from dataclasses import dataclass, field, fields, replace
+from types import MappingProxyType, TracebackType
 from typing import Any, Self
 
 import numpy as np
@@ -17,6 +17,10 @@ from numpy.typing import NDArray
 
 from underbrush.core.geometry import Box, Shape5, parse_axes, shape_to_internal, to_internal
 from underbrush.errors import AxesError, ImageError
+
+
+ASK_AXES = "give --axes to choose."
+"""End of the sentences that are settled once the user says what the axes are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,22 @@ class ImageInfo:
     """The channel that is an alpha (transparency) sample, not a colour."""
     problems: tuple[str, ...] = ()
     """Sentences about what was noticed and may surprise (doubtful axes, odd metadata)."""
+
+    def __post_init__(self) -> None:
+        # Frozen all the way down: several threads and caches hold the same info.
+        object.__setattr__(self, "pixel_size", MappingProxyType(dict(self.pixel_size)))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        return _info_from, ({**values, "pixel_size": dict(self.pixel_size)},)
+
+    def with_problems(self, *problems: str) -> ImageInfo:
+        """The same with more sentences about what was noticed."""
+        return replace(self, problems=(*self.problems, *problems))
+
+
+def _info_from(values: dict[str, Any]) -> ImageInfo:
+    return ImageInfo(**values)
 
 
 class Image(ABC):
@@ -163,7 +183,7 @@ def reinterpret(image: Image, axes: str) -> Image:
     except AxesError as error:
         problem = f"{error.problem} (shape {old.shape}, read as {old.axes!r})"
         raise AxesError(problem, where=old.location, remedy=error.remedy) from None
-    if axes == old.axes:
+    if axes == old.axes and old.axes_known:
         return image
     keeps = {a for a, b in zip(old.axes, axes, strict=True) if a == b}
     info = ImageInfo(
@@ -176,6 +196,6 @@ def reinterpret(image: Image, axes: str) -> Image:
         levels=old.levels,
         channels=old.channels if "c" in keeps else (),
         alpha=old.alpha if "c" in keeps else None,
-        problems=old.problems,
+        problems=tuple(p for p in old.problems if not p.endswith(ASK_AXES)),
     )
     return _Reinterpreted(image, info)

@@ -1,0 +1,154 @@
+"""How an image is addressed: ``PATH``, ``PATH/inner/dataset``, ``PATH#series=2,level=1,scene=A``, a URL.
+
+The file that exists decides: a name that really holds a '#' or a '/inner' look-alike is taken as it
+is, and only what is left over is read as options or as the name of a dataset inside the file.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import unicodedata
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from underbrush.errors import ImageError, UsageError
+
+REMOTE = ("http", "https", "s3", "gs", "gcs")
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """What to open, taken apart."""
+
+    location: str
+    """As the user wrote it."""
+    path: Path
+    """The file or folder that exists."""
+    inner: str = ""
+    """Dataset inside the file, without a leading '/'; empty if none was named."""
+    series: int | None = None
+    """Number of the series (one of several images in one file), counted from 0; None if not named."""
+    level: int = 0
+    """Level of the pyramid that is to be the image."""
+    scene: str = ""
+    """Name of the scene, empty if not named."""
+
+
+def parse_address(location: str) -> Address:
+    """Find the file that ``location`` speaks of, and what is wanted of it.
+
+    Raises
+    ------
+    UsageError
+        An option after '#' that is unknown or no number.
+    ImageError
+        Nothing is there, or it is a URL.
+    """
+    text = location
+    if "\0" in text or not text.strip():
+        raise UsageError("the name of the image is empty or holds a NUL character", remedy="name a file")
+    if "://" in text:
+        text = _local_part(text, location)
+    text = str(Path(text).expanduser()) if text.startswith("~") else text
+    found = _existing(text)
+    options = ""
+    if found is None and "#" in text:
+        text, _, options = text.rpartition("#")
+        found = _existing(text)
+    if found is None:
+        raise _missing(text, location)
+    path, inner = found
+    return Address(location, path, inner.strip("/"), **_parse_options(options, location))
+
+
+def _local_part(text: str, location: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme in REMOTE:
+        raise ImageError(
+            f"this version reads no images from {parts.scheme}:// addresses",
+            where=location,
+            remedy="download it and open the file",
+        )
+    if parts.scheme != "file":
+        raise ImageError(
+            f"{parts.scheme}:// is no address that is known", where=location, remedy="name a file"
+        )
+    return unquote(parts.path) + (f"#{parts.fragment}" if parts.fragment else "")
+
+
+def _existing(text: str) -> tuple[Path, str] | None:
+    """The longest part of ``text`` that exists, and the rest if that part is a file; None if there is none."""
+    whole = _as_stored(Path(text))
+    if whole is not None:
+        return whole, ""
+    path = Path(text)
+    for parent in path.parents:
+        stored = _as_stored(parent)
+        if stored is None:
+            continue
+        rest = path.relative_to(parent).as_posix()
+        # Inside a folder nothing may be left over, unless the folder is itself an image (Zarr, N5).
+        is_image = stored.is_file() or stored.suffix.lower() in {".zarr", ".n5", ".precomputed"}
+        return (stored, rest) if is_image else None
+    return None
+
+
+def _as_stored(path: Path) -> Path | None:
+    """``path`` spelled as the file system has it: composed and decomposed umlauts name the same file."""
+    for spelling in dict.fromkeys(
+        [str(path), unicodedata.normalize("NFC", str(path)), unicodedata.normalize("NFD", str(path))]
+    ):
+        if os.path.lexists(spelling):
+            return Path(spelling)
+    if str(path).isascii() or path.parent == path:
+        return None
+    # Folder and file may be spelled differently: go down part by part.
+    parent = _as_stored(path.parent)
+    if parent is None or not parent.is_dir():
+        return None
+    wanted = unicodedata.normalize("NFC", path.name)
+    try:
+        return next((p for p in parent.iterdir() if unicodedata.normalize("NFC", p.name) == wanted), None)
+    except OSError:
+        return None
+
+
+def _missing(text: str, location: str) -> ImageError:
+    if any(mark in text for mark in "*?"):
+        return ImageError(
+            "this version reads no stacks of several files (the name holds * or ?)",
+            where=location,
+            remedy="name one file",
+        )
+    path = Path(text)
+    remedy = "check the name"
+    try:
+        names = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
+    except OSError:
+        names = []
+    if close := difflib.get_close_matches(path.name, names[:5000], n=1, cutoff=0.8):
+        remedy = f"check the name; perhaps {close[0]!r} is meant"
+    return ImageError("there is no such file", where=location, remedy=remedy)
+
+
+def _parse_options(text: str, location: str) -> dict[str, object]:
+    found: dict[str, object] = {}
+    for part in filter(None, text.split(",")):
+        key, equals, value = (p.strip() for p in part.partition("="))
+        if key not in {"series", "level", "scene"} or not equals or not value:
+            raise UsageError(
+                f"{part!r} after '#' is no option of an image",
+                where=location,
+                remedy="write #series=N, #level=N or #scene=NAME",
+            )
+        if key == "scene":
+            found[key] = value
+        elif value.isascii() and value.isdigit() and len(value) < 10:
+            found[key] = int(value)
+        else:
+            raise UsageError(
+                f"{key}={value} is no number", where=location, remedy=f"write #{key}=0, 1, 2, ..."
+            )
+    return found
