@@ -57,6 +57,26 @@ def trimmed(block: LabelBlock) -> LabelBlock | None:
     return make_block(box, block.values[tuple(slice(a, b) for a, b in zip(start, stop, strict=True))])
 
 
+def pieces(block: LabelBlock, limit: int) -> list[LabelBlock]:
+    """The block cut in halves along its longest axis until no piece has more than ``limit`` pixels.
+
+    Pieces without labels are left out, the others cut down to their labels.
+    """
+    rest = trimmed(block)
+    if rest is None:
+        return []
+    if rest.box.size <= limit:
+        return [rest]
+    axis = int(np.argmax(rest.box.shape))
+    name = "tczyx"[axis]
+    a, b = rest.box.start[axis], rest.box.stop[axis]
+    found = []
+    for span in ((a, (a + b) // 2), ((a + b) // 2, b)):
+        box = rest.box.replace(**{name: span})
+        found += pieces(make_block(box, rest.values[box.relative_to(rest.box).slices]), limit)
+    return found
+
+
 def disjoint(blocks: Iterable[LabelBlock]) -> tuple[LabelBlock, ...]:
     """The same labels with no pixel labelled by two blocks: a later label replaces an earlier one.
 

@@ -42,10 +42,11 @@ def read_project(path: str | os.PathLike[str]) -> Project:
     """
     file = Path(path)
     with open_storage(file) as root:
-        return _read(root, file)
+        return read_root(root, file)
 
 
-def _read(root: Node, path: Path) -> Project:
+def read_root(root: Node, path: Path) -> Project:
+    """The project in an open file; ``path`` is the name that it has or will have. See `read_project`."""
     problems: list[str] = []
     version_text = _version_text(root)
     version = check_version(version_text, root.where)

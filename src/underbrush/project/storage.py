@@ -97,6 +97,13 @@ def _unopened(where: str, head: bytes, error: Exception) -> ProjectError:
     return ProjectError(f"the file is damaged ({text[:120]})", where=where, remedy=_DAMAGED)
 
 
+def _encoded(text: str) -> bytes:
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "replace")
+
+
 def decode(value: object) -> str:
     """Text from whatever HDF5 gives for a string: bytes of either character set, padded or not."""
     if isinstance(value, np.ndarray) and value.size == 1:
@@ -104,7 +111,7 @@ def decode(value: object) -> str:
     if isinstance(value, np.void):
         value = bytes(value.tobytes())
     if isinstance(value, str):
-        value = value.encode("utf-8", "surrogateescape")
+        value = _encoded(value)
     if isinstance(value, bytes):
         value = value.rstrip(b"\x00")
         try:
@@ -177,6 +184,11 @@ class Node:
                     remedy=_DAMAGED,
                 )
         return member
+
+    def copy_to(self, name: str, target: h5py.Group) -> None:
+        """Copy a member as it is, whatever it holds, into a group of another file under the same name."""
+        with guarded(self.where, self._label(name)):
+            self._group.copy(name, target, name)
 
     def value(self, name: str) -> Any:
         """The whole value of a small dataset as numpy gives it, or None where there is none."""
