@@ -57,6 +57,16 @@ def trimmed(block: LabelBlock) -> LabelBlock | None:
     return make_block(box, block.values[tuple(slice(a, b) for a, b in zip(start, stop, strict=True))])
 
 
+def clipped(block: LabelBlock, shape: Shape5) -> LabelBlock:
+    """The part of a block inside an image of ``shape`` (t c z y x); empty (``box.size`` 0) if none is."""
+    image = Box.whole(shape).replace(c=(0, 1))
+    if image.contains(block.box):
+        return block
+    common = block.box.intersection(image)
+    part = block.values[common.relative_to(block.box).slices] if common.size else np.zeros(common.shape)
+    return make_block(common, part.astype(np.uint8))
+
+
 def pieces(block: LabelBlock, limit: int) -> list[LabelBlock]:
     """The block cut in halves along its longest axis until no piece has more than ``limit`` pixels.
 

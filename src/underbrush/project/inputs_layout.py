@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from underbrush.core.geometry import AXES, parse_axes
 from underbrush.errors import AxesError, ProjectError
 from underbrush.project.axistags import parse_axistags, parse_json
-from underbrush.project.paths import is_url, name_of, split_files, split_inner
+from underbrush.project.paths import Place, linked, name_of
 from underbrush.project.schema import Source
 from underbrush.project.storage import Node
 
@@ -60,7 +60,7 @@ def _read_source(info: Node, local: Node | None, problems: list[str]) -> Source 
         embedded = (info.text("__class__") or "") in _EMBEDDED or (
             info.value("__class__") is None and (info.text("location") or "") in _EMBEDDED_PLACES
         )
-        kind, files, inner = _embedded(info, local) if embedded else _linked(stored)
+        kind, files, inner = _embedded(info, local) if embedded else linked(stored)
         axes, sizes = _read_axes(info, name, problems)
         shape = _read_shape(info)
         if embedded:
@@ -90,22 +90,7 @@ def _read_source(info: Node, local: Node | None, problems: list[str]) -> Source 
         ) from error
 
 
-_Place = tuple[Literal["file", "stack", "embedded", "url"], tuple[str, ...], str]
-
-
-def _linked(stored: str) -> _Place:
-    if is_url(stored):
-        return "url", (), ""
-    pieces = split_files(stored)
-    split = [split_inner(p) for p in pieces]
-    return (
-        "stack" if len(pieces) > 1 or "*" in split[0][0] else "file",
-        tuple(p for p, _ in split),
-        split[0][1],
-    )
-
-
-def _embedded(info: Node, local: Node | None) -> _Place:
+def _embedded(info: Node, local: Node | None) -> Place:
     """The dataset inside the project; old files tell it by its identity alone."""
     inner = (info.text("inner_path") or "").strip("/")
     ident = info.text("datasetId") or ""

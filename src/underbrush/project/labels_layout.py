@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from underbrush.core.geometry import AXES, Box, Shape5, shape_to_internal, to_internal
-from underbrush.core.labels import LabelBlock, disjoint, make_block, trimmed
+from underbrush.core.labels import LabelBlock, clipped, disjoint, make_block, trimmed
 from underbrush.errors import ProjectError
 from underbrush.project.axistags import label_axes, parse_axistags
 from underbrush.project.schema import Source
@@ -175,15 +175,11 @@ def _inside(block: LabelBlock, shape: Shape5 | None) -> tuple[LabelBlock | None,
     """The part of a block inside an image, and how many labelled pixels that leaves out."""
     if shape is None:
         return block, 0
-    image = Box.whole((shape[0], 1, *shape[2:]))
-    if image.contains(block.box):
+    part = clipped(block, shape)
+    if part is block:
         return block, 0
-    common = block.box.intersection(image)
-    all_of_it = int(np.count_nonzero(block.values))
-    if not common.size:
-        return None, all_of_it
-    part = block.values[common.relative_to(block.box).slices]
-    return trimmed(make_block(common, part)), all_of_it - int(np.count_nonzero(part))
+    lost = int(np.count_nonzero(block.values)) - int(np.count_nonzero(part.values))
+    return trimmed(part), lost
 
 
 def split_label_sets(sets: Node | None, n_lanes: int) -> tuple[dict[int, Node], list[str]]:

@@ -1,4 +1,4 @@
-"""A project as it will be after saving: labels in order, links from the new folder, text that HDF5 can hold."""
+"""A project as it will be after saving: labels sorted out, links from the new folder, text that HDF5 holds."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from types import MappingProxyType
 
 from underbrush.core.features.selection import FeatureSelection
 from underbrush.core.geometry import Shape5, shape_to_internal
-from underbrush.core.labels import disjoint, pieces
-from underbrush.project.paths import name_of, split_files, split_inner
+from underbrush.core.labels import clipped, disjoint, pieces
+from underbrush.project.paths import is_url, linked, name_of, split_files
 from underbrush.project.schema import (
     WORKFLOW,
     WRITTEN_VERSION,
@@ -79,7 +79,9 @@ def extent(source: Source, lane: Lane) -> Shape5:
 def _lane(lane: Lane, project: Project, path: Path) -> Lane:
     raw = _source(lane.raw, project, path, lane.nickname)
     mask = None if lane.mask is None else _source(lane.mask, project, path, lane.mask.name)
-    labels = tuple(piece for block in disjoint(lane.labels) for piece in pieces(block, BLOCK_PIXELS))
+    shape = raw.shape5
+    blocks = [b if shape is None else clipped(b, shape) for b in lane.labels]
+    labels = tuple(p for block in disjoint(blocks) for p in pieces(block, BLOCK_PIXELS))
     return Lane(raw.name, raw, mask, labels)
 
 
@@ -96,17 +98,17 @@ def _source(source: Source, project: Project, path: Path, name: str) -> Source:
     if source.kind == "embedded":
         return replace(source, stored=source.inner)
     stored = clean(source.stored)
-    if (
-        source.kind != "url"
-        and project.path is not None
-        and project.folder.resolve() != path.parent.resolve()
-    ):
+    if not is_url(stored) and project.path is not None and project.folder.resolve() != path.parent.resolve():
         moved = [_moved(p, project.folder.resolve(), path.parent.resolve()) for p in split_files(stored)]
         stored = os.pathsep.join(moved)
-    if source.kind == "url" or stored == source.stored:
-        return replace(source, stored=stored)
-    split = [split_inner(p) for p in split_files(stored)]
-    return replace(source, stored=stored, files=tuple(p for p, _ in split), inner=split[0][1])
+    kind, files, inner = linked(stored)
+    return replace(source, kind=kind, stored=stored, files=files, inner=inner)
+
+
+def linked_source(stored: str, axes: str | None = None, shape: tuple[int, ...] | None = None) -> Source:
+    """A source for a path (relative to the project's folder, or absolute) or an address, named by its file."""
+    kind, files, inner = linked(stored)
+    return Source(kind, stored, name=name_of(stored), files=files, inner=inner, axes=axes, shape=shape)
 
 
 def _moved(stored: str, old: Path, new: Path) -> str:

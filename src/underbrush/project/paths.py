@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Literal
 
 _CONTAINER = re.compile(r"\.(?:ilp|hdf5|h5|npz|n5)(?=[/\\]|$)", re.IGNORECASE)
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]+://")
@@ -39,6 +40,19 @@ def split_files(text: str) -> list[str]:
         if len(pieces) > 1 and all(re.search(r"\.\w+$", split_inner(p)[0]) for p in pieces):
             return pieces
     return [text]
+
+
+Place = tuple[Literal["file", "stack", "embedded", "url"], tuple[str, ...], str]
+"""Kind of a source, its files without inner path, and the inner path."""
+
+
+def linked(stored: str) -> Place:
+    """What a stored address is: one file, a stack of several (or of a pattern), or an address on the net."""
+    if is_url(stored):
+        return "url", (), ""
+    split = [split_inner(p) for p in split_files(stored)]
+    several = len(split) > 1 or "*" in split[0][0]
+    return "stack" if several else "file", tuple(p for p, _ in split), split[0][1]
 
 
 def name_of(stored: str) -> str:

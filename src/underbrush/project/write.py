@@ -35,13 +35,13 @@ if TYPE_CHECKING:
 _OURS: Mapping[str, frozenset[str]] = {
     "": frozenset({"ilastikVersion", "workflowName", "time", "Input Data", "FeatureSelections",
                    "PixelClassification", "Prediction Export", OWN_GROUP}),
-    "PixelClassification": frozenset({"StorageVersion", "LabelNames", "LabelColors", "PmapColors", "LabelSets",
-                                      "ClassifierFactory", "ClassifierForests"}),
+    "PixelClassification": frozenset({"StorageVersion", "LabelNames", "LabelColors", "PmapColors",
+                                      "LabelSets", "ClassifierFactory", "ClassifierForests"}),
     "Prediction Export": frozenset({"StorageVersion", "OutputFormat", "OutputFilenameFormat",
                                     "OutputInternalPath", "OutputAxisOrder", "ExportDtype", "RegionStart",
                                     "RegionStop", "InputMin", "InputMax", "ExportMin", "ExportMax"}),
-    "FeatureSelections": frozenset({"StorageVersion", "FeatureIds", "Scales", "SelectionMatrix", "ComputeIn2d",
-                                    "FeatureListFilename"}),
+    "FeatureSelections": frozenset({"StorageVersion", "FeatureIds", "Scales", "SelectionMatrix",
+                                    "ComputeIn2d", "FeatureListFilename"}),
 }  # fmt: skip
 """Members that are written anew; all others of these groups are taken over from the old file."""
 
