@@ -1,1 +1,17 @@
-"""Blocks of a result become a file."""
+"""Blocks of a result become a file: `open_sink`, after `check_sink` has said that the format can hold it."""
+
+from __future__ import annotations
+
+from underbrush.sinks.base import OutputSpec, ResultKind, Sink
+from underbrush.sinks.formats import check_sink, find_format, format_of, open_sink, suffix_of
+
+__all__ = [
+    "OutputSpec",
+    "ResultKind",
+    "Sink",
+    "check_sink",
+    "find_format",
+    "format_of",
+    "open_sink",
+    "suffix_of",
+]

@@ -1,0 +1,165 @@
+"""HDF5 as ilastik exports it: one dataset with axis tags, value range and dimension labels.
+
+Chunks are compressed outside of libhdf5, by the threads that bring the blocks, and are written in order when
+all are there. So threads compress side by side, outside its one lock, and the bytes of the file depend on the
+pixels alone.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import zlib
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from underbrush.core.geometry import Box
+from underbrush.errors import OutputError
+from underbrush.files import Replacing, replacing_hdf5
+from underbrush.sinks.base import OutputSpec, Sink
+from underbrush.sinks.blocks import check_block, file_shape, in_file_order
+from underbrush.sinks.calibration import known_sizes
+from underbrush.sinks.spool import TileLayout, TileSpool
+
+CHUNK_BYTES = 512_000
+"""About the size of a chunk, as in ilastik's exports."""
+GZIP_LEVEL = 1
+"""ilastik's level; higher ones are far slower and hardly smaller on probabilities."""
+ATTRIBUTE_BYTES = 60_000
+"""HDF5 keeps attributes of up to 64 kB beside the dataset."""
+
+_TYPE_FLAGS = {"c": 1, "t": 8}  # vigra's flags; 2 is space
+
+
+def axistags(axes: str, sizes: dict[str, tuple[float, str]]) -> str:
+    """The JSON text in which vigra and ilastik describe axes, outermost first.
+
+    ``resolution`` is the size of a pixel, 0 where it is not known; whole numbers are written as integers, as
+    some readers insist on them.
+    """
+    entries = []
+    for axis in axes:
+        size = sizes[axis][0] if axis in sizes else 0
+        entries.append(
+            {
+                "key": axis,
+                "typeFlags": _TYPE_FLAGS.get(axis, 2),
+                "resolution": int(size) if float(size).is_integer() else size,
+                "description": "",
+            }
+        )
+    return json.dumps({"axes": entries}, indent=2)
+
+
+def chunk_shape(shape: tuple[int, ...], axes: str, itemsize: int) -> tuple[int, ...]:
+    """A chunk of about `CHUNK_BYTES`: 1 along t and c, nearly cubic in space, never larger than the data."""
+    budget = CHUNK_BYTES // itemsize
+    sizes = dict(zip(axes, shape, strict=True))
+    chunk = dict.fromkeys(axes, 1)
+    spatial = [a for a in "xyz" if a in sizes]
+    while growing := [a for a in spatial if chunk[a] < sizes[a]]:
+        axis = min(growing, key=chunk.__getitem__)
+        larger = {**chunk, axis: min(2 * chunk[axis], sizes[axis])}
+        if math.prod(larger.values()) > budget:
+            break
+        chunk = larger
+    return tuple(chunk[a] for a in axes)
+
+
+def check(spec: OutputSpec, format: str) -> None:
+    """Everything fits but an unusable dataset name."""
+    parts = spec.inner_path.strip("/").split("/")
+    if not all(parts) or any(p in {".", ".."} for p in parts) or "\0" in spec.inner_path:
+        raise OutputError(
+            f"{spec.inner_path!r} is no name of a dataset",
+            where=spec.path,
+            remedy="use a name such as exported_data or group/data",
+        )
+
+
+def open_sink(spec: OutputSpec, format: str) -> Sink:
+    """A sink for ``hdf5`` or ``compressed hdf5``."""
+    return Hdf5Sink(spec, compressed=format == "compressed hdf5")
+
+
+class Hdf5Sink(Sink):
+    """One dataset in a new file; see the module."""
+
+    def __init__(self, spec: OutputSpec, *, compressed: bool) -> None:
+        self.spec = spec
+        self._compressed = compressed
+        shape = file_shape(spec)
+        layout = TileLayout(
+            shape,
+            chunk_shape(shape, spec.axes, spec.dtype.itemsize),
+            spec.dtype.newbyteorder("<"),
+            padded=True,
+        )
+        Replacing(spec.path).abort()  # fails now, not after hours, where nothing can be written
+        self._spool = TileSpool(spec.path, layout, _deflate if compressed else _raw)
+
+    def write(self, box: Box, block: NDArray[Any]) -> None:
+        """See `Sink.write`."""
+        check_block(self.spec, box, block)
+        self._spool.write(*in_file_order(self.spec.axes, box, block))
+
+    def commit(self) -> None:
+        """See `Sink.commit`."""
+        self._spool.check_complete()
+        layout = self._spool.layout
+        with replacing_hdf5(self.spec.path) as file:
+            data = file.create_dataset(
+                self.spec.inner_path.strip("/"),
+                shape=layout.shape,
+                dtype=layout.dtype,
+                chunks=layout.tile,
+                compression="gzip" if self._compressed else None,
+                compression_opts=GZIP_LEVEL if self._compressed else None,
+                track_times=False,
+            )
+            for number, encoded in enumerate(self._spool.encoded()):
+                data.id.write_direct_chunk(layout.start(layout.index(number)), encoded)
+            self._describe(data)
+        self._spool.close()
+
+    def abort(self) -> None:
+        """See `Sink.abort`."""
+        self._spool.close()
+
+    def _describe(self, data: Any) -> None:
+        spec = self.spec
+        sizes = known_sizes(spec.pixel_size)
+        for number, axis in enumerate(spec.axes):
+            data.dims[number].label = axis
+        data.attrs["axistags"] = axistags(spec.axes, sizes)
+        if sizes:
+            units = {a: sizes[a][1] if a in sizes else "" for a in spec.axes if a != "c"}
+            data.attrs["axis_units"] = json.dumps(units)
+        data.attrs["display_mode"] = "default" if spec.kind in {"labels", "image"} else "grayscale"
+        if spec.value_range is not None:
+            data.attrs["drange"] = np.asarray(spec.value_range).astype(spec.dtype)
+        if spec.class_names:
+            _add_text(data, "class_names", spec.class_names)
+        if spec.class_colors:
+            data.attrs["class_colors"] = np.array(spec.class_colors, np.uint8)
+        if spec.channel_names:
+            _add_text(data, "channel_names", spec.channel_names)
+        if spec.provenance:
+            _add_text(data, "provenance", dict(spec.provenance))
+
+
+def _add_text(data: Any, name: str, value: Any) -> None:
+    """As JSON; cut texts would be wrong, so what has no room is left out."""
+    text = json.dumps(value, ensure_ascii=False)
+    if len(text.encode()) <= ATTRIBUTE_BYTES:
+        data.attrs[name] = text.replace("\\u0000", "")
+
+
+def _deflate(tile: NDArray[Any]) -> bytes:
+    return zlib.compress(tile.data, GZIP_LEVEL)
+
+
+def _raw(tile: NDArray[Any]) -> bytes:
+    return tile.tobytes()
