@@ -11,6 +11,7 @@ import os
 import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypedDict
 from urllib.parse import unquote, urlsplit
 
 from underbrush.errors import ImageError, UsageError
@@ -79,7 +80,7 @@ def _local_part(text: str, location: str) -> str:
 
 
 def _existing(text: str) -> tuple[Path, str] | None:
-    """The longest part of ``text`` that exists, and the rest if that part is a file; None if there is none."""
+    """The longest part of ``text`` that exists, and the rest if that part is a file; else None."""
     whole = _as_stored(Path(text))
     if whole is not None:
         return whole, ""
@@ -133,8 +134,14 @@ def _missing(text: str, location: str) -> ImageError:
     return ImageError("there is no such file", where=location, remedy=remedy)
 
 
-def _parse_options(text: str, location: str) -> dict[str, object]:
-    found: dict[str, object] = {}
+class _Options(TypedDict, total=False):
+    series: int
+    level: int
+    scene: str
+
+
+def _parse_options(text: str, location: str) -> _Options:
+    found: _Options = {}
     for part in filter(None, text.split(",")):
         key, equals, value = (p.strip() for p in part.partition("="))
         if key not in {"series", "level", "scene"} or not equals or not value:
@@ -144,9 +151,9 @@ def _parse_options(text: str, location: str) -> dict[str, object]:
                 remedy="write #series=N, #level=N or #scene=NAME",
             )
         if key == "scene":
-            found[key] = value
+            found["scene"] = value
         elif value.isascii() and value.isdigit() and len(value) < 10:
-            found[key] = int(value)
+            found["series" if key == "series" else "level"] = int(value)
         else:
             raise UsageError(
                 f"{key}={value} is no number", where=location, remedy=f"write #{key}=0, 1, 2, ..."

@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from underbrush.core.geometry import Box, Shape5, parse_axes, shape_to_internal, to_internal
 from underbrush.errors import AxesError, ImageError
 
-
 ASK_AXES = "give --axes to choose."
 """End of the sentences that are settled once the user says what the axes are."""
 

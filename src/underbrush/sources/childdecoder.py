@@ -15,7 +15,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -113,13 +113,13 @@ class ChildDecoder:
                 self._end()
 
 
-def _write(pipe: BinaryIO, data: bytes) -> None:
+def _write(pipe: IO[bytes], data: bytes) -> None:
     pipe.write(struct.pack("<Q", len(data)))
     pipe.write(data)
     pipe.flush()
 
 
-def _read(pipe: BinaryIO) -> bytes:
+def _read(pipe: IO[bytes]) -> bytes:
     length = pipe.read(8)
     if len(length) < 8:
         raise EOFError
@@ -140,7 +140,7 @@ def _limit(count: int) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
-def _serve(stdin: BinaryIO, stdout: BinaryIO) -> None:
+def _serve(stdin: IO[bytes], stdout: IO[bytes]) -> None:
     start = json.loads(_read(stdin))
     _limit(start["bytes"])
     import tifffile  # noqa: PLC0415 (only the child needs it here)

@@ -34,14 +34,14 @@ def check_decoded(expected: int, stored: int, ratio: int, location: str) -> None
     """
     if expected > ratio * stored + 4096:
         raise ImageError(
-            f"the file claims {readable_bytes(expected)} of pixels but holds only {readable_bytes(stored)} for them",
+            f"it claims {readable_bytes(expected)} of pixels but holds {readable_bytes(stored)} for them",
             where=location,
             remedy="the file is damaged; export it again",
         )
     if expected > DECODED_LIMIT:
         raise ImageError(
-            f"{readable_bytes(expected)} of pixels are stored in one piece; at most {readable_bytes(DECODED_LIMIT)}"
-            " can be decoded",
+            f"{readable_bytes(expected)} of pixels are stored in one piece, of which at most"
+            f" {readable_bytes(DECODED_LIMIT)} can be decoded",
             where=location,
             remedy="save it as tiled TIFF or chunked HDF5",
         )

@@ -60,7 +60,8 @@ _SUFFIXES = {
     "JPEG": {".jpg", ".jpeg", ".jpe", ".jfif"},
     "GIF": {".gif"},
     "BMP": {".bmp", ".dib"},
-    "PNM": {".pnm", ".pgm", ".ppm", ".pbm"},
+    "PNM": {".pnm", ".pgm", ".ppm"},
+    "PBM": {".pbm"},
     "WebP": {".webp"},
     "Sun raster": {".ras", ".sun"},
     "npy": {".npy"},
@@ -102,7 +103,7 @@ def _by_head(head: bytes) -> str:
     if head.startswith(ZIP):
         return "npz"
     if head[:1] == b"P" and head[1:2] in b"123456" and head[2:3].isspace():
-        return "PNM"
+        return "PBM" if head[1:2] in b"14" else "PNM"
     if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
         return "WebP"
     return next((kind for magic, kind in _RASTER if head.startswith(magic)), "")

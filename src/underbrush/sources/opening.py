@@ -10,7 +10,7 @@ from underbrush.sources.address import parse_address
 from underbrush.sources.base import Image
 from underbrush.sources.kinds import kind_of, suffix_problem
 
-_READERS = {"TIFF": "tiff", "HDF5": "hdf5", "npy": "npy", "npz": "npz"}
+_READERS = {"TIFF": "tiff", "HDF5": "hdf5", "npy": "npy", "npz": "npz", "PNM": "pnm"}
 
 
 def open_image(address: str | os.PathLike[str], axes: str | None = None) -> Image:

@@ -206,7 +206,7 @@ def _info(
 
 
 def _grouped(tif: tifffile.TiffFile, location: str) -> list[list[Any]]:
-    """The series of a file, each with its levels; reduced copies that follow an image are its levels, not images."""
+    """The series of a file, each with its levels; reduced copies that follow an image are levels of it."""
     groups: list[list[Any]] = []
     for series in tif.series:
         if series.keyframe is None or not all(series.shape):
@@ -256,8 +256,8 @@ def _level(
     frames = [_frame(p) for p in series.pages]
     if shape[len(frame_shape) :] != own or math.prod(frame_shape) != len(frames):
         raise ImageError(
-            f"the file names {shape} pixels (axes {series.axes}) but holds {len(frames)} pages of {own}: it is cut off"
-            " or damaged",
+            f"the file is cut off or damaged: it names {shape} pixels (axes {series.axes}) but holds"
+            f" {len(frames)} pages of {own}",
             where=address.location,
             remedy="copy or export it again",
         )
@@ -328,7 +328,7 @@ def _decoder(
     """The function that decodes a piece of pages like ``page``; see `tiffdecoders` for where it runs."""
     decode, header = page.decode, page.jpegheader
     if page.compression in decoders.IN_PROCESS:
-        return lambda data, index, tables: decode(data, index)[0]  # type: ignore[no-any-return]
+        return lambda data, index, tables: decode(data, index)[0]
     child = ChildDecoder(Path(page.parent.filehandle.path), page.offset, size)
     opened.append(child)
     if page.compression != decoders.JPEG or header is not None:

@@ -21,7 +21,7 @@ class AxesReading:
     """How each axis of a series is understood."""
 
     letters: str
-    """One for each axis of the series: t c z y x, s for samples, and '-' for one of length 1 that is left out."""
+    """One for each axis of the series: t c z y x, s for samples, '-' for one of length 1 that is left out."""
     known: bool
     problems: tuple[str, ...]
 
@@ -48,7 +48,7 @@ def read_axes(codes: str, shape: tuple[int, ...], location: str) -> AxesReading:
             where=location,
             remedy="export it as an OME-TIFF of at most five axes",
         )
-    for i, letter in zip(reversed(doubtful), free[: len(doubtful)][:], strict=False):
+    for i, letter in zip(reversed(doubtful), free, strict=False):
         letters[i] = letter
     return AxesReading("".join(letters), not doubtful, _doubts(codes, shape, letters, doubtful))
 

@@ -1,4 +1,4 @@
-"""What a TIFF file says of a series beside its axes: pixel sizes, channels, alpha, and what is odd about it."""
+"""What a TIFF file says of a series beside its axes: pixel sizes, channels, alpha and oddities."""
 
 from __future__ import annotations
 
@@ -55,8 +55,8 @@ def series_meta(tif: Any, series: Any, number: int, count: int, address: Address
     missing = sum(page is None for page in series.pages) if len(series.pages) > 1 else 0
     if missing:
         problems.append(
-            f"{missing} of {len(series.pages)} planes are not there (a file of the set is missing?); reading them"
-            " is an error."
+            f"{missing} of {len(series.pages)} planes are not there (is a file of the set missing?);"
+            " reading them is an error."
         )
     return SeriesMeta(
         tuple(series.shape),

@@ -1,4 +1,4 @@
-"""The pixels of one level of a TIFF series: pages of strips or tiles, of which only those touched are read."""
+"""The pixels of one level of a TIFF series: strips or tiles, of which only those touched are read."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ class PagedLevel:
                 _copy(piece, corner, window, target)
 
     def _touched(self, window: Window) -> list[tuple[int, tuple[int, int, int, int]]]:
-        """Numbers of the strips or tiles that meet the window, with their first sample, depth, row and column."""
+        """Numbers of the pieces that meet the window, each with its first sample, depth, row and column."""
         _, depth, rows, columns, _ = self._layout.shaped
         piece = self._layout.piece
         grid = [-(-size // step) for size, step in zip((depth, rows, columns), piece, strict=True)]
@@ -217,7 +217,7 @@ def _page_axes(letters: str) -> list[int]:
 def _copy(
     block: NDArray[Any], corner: tuple[int, int, int, int], window: Window, target: NDArray[Any]
 ) -> None:
-    """Copy what ``block`` (depth, rows, columns, samples; its first pixel at ``corner``) shares with ``window``."""
+    """Copy what ``block`` (depth, rows, columns, samples; beginning at ``corner``) shares with ``window``."""
     source, into = [], []
     for part, start, size in zip(window[1:4], corner[1:], block.shape, strict=False):
         first, last = max(part.start, start), min(part.stop, start + size)

@@ -135,7 +135,7 @@ def _check_first(file: BytesFile, entries: dict[int, tuple[int, int, bytes]], di
     if pieces > where[1] and not _number(entries, 32997, dialect) > 1:
         raise _damaged(
             file,
-            f"its first page claims {width} x {length} pixels in {pieces} pieces but lists {where[1]} of them",
+            f"its first page of {width} x {length} pixels needs {pieces} pieces but lists {where[1]}",
         )
 
 
@@ -159,7 +159,7 @@ def _number(entries: dict[int, tuple[int, int, bytes]], code: int, dialect: _Dia
 
 def _cut(file: BytesFile, page: int, needed: int) -> ImageError:
     return ImageError(
-        f"the file is cut off or damaged: page {page} should reach byte {needed}, the file ends at {file.size}",
+        f"the file is cut off or damaged: page {page} reaches byte {needed}, the file ends at {file.size}",
         where=file.location,
         remedy="copy or export it again",
     )

@@ -1,0 +1,271 @@
+"""HDF5: one dataset of a file, read chunk by chunk, however it is packed."""
+
+from __future__ import annotations
+
+import math
+import threading
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from underbrush.errors import ImageError
+from underbrush.sources.address import Address
+from underbrush.sources.base import Image, ImageInfo
+from underbrush.sources.bytesfile import BytesFile, unreadable
+from underbrush.sources.claims import DECODED_LIMIT, check_plain, readable_bytes
+from underbrush.sources.hdf5axes import dataset_axes, dataset_sizes
+
+_MAX_LISTED = 20
+_MAX_VISITED = 100_000
+_MAX_CHUNKS_COUNTED = 1_000_000
+
+
+def open_source(address: Address) -> Image:
+    """Open a dataset of an HDF5 file; see `underbrush.sources.open_image`."""
+    check_plain(address, "HDF5", inner=True)
+    _check_no_writer(address)
+    try:
+        # A lock of ours would keep others from writing while the image is open, and fails on some networks.
+        file = h5py.File(address.path, "r", locking=False)
+    except OSError as error:
+        raise _refused(error, address) from None
+    try:
+        return Hdf5Image(file, _dataset(file, address), address)
+    except BaseException:
+        file.close()
+        raise
+
+
+class Hdf5Image(Image):
+    """A dataset of an HDF5 file."""
+
+    def __init__(self, file: h5py.File, dataset: h5py.Dataset, address: Address) -> None:
+        self._file = file
+        self._dataset: h5py.Dataset | None = dataset
+        self._lock = threading.Lock()
+        shape = tuple(int(n) for n in dataset.shape)
+        _check_storage(dataset, address)
+        axes, known, problems = dataset_axes(dataset, address.location)
+        self.info = ImageInfo(
+            location=address.location,
+            axes=axes,
+            shape=shape,
+            dtype=np.dtype(dataset.dtype).newbyteorder("="),
+            axes_known=known,
+            pixel_size={a: size for a, size in dataset_sizes(dataset).items() if a in axes},
+            levels=(shape,),
+            problems=(*problems, *_unwritten(dataset)),
+        )
+
+    def _read_own(self, where: tuple[slice, ...], level: int) -> NDArray[Any]:
+        # HDF5 reads one at a time anyway; the lock keeps `close` from pulling the file away meanwhile.
+        with self._lock:
+            if self._dataset is None:
+                raise ImageError("the image is closed", where=self.info.location, remedy="open it again")
+            try:
+                block: NDArray[Any] = self._dataset[where]
+            except (OSError, ValueError, RuntimeError) as error:
+                raise ImageError(
+                    f"the HDF5 file is damaged: its data cannot be read ({_reason(error)})",
+                    where=self.info.location,
+                    remedy="copy or export it again",
+                ) from error
+        return block
+
+    def close(self) -> None:
+        """See `Image.close`."""
+        with self._lock:
+            self._dataset = None
+            self._file.close()
+
+
+def _check_no_writer(address: Address) -> None:
+    """Refuse a file that another program holds open for writing: what it says may be half finished.
+
+    HDF5 locks with flock, shared for readers and exclusive for writers, so asking for a shared lock tells.
+    """
+    try:
+        import fcntl  # noqa: PLC0415 (there is none on Windows, where opening fails by itself)
+    except ImportError:
+        return
+    try:
+        with address.path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            fcntl.flock(file, fcntl.LOCK_UN)
+    except BlockingIOError:
+        raise ImageError(
+            "another program holds this file open for writing",
+            where=address.location,
+            remedy="close it there",
+        ) from None
+    except PermissionError as error:
+        raise unreadable(error, address.location) from None
+    except OSError:
+        # A file system without locks; then there is nothing to ask.
+        return
+
+
+def _refused(error: OSError, address: Address) -> ImageError:
+    text = str(error)
+    if "truncated file" in text:
+        problem = "the HDF5 file is cut off"
+    elif "already open for" in text or "unable to lock" in text:
+        return ImageError(
+            "another program holds this file open for writing, or crashed while it did",
+            where=address.location,
+            remedy="close it there, or run h5clear -s",
+        )
+    else:
+        problem = f"the HDF5 file is damaged ({_reason(error)})"
+    return ImageError(problem, where=address.location, remedy="copy or export it again")
+
+
+def _dataset(file: h5py.File, address: Address) -> h5py.Dataset:
+    try:
+        if address.inner:
+            return _named(file, address)
+        found = _suitable(file)
+    except (OSError, RuntimeError, ValueError) as error:
+        raise ImageError(
+            f"the HDF5 file is damaged ({_reason(error)})",
+            where=address.location,
+            remedy="copy or export it again",
+        ) from error
+    if len(found) == 1:
+        return file[found[0]]
+    if not found:
+        raise ImageError(
+            "the HDF5 file holds no dataset of numbers with 2 to 5 axes",
+            where=address.location,
+            remedy="name another file",
+        )
+    more = f" and {len(found) - _MAX_LISTED} more" if len(found) > _MAX_LISTED else ""
+    raise ImageError(
+        f"the file holds several datasets ({', '.join(found[:_MAX_LISTED])}{more})",
+        where=address.location,
+        remedy=f"name one, as in {address.path}/{found[0]}",
+    )
+
+
+def _named(file: h5py.File, address: Address) -> h5py.Dataset:
+    try:
+        item = file[address.inner]
+    except KeyError:
+        there = ", ".join(_suitable(file)[:_MAX_LISTED]) or "none"
+        raise ImageError(
+            f"there is no dataset {address.inner!r} in the file; those that can be read: {there}",
+            where=address.location,
+            remedy="name one of them",
+        ) from None
+    if isinstance(item, h5py.Group):
+        there = ", ".join(f"{address.inner}/{name}" for name in _suitable(item)[:_MAX_LISTED]) or "none"
+        raise ImageError(
+            f"{address.inner!r} is a group, not a dataset; those in it that can be read: {there}",
+            where=address.location,
+            remedy="name one of them",
+        )
+    if not _is_image(item):
+        raise ImageError(
+            f"the dataset {address.inner!r} of shape {getattr(item, 'shape', None)} and type"
+            f" {getattr(item, 'dtype', None)} is no image",
+            where=address.location,
+            remedy="name one of numbers with 2 to 5 axes",
+        )
+    return item
+
+
+def _suitable(group: h5py.Group) -> list[str]:
+    """Names of all datasets below ``group`` that can be images; each group is looked into once."""
+    found: list[str] = []
+    visited = 0
+
+    def visit(name: str, item: Any) -> bool | None:
+        nonlocal visited
+        visited += 1
+        if isinstance(item, h5py.Dataset) and _is_image(item):
+            found.append(name)
+        return True if visited > _MAX_VISITED else None
+
+    group.visititems(visit)
+    return found
+
+
+def _is_image(item: Any) -> bool:
+    if not isinstance(item, h5py.Dataset) or item.shape is None:
+        return False
+    try:
+        dtype = item.dtype
+    except TypeError:
+        # A type that numpy has no word for.
+        return False
+    return (
+        2 <= len(item.shape) <= 5
+        and math.prod(item.shape) > 0
+        and dtype.kind in "biuf"
+        and dtype.itemsize <= 8
+    )
+
+
+def _check_storage(dataset: h5py.Dataset, address: Address) -> None:
+    """Refuse what could not be read later: an unknown filter, or chunks too large to decode."""
+    properties = dataset.id.get_create_plist()
+    for i in range(properties.get_nfilters()):
+        code, _, _, name = properties.get_filter(i)
+        if not h5py.h5z.filter_avail(code):
+            title = name.decode("utf-8", "replace") if name else f"number {code}"
+            raise ImageError(
+                f"the dataset is packed with a filter that is not installed ({title})",
+                where=address.location,
+                remedy="write it with gzip, or install hdf5plugin and import it",
+            )
+    if dataset.chunks:
+        chunk = math.prod(dataset.chunks) * dataset.dtype.itemsize
+        if chunk > DECODED_LIMIT:
+            raise ImageError(
+                f"its chunks of {readable_bytes(chunk)} are too large to decode",
+                where=address.location,
+                remedy="write it with smaller chunks",
+            )
+    elif properties.get_layout() == h5py.h5d.CONTIGUOUS and not properties.get_external_count():
+        _check_contiguous(dataset, address)
+
+
+def _check_contiguous(dataset: h5py.Dataset, address: Address) -> None:
+    offset, stored = dataset.id.get_offset(), dataset.id.get_storage_size()
+    needed = math.prod(dataset.shape) * dataset.dtype.itemsize
+    if offset is None:
+        return
+    file = BytesFile(address.path, address.location)
+    file.close()
+    if stored < needed or offset + needed > file.size:
+        raise ImageError(
+            f"it claims {readable_bytes(needed)} of pixels but the file has {readable_bytes(file.size)}",
+            where=address.location,
+            remedy="copy or export it again",
+        )
+
+
+def _unwritten(dataset: h5py.Dataset) -> tuple[str, ...]:
+    """HDF5 gives a fill value for what was never written, which looks like a black image."""
+    if not dataset.chunks:
+        empty = dataset.id.get_storage_size() == 0 and not dataset.is_virtual and not dataset.external
+        return (
+            (f"Nothing was ever written to the dataset; it reads as {dataset.fillvalue}.",) if empty else ()
+        )
+    expected = math.prod(-(-n // c) for n, c in zip(dataset.shape, dataset.chunks, strict=True))
+    if expected > _MAX_CHUNKS_COUNTED:
+        return ()
+    written = dataset.id.get_num_chunks()
+    if written >= expected:
+        return ()
+    return (
+        f"{expected - written} of {expected} chunks were never written; they read as {dataset.fillvalue}.",
+    )
+
+
+def _reason(error: Exception) -> str:
+    """HDF5's own words, of which the last in brackets say what happened."""
+    text = str(error).strip().rstrip(".") or type(error).__name__
+    return text[text.rfind("(") + 1 :].rstrip(")")[:160] if "(" in text else text[:160]
