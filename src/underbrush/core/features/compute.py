@@ -1,0 +1,269 @@
+"""Features of a block of an image: plans the work for the kernels and lends them their buffers."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from underbrush.core.features import kernels_flat as flat
+from underbrush.core.features.catalog import (
+    BY_ID,
+    DOG_RATIO,
+    FILTER_WINDOW,
+    PRESMOOTH_WINDOW,
+    STRUCTURE_RATIO,
+    filter_sigma,
+    kernel_radius,
+    presmooth_sigma,
+)
+from underbrush.core.features.kernels_smooth import COLUMNS, ROWS, Scratch, Window, row_length, rounded, turn_plane
+from underbrush.core.features.kernels_vector import LANES
+from underbrush.core.features.reference import gaussian_taps
+from underbrush.core.features.selection import FeatureTerm
+
+Slices = tuple[slice, slice, slice]
+_FLAT_SLOTS = {
+    "GaussianSmoothing": flat.SMOOTHED,
+    "LaplacianOfGaussian": flat.LAPLACE,
+    "GaussianGradientMagnitude": flat.MAGNITUDE,
+    "DifferenceOfGaussians": flat.DIFFERENCE,
+    "StructureTensorEigenvalues": flat.TENSOR,
+    "HessianOfGaussianEigenvalues": flat.HESSIAN,
+}
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One scale in 2D or 3D: its taps, and which features it makes."""
+
+    scale: float
+    in_2d: bool
+    pre: NDArray[np.float32]
+    """(radius + 1,) taps of the smoothing, the centre first."""
+    taps: NDArray[np.float32]
+    """(12,) taps of the filters, see `kernels_flat.flat_scale`."""
+    features: tuple[tuple[str, int], ...]
+    """Filters, and the index of the first feature of each for channel 0."""
+
+    @property
+    def halo(self) -> int:
+        """Pixels of the smoothed image that the filters need around the valid part."""
+        tensor = any(f == "StructureTensorEigenvalues" for f, _ in self.features)
+        return flat.TENSOR_REACH if tensor else flat.REACH
+
+    @property
+    def reach(self) -> int:
+        """Pixels of the image that are read around the valid part, mirrored where there are none."""
+        return self.halo + len(self.pre) - 1
+
+
+def _half(sigma: float, order: int, window: float, length: int) -> list[float]:
+    taps = gaussian_taps(sigma, order, window)
+    half = list(taps[len(taps) // 2 + (order > 0) :])
+    return half + [0.0] * (length - len(half))
+
+
+def _filter_taps(scale: float) -> NDArray[np.float32]:
+    t = filter_sigma(scale)
+    w = FILTER_WINDOW
+    gaussian, slope, bend = _half(t, 0, w, 3), _half(t, 1, w, 2), _half(t, 2, w, 2)
+    narrow = _half(DOG_RATIO * t, 0, w, 2)
+    inner = _half(STRUCTURE_RATIO * t, 0, w, 2) + _half(STRUCTURE_RATIO * t, 1, w, 1)
+    return np.array(gaussian + slope + bend + narrow + inner, np.float32)
+
+
+@lru_cache(maxsize=64)
+def plan_passes(terms: tuple[FeatureTerm, ...], channels: int) -> tuple[tuple[Pass, ...], int]:
+    """The scales to compute for ``terms``, and the number of features."""
+    found: dict[tuple[float, bool, int], list[tuple[str, int]]] = {}
+    total = 0
+    for term in terms:
+        copy = 0
+        while any(f == term.filter_id for f, _ in found.get((term.scale, term.in_2d, copy), [])):
+            copy += 1
+        found.setdefault((term.scale, term.in_2d, copy), []).append((term.filter_id, total))
+        total += channels * BY_ID[term.filter_id].channels(2 if term.in_2d else 3)
+    passes = []
+    for (scale, in_2d, _), features in found.items():
+        sigma = presmooth_sigma(scale)
+        pre = _half(sigma, 0, PRESMOOTH_WINDOW, kernel_radius(PRESMOOTH_WINDOW, sigma) + 1)
+        passes.append(Pass(scale, in_2d, np.array(pre, np.float32), _filter_taps(scale), tuple(features)))
+    return tuple(passes), total
+
+
+class _Lender(threading.local):
+    """Buffers of one thread that grow to the largest size asked for."""
+
+    def __init__(self) -> None:
+        self.buffers: dict[str, NDArray[Any]] = {}
+
+    def lend(self, name: str, size: int, dtype: type = np.float32) -> NDArray[Any]:
+        """A flat array of ``size`` values at an address that is a multiple of 64; its content is anything."""
+        have = self.buffers.get(name)
+        if have is None or len(have) < size:
+            unit = np.dtype(dtype).itemsize
+            raw = np.empty(size * unit + 64, np.uint8)
+            skip = -raw.ctypes.data % 64
+            have = self.buffers[name] = raw[skip : skip + size * unit].view(dtype)
+        return have[:size]
+
+
+_LENDER = _Lender()
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked of a block, all in pixels of the block."""
+
+    start: tuple[int, int, int]
+    size: tuple[int, int, int]
+    """The valid part, z y x."""
+    step: tuple[int, int, int]
+    offset: float
+    """Taken off the pixels before all else, and added to the smoothed image at the end."""
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Size of the result, z y x."""
+        z, y, x = (-(-n // s) for n, s in zip(self.size, self.step, strict=True))
+        return z, y, x
+
+
+def compute_features(
+    block: NDArray[Any],
+    terms: Sequence[FeatureTerm],
+    valid: Slices,
+    step: tuple[int, int, int] = (1, 1, 1),
+    out: NDArray[np.float32] | None = None,
+    offset: float = 0.0,
+) -> NDArray[np.float32]:
+    """Features of the ``valid`` part of a block, on the calling thread.
+
+    Parameters
+    ----------
+    block
+        (c, z, y, x), any real dtype, byte order and memory order, read only. Its edges are mirrored: they
+        must be the image's own borders, or lie at least the reach of the features away from ``valid``.
+        The caller has replaced pixels that are not finite.
+    terms
+        What to compute, in order; see `FeatureSelection.terms`.
+    valid
+        Slices of z, y, x inside the block.
+    step
+        Along z, y, x: only each such pixel of the valid part is wanted. The values are those that all
+        pixels would have had.
+    out
+        (n_features, z', y', x') float32, C order, to write to; z' = ceil(z / step) and so on.
+    offset
+        A constant near the pixels' values, the same for all blocks of an image. It is taken off before
+        and added after, which changes nothing but the rounding: filters of images with a large
+        background lose fewer digits.
+
+    Returns
+    -------
+    ``out``: for each term, for each channel, the eigenvalues (largest first) or the one value. A value
+    depends only on the pixels within its reach, to the last bit: not on the block, valid part or step.
+
+    Raises
+    ------
+    ValueError
+        ``out`` does not fit.
+    """
+    channels = block.shape[0]
+    passes, total = plan_passes(tuple(terms), channels)
+    spans = [range(*s.indices(n)) for s, n in zip(valid, block.shape[1:], strict=True)]
+    (z0, y0, x0), (nz, ny, nx) = (s.start for s in spans), (len(s) for s in spans)
+    request = Request((z0, y0, x0), (nz, ny, nx), step, offset)
+    shape = (total, *request.shape)
+    if out is None:
+        out = np.empty(shape, np.float32)
+    elif out.shape != shape or out.dtype != np.float32 or not out.flags.c_contiguous:
+        raise ValueError(f"out must be C ordered float32 of shape {shape}, not {out.dtype} {out.shape}")
+    if out.size == 0:
+        return out
+    flat_passes = tuple(p for p in passes if p.in_2d)
+    for channel in range(channels):
+        if flat_passes:
+            for k in range(request.shape[0]):
+                plane = block[channel, z0 + k * step[0]]
+                _compute_plane(plane, flat_passes, channel, request, out, k)
+    return out
+
+
+def _targets(p: Pass, channel: int, out: NDArray[np.float32], k: int) -> NDArray[np.int64]:
+    """Where in flat ``out`` each output of a pass starts for result slice ``k``; -1: not wanted."""
+    at = np.full(flat.SLOTS, -1, np.int64)
+    plane = out.shape[2] * out.shape[3]
+    for name, first in p.features:
+        n = BY_ID[name].channels(2)
+        for e in range(n):
+            at[_FLAT_SLOTS[name] + e] = ((first + channel * n + e) * out.shape[1] + k) * plane
+    return at
+
+
+def _load_plane(
+    source: NDArray[Any], margin: int, request: Request, name: str
+) -> tuple[NDArray[np.float32], Window]:
+    """The part of a plane within ``margin`` of the valid part, turned, as float32."""
+    (_, y0, x0), (_, ny, nx) = request.start, request.size
+    top, left = min(y0, margin), min(x0, margin)
+    source = source[y0 - top : y0 + ny + margin, x0 - left : x0 + nx + margin]
+    tall, wide = source.shape
+    stride = row_length(wide)
+    plain = _LENDER.lend("plain", rounded(tall) * stride)
+    view = plain.reshape(-1, stride)[:tall, :wide]
+    with np.errstate(over="ignore", invalid="ignore"):
+        if request.offset:
+            np.subtract(source, request.offset, out=view, dtype=np.float64, casting="unsafe")
+        else:
+            np.copyto(view, source, casting="unsafe")
+    lead = rounded(margin)
+    length = row_length(max(lead + ny + margin + COLUMNS, lead - top + rounded(tall)))
+    turned = _LENDER.lend(name, rounded(wide) * length)
+    ends = np.array([margin - top, max(0, ny + margin - (tall - top))], np.int64)
+    turn_plane(plain, stride, tall, wide, turned, length, lead - top, ends)
+    line = row_length(max(2 * LANES + rounded(nx), rounded(LANES + nx + flat.TENSOR_REACH, COLUMNS) + LANES))
+    return turned, Window(
+        ny, nx, top, left, tall, wide, 0, request.step[1], request.step[2], 0, 0, lead, length, line
+    )
+
+
+def _fit(window: Window, p: Pass) -> Window:
+    """The window for one pass: only the lanes that it needs."""
+    lane = (window.lead - p.reach) // LANES * LANES
+    lanes = rounded(window.lead + window.height + p.reach - lane, COLUMNS)
+    return window._replace(halo=p.halo, lane=lane, lanes=lanes)
+
+
+def _scratch(w: Window, p: Pass) -> Scratch:
+    rows = 2 * p.reach + ROWS
+    return Scratch(
+        _LENDER.lend("strip", (rounded(LANES + w.width + w.halo + ROWS)) * COLUMNS),
+        _LENDER.lend("plane", w.lanes * w.line),
+        _LENDER.lend("xs", w.width + rows, np.int64),
+        _LENDER.lend("ys", w.height + rows, np.int64),
+    )
+
+
+def _compute_plane(
+    plane: NDArray[Any], passes: tuple[Pass, ...], channel: int, request: Request, out: NDArray[np.float32], k: int
+) -> None:
+    margin = max(p.reach for p in passes)
+    turned, window = _load_plane(plane, margin, request, "turned")
+    results = out.reshape(-1)
+    for p in passes:
+        w = _fit(window, p)
+        buffers = flat.FlatBuffers(
+            _LENDER.lend("smoothed", (w.height + 2 * w.halo + ROWS) * w.line),
+            _LENDER.lend("ring", flat.RING * flat.PRODUCTS * w.line),
+            _LENDER.lend("stage", flat.SLOTS * w.line),
+        )
+        taps = np.append(p.taps, np.float32(request.offset))
+        at = _targets(p, channel, out, k)
+        flat.flat_scale(turned, w, p.pre, taps, at, _scratch(w, p), buffers, results)

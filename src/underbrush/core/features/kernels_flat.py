@@ -1,0 +1,299 @@
+"""The filters in two dimensions: one pass over a smoothed plane gives all features of a scale.
+
+Down the columns first (five neighbouring lines), then along the line, where the neighbours are lanes slid
+out of two vectors; nothing between the smoothed plane and the features is written to memory, save the
+products of gradients, whose last five lines are kept in a ring.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from underbrush.core.features.kernels_smooth import (
+    Scratch,
+    Window,
+    mirror_ends,
+    reflect_rows,
+    reflected,
+    smooth_plane,
+)
+from underbrush.core.features.kernels_vector import (
+    LANES,
+    after,
+    before,
+    fma,
+    load,
+    splat,
+    sqrt,
+    store,
+    store_part,
+)
+from underbrush.jit import kernel
+
+SMOOTHED, LAPLACE, MAGNITUDE, DIFFERENCE, TENSOR, HESSIAN, SLOTS = 0, 1, 2, 3, 4, 6, 8
+"""Places of a scale's outputs: tensor and Hessian have two each, the largest eigenvalue first."""
+REACH = 2
+"""Half the length of a filter, at most."""
+TENSOR_REACH = 3
+"""The same for the structure tensor: derivative 1, then smoothing 2."""
+RING = 2 * REACH + 1
+PRODUCTS = 3
+
+
+class FlatBuffers(NamedTuple):
+    """Buffers of one thread for the flat filters, flat float32; see `Window` for the sizes."""
+
+    smoothed: Any
+    """The smoothed plane, in lines."""
+    ring: Any
+    """``RING`` times ``PRODUCTS`` lines: xx, xy, yy of the last rows."""
+    stage: Any
+    """``SLOTS`` lines, where not each pixel of a row is wanted."""
+
+
+@kernel(forceinline=True)
+def symmetric(c: Any, a1: Any, b1: Any, a2: Any, b2: Any, w0: Any, w1: Any, w2: Any) -> Any:
+    """A symmetric filter of five taps."""
+    return fma(w0, c, fma(w1, a1 + b1, w2 * (a2 + b2)))
+
+
+@kernel(forceinline=True)
+def slope(a1: Any, b1: Any, a2: Any, b2: Any, w1: Any, w2: Any) -> Any:
+    """An antisymmetric filter of five taps; a before, b behind the centre."""
+    return fma(w1, b1 - a1, w2 * (b2 - a2))
+
+
+@kernel(forceinline=True)
+def bend(c: Any, a1: Any, b1: Any, a2: Any, b2: Any, w1: Any, w2: Any) -> Any:
+    """A symmetric filter of five taps whose sum is 0, as differences to the centre: offsets cancel."""
+    twice = c + c
+    return fma(w1, (a1 + b1) - twice, w2 * ((a2 + b2) - twice))
+
+
+@kernel(forceinline=True)
+def put(target: Any, start: int, k: int, value: Any, n: int) -> None:
+    """Store lanes ``k`` ... of a row of ``n`` values at ``start``; nothing beyond its end."""
+    if n - k >= LANES:
+        store(target, start + k, value)
+    else:
+        store_part(target, start + k, value, n - k)
+
+
+@kernel(forceinline=True)
+def put_eigenvalues(target: Any, first: int, second: int, k: int, xx: Any, xy: Any, yy: Any, n: int) -> None:
+    """Store the eigenvalues of [[xx, xy], [xy, yy]], the larger one at ``first``."""
+    half = splat(np.float32(0.5))
+    mean, apart = half * (xx + yy), half * (xx - yy)
+    root = sqrt(fma(apart, apart, xy * xy))
+    put(target, first, k, mean + root, n)
+    put(target, second, k, mean - root, n)
+
+
+@kernel(forceinline=True)
+def down(p: Any, o: int, line: int, f: Any) -> Any:
+    """Smoothed, sloped, bent, and narrowly smoothed along y: four vectors."""
+    a2, a1, c = load(p, o - 2 * line), load(p, o - line), load(p, o)
+    b1, b2 = load(p, o + line), load(p, o + 2 * line)
+    return (
+        symmetric(c, a1, b1, a2, b2, f[0], f[1], f[2]),
+        slope(a1, b1, a2, b2, f[3], f[4]),
+        bend(c, a1, b1, a2, b2, f[5], f[6]),
+        fma(f[7], c, f[8] * (a1 + b1)),
+    )
+
+
+@kernel()
+def point_row(p: Any, o: int, line: int, n: int, taps: Any, target: Any, at: Any) -> None:
+    """All filters but the structure tensor for ``n`` pixels of the line at ``p[o]``.
+
+    ``at[slot]`` is where in ``target`` the row of an output starts, negative where it is not wanted.
+    """
+    f = (
+        splat(taps[0]), splat(taps[1]), splat(taps[2]), splat(taps[3]), splat(taps[4]),
+        splat(taps[5]), splat(taps[6]), splat(taps[7]), splat(taps[8]),
+    )  # fmt: skip
+    offset = splat(taps[12])
+    smoothed, laplace, magnitude, difference = at[SMOOTHED], at[LAPLACE], at[MAGNITUDE], at[DIFFERENCE]
+    hessian, second = at[HESSIAN], at[HESSIAN + 1]
+    u0, v0, w0, d0 = down(p, o - LANES, line, f)
+    u1, v1, w1, d1 = down(p, o, line, f)
+    for k in range(0, n, LANES):
+        u2, v2, w2, d2 = down(p, o + k + LANES, line, f)
+        ua, ub, uc, ud = before(u0, u1, 2), before(u0, u1, 1), after(u1, u2, 1), after(u1, u2, 2)
+        va, vb, vc, vd = before(v0, v1, 2), before(v0, v1, 1), after(v1, v2, 1), after(v1, v2, 2)
+        if smoothed >= 0 or difference >= 0:
+            wide = symmetric(u1, ub, uc, ua, ud, f[0], f[1], f[2])
+            if smoothed >= 0:
+                put(target, smoothed, k, wide + offset, n)
+            if difference >= 0:
+                around = before(d0, d1, 1) + after(d1, d2, 1)
+                put(target, difference, k, wide - fma(f[7], d1, f[8] * around), n)
+        if magnitude >= 0:
+            gx = slope(ub, uc, ua, ud, f[3], f[4])
+            gy = symmetric(v1, vb, vc, va, vd, f[0], f[1], f[2])
+            put(target, magnitude, k, sqrt(fma(gx, gx, gy * gy)), n)
+        if laplace >= 0 or hessian >= 0:
+            wa, wb, wc, wd = before(w0, w1, 2), before(w0, w1, 1), after(w1, w2, 1), after(w1, w2, 2)
+            xx = bend(u1, ub, uc, ua, ud, f[5], f[6])
+            yy = symmetric(w1, wb, wc, wa, wd, f[0], f[1], f[2])
+            if laplace >= 0:
+                put(target, laplace, k, xx + yy, n)
+            if hessian >= 0:
+                xy = slope(vb, vc, va, vd, f[3], f[4])
+                put_eigenvalues(target, hessian, second, k, xx, xy, yy, n)
+        u0, v0, w0, d0 = u1, v1, w1, d1
+        u1, v1, w1, d1 = u2, v2, w2, d2
+
+
+@kernel(forceinline=True)
+def down_narrow(p: Any, o: int, line: int, g0: Any, g1: Any, s1: Any) -> Any:
+    """Smoothed and sloped along y with three taps."""
+    a, c, b = load(p, o - line), load(p, o), load(p, o + line)
+    return fma(g0, c, g1 * (a + b)), s1 * (b - a)
+
+
+@kernel()
+def product_row(p: Any, o: int, line: int, n: int, taps: Any, ring: Any, at: int) -> None:
+    """Products xx, xy, yy of the gradient for ``n`` values, a multiple of `LANES`, of the line at ``p[o]``."""
+    g0, g1, s1 = splat(taps[9]), splat(taps[10]), splat(taps[11])
+    u0, v0 = down_narrow(p, o, line, g0, g1, s1)
+    u1, v1 = u0, v0
+    for k in range(0, n, LANES):
+        u2, v2 = down_narrow(p, o + k + LANES, line, g0, g1, s1)
+        gx = s1 * (after(u1, u2, 1) - before(u0, u1, 1))
+        gy = fma(g0, v1, g1 * (before(v0, v1, 1) + after(v1, v2, 1)))
+        store(ring, at + k, gx * gx)
+        store(ring, at + line + k, gx * gy)
+        store(ring, at + 2 * line + k, gy * gy)
+        u0, v0, u1, v1 = u1, v1, u2, v2
+
+
+@kernel(forceinline=True)
+def down_ring(ring: Any, o: int, r: Any, w0: Any, w1: Any, w2: Any) -> Any:
+    """Five lines of one product, smoothed along y."""
+    return symmetric(
+        load(ring, o + r[2]), load(ring, o + r[1]), load(ring, o + r[3]),
+        load(ring, o + r[0]), load(ring, o + r[4]), w0, w1, w2,
+    )  # fmt: skip
+
+
+@kernel(forceinline=True)
+def along(a: Any, c: Any, b: Any, w0: Any, w1: Any, w2: Any) -> Any:
+    """Smoothed along the line: a vector between its neighbours."""
+    return symmetric(
+        c, before(a, c, 1), after(c, b, 1), before(a, c, 2), after(c, b, 2), w0, w1, w2
+    )
+
+
+@kernel()
+def tensor_row(ring: Any, rows: Any, line: int, n: int, taps: Any, target: Any, at: Any) -> None:
+    """Eigenvalues of the smoothed products for ``n`` pixels; ``rows`` are five offsets of pixel 0 in the ring."""
+    w0, w1, w2 = splat(taps[0]), splat(taps[1]), splat(taps[2])
+    r = (rows[0], rows[1], rows[2], rows[3], rows[4])
+    first, second = at[TENSOR], at[TENSOR + 1]
+    x0, x1 = down_ring(ring, -LANES, r, w0, w1, w2), down_ring(ring, 0, r, w0, w1, w2)
+    y0, y1 = down_ring(ring, line - LANES, r, w0, w1, w2), down_ring(ring, line, r, w0, w1, w2)
+    z0, z1 = down_ring(ring, 2 * line - LANES, r, w0, w1, w2), down_ring(ring, 2 * line, r, w0, w1, w2)
+    for k in range(0, n, LANES):
+        x2 = down_ring(ring, k + LANES, r, w0, w1, w2)
+        y2 = down_ring(ring, line + k + LANES, r, w0, w1, w2)
+        z2 = down_ring(ring, 2 * line + k + LANES, r, w0, w1, w2)
+        xx, xy = along(x0, x1, x2, w0, w1, w2), along(y0, y1, y2, w0, w1, w2)
+        put_eigenvalues(target, first, second, k, xx, xy, along(z0, z1, z2, w0, w1, w2), n)
+        x0, y0, z0, x1, y1, z1 = x1, y1, z1, x2, y2, z2
+
+
+@kernel(forceinline=True)
+def mirror_line(ring: Any, start: int, w: Window) -> None:
+    """Values of a line beyond the border of the plane, where smoothing reaches them, become mirrored ones.
+
+    ``start`` is the offset of column 0 of the valid part.
+    """
+    for k in range(1, REACH + 1):
+        if k > w.left:
+            ring[start - k] = ring[start - w.left + reflected(w.left - k, w.wide)]
+        right = w.width - 1 + k
+        if w.left + right >= w.wide:
+            ring[start + right] = ring[start - w.left + reflected(w.left + right, w.wide)]
+
+
+@kernel(forceinline=True)
+def emit(stage: Any, line: int, w: Window, y: int, at: Any, first: int, last: int, out: Any) -> None:
+    """Copy each ``step_x``-th pixel of the staged rows ``first`` ... ``last`` to their places in ``out``."""
+    n = -(-w.width // w.step_x)
+    for slot in range(first, last):
+        if at[slot] >= 0:
+            row = at[slot] + (y // w.step_y) * n
+            for k in range(n):
+                out[row + k] = stage[slot * line + k * w.step_x]
+
+
+@kernel(forceinline=True)
+def aim(spot: Any, at: Any, w: Window, y: int) -> None:
+    """Where the rows of pixel row ``y`` go: into ``out`` itself, or to the stage if pixels are skipped."""
+    for slot in range(len(at)):
+        if at[slot] < 0:
+            spot[slot] = -1
+        elif w.step_x == 1:
+            spot[slot] = at[slot] + (y // w.step_y) * w.width
+        else:
+            spot[slot] = slot * w.line
+
+
+@kernel()
+def flat_scale(
+    turned: Any, w: Window, pre: Any, taps: Any, at: Any, scratch: Scratch, buffers: FlatBuffers, out: Any
+) -> None:
+    """All features of one scale of one plane.
+
+    Parameters
+    ----------
+    turned
+        Flat float32, the plane with rows for x and lanes for y, lanes mirrored.
+    pre
+        (radius + 1,) float32: taps of the smoothing.
+    taps
+        (13,) float32: Gaussian 3, its slope 2, its bend 2, narrow Gaussian 2, of the structure tensor's
+        derivative Gaussian 2 and slope 1; each from the centre (slopes and bends from its neighbour)
+        outwards. The last is added to the smoothed image: what was taken off the pixels before.
+    at
+        (SLOTS,) int64: where in ``out`` each output starts, negative where it is not wanted.
+    out
+        Flat float32.
+    """
+    radius = len(pre) - 1
+    reflect_rows(scratch.xs, w.left - w.halo - radius, len(scratch.xs), w.wide, w.turned)
+    smooth_plane(turned, w, pre, scratch, buffers.smoothed)
+    p, ring, line = buffers.smoothed, buffers.ring, w.line
+    tensor = at[TENSOR] >= 0 or at[TENSOR + 1] >= 0
+    point = at[SMOOTHED] >= 0 or at[LAPLACE] >= 0 or at[MAGNITUDE] >= 0 or at[DIFFERENCE] >= 0
+    point = point or at[HESSIAN] >= 0
+    spot = np.empty(len(at), np.int64)
+    rows = np.empty(RING, np.int64)
+    wide = -(-(LANES + w.width + REACH) // LANES) * LANES
+    target = out if w.step_x == 1 else buffers.stage
+    for r in range(-REACH, w.height + REACH):
+        o = (r + w.halo) * line
+        near = r % w.step_y
+        if tensor and 0 <= w.top + r < w.tall and (near <= REACH or w.step_y - near <= REACH):
+            start = (r % RING) * PRODUCTS * line
+            product_row(p, o, line, wide, taps, ring, start)
+            for k in range(PRODUCTS):
+                mirror_line(ring, start + k * line + LANES, w)
+        if point and 0 <= r < w.height and near == 0:
+            aim(spot, at, w, r)
+            point_row(p, o + LANES, line, w.width, taps, target, spot)
+            if w.step_x > 1:
+                emit(buffers.stage, line, w, r, at, 0, TENSOR, out)
+                emit(buffers.stage, line, w, r, at, HESSIAN, SLOTS, out)
+        y = r - REACH
+        if tensor and y >= 0 and y % w.step_y == 0:
+            for k in range(RING):
+                row = reflected(w.top + y + k - REACH, w.tall) - w.top
+                rows[k] = (row % RING) * PRODUCTS * line + LANES
+            aim(spot, at, w, y)
+            tensor_row(ring, rows, line, w.width, taps, target, spot)
+            if w.step_x > 1:
+                emit(buffers.stage, line, w, y, at, TENSOR, HESSIAN, out)
