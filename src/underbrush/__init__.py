@@ -3,9 +3,49 @@
 Images come in through `sources`, become features and probabilities in `core`, are asked for by `engine`,
 and leave through `sinks` or `web`; `project` remembers. Imports point one way:
 
-    errors, files, config -> core -> sources, sinks, project -> engine -> api -> cli, web
+    errors, files, jit, log, config -> core -> sources, sinks -> project -> engine -> api -> cli, web
+
+The public names below load what they need when they are first used: ``import underbrush`` is quick.
 """
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from underbrush.api import compute_features, open_project
+    from underbrush.core.features.selection import FeatureSelection
+    from underbrush.errors import UnderbrushError
+    from underbrush.sources.opening import open_image
+
 __version__ = "0.1.0.dev0"
+
+__all__ = [
+    "FeatureSelection",
+    "UnderbrushError",
+    "__version__",
+    "compute_features",
+    "open_image",
+    "open_project",
+]
+
+_HOMES = {
+    "FeatureSelection": "core.features.selection",
+    "UnderbrushError": "errors",
+    "compute_features": "api",
+    "open_image": "sources.opening",
+    "open_project": "api",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'underbrush' has no attribute {name!r}")
+    value = getattr(import_module(f"underbrush.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(set(globals()) | set(_HOMES))

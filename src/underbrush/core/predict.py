@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from underbrush.core.features.catalog import reach
 from underbrush.core.features.reference import features_reference
 from underbrush.core.features.selection import FeatureSelection, FeatureTerm
+from underbrush.core.forest.nodes import Forest
 from underbrush.core.forest.reference import predict_reference
-from underbrush.core.geometry import Tile
+from underbrush.core.geometry import Shape5, Tile
 from underbrush.core.plan import TileCost
 from underbrush.core.recipe import Recipe
 
@@ -66,15 +67,21 @@ def predict_tile(
     return out, report
 
 
-def tile_cost(recipe: Recipe, n_channels: int, itemsize: int, volume: bool) -> TileCost:
-    """Bytes that `predict_tile` holds for each pixel that it reads and makes, features included."""
-    used = len(recipe.pick(n_channels))
-    terms = recipe.selection.terms(volume)
-    smoothed = len({(t.scale, t.in_2d) for t in terms}) * used
+def tile_cost(
+    selection: FeatureSelection, forest: Forest | None, n_classes: int, itemsize: int, image: Shape5
+) -> TileCost:
+    """Bytes that `predict_tile` holds for each pixel that it reads and makes, features included.
+
+    ``itemsize`` is that of the image's pixels, ``image`` its sizes in t c z y x; without a forest it is
+    the cost of the features alone.
+    """
+    volume = image[2] > 1
+    terms = selection.terms(volume)
+    n_features = selection.count(image[1], volume) if forest is None else forest.n_features
+    smoothed = len({(t.scale, t.in_2d) for t in terms}) * image[1]
     deep = any(not t.in_2d for t in terms)
-    read = n_channels * itemsize + used * 12 + smoothed * 8 + (300 if deep else 140)
-    valid = 8 * recipe.forest.n_features + 12 * recipe.n_classes + 80
-    return TileCost(read=read, valid=valid)
+    read = image[1] * (itemsize + 12) + smoothed * 8 + (300 if deep else 140)
+    return TileCost(read=read, valid=8 * n_features + 12 * n_classes + 80)
 
 
 def feature_frame(

@@ -142,7 +142,8 @@ class _Run:
     def plan(self, limits: Limits) -> TileGrid:
         """Tiles that fit the memory, each thread with one in hand."""
         volume = self.image.shape5[2] > 1
-        cost = tile_cost(self.recipe, self.image.shape5[1], self.image.dtype.itemsize, volume)
+        recipe, itemsize = self.recipe, self.image.dtype.itemsize
+        cost = tile_cost(recipe.selection, recipe.forest, recipe.n_classes, itemsize, self.image.shape5)
         extra = 2.0 * self.spec.dtype.itemsize * self.spec.shape[1]
         cost = TileCost(cost.read, cost.valid + extra, cost.fixed)
         budget = max(0.0, 0.9 * limits.memory - resident()) / limits.threads

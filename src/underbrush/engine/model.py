@@ -9,14 +9,12 @@ from pathlib import Path
 from underbrush import __version__
 from underbrush.core.features.selection import FeatureSelection
 from underbrush.core.forest.nodes import Forest
-from underbrush.core.forest.train import TrainingOptions, train_forest
 from underbrush.core.recipe import Recipe
+from underbrush.engine.lanes import open_lane
 from underbrush.engine.training import Rows, joined, labelled_rows
 from underbrush.errors import MismatchError, ProjectError
-from underbrush.project.resolve import resolve_source
 from underbrush.project.schema import Lane, Project
 from underbrush.sources.base import ImageInfo
-from underbrush.sources.opening import open_image
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +97,9 @@ def train_project(project: Project, selection: FeatureSelection, threads: int = 
     ProjectError
         A labelled image is missing, or there are strokes of fewer than two classes.
     """
+    # Only here: a project with a classifier does not wait for the compiler.
+    from underbrush.core.forest.train import TrainingOptions, train_forest  # noqa: PLC0415
+
     path = project.path or Path("project.ilp")
     parts = [lane_rows(lane, project, selection, threads) for lane in project.lanes if lane.labels]
     rows = joined(parts, 0)
@@ -120,10 +121,5 @@ def lane_rows(lane: Lane, project: Project, selection: FeatureSelection, threads
     ProjectError
         Its image cannot be found.
     """
-    found = resolve_source(lane.raw, project)
-    if found.address is None:
-        raise ProjectError(
-            found.problem or f"the image of {lane.nickname} is missing", where=project.path or ""
-        )
-    with open_image(found.address, lane.raw.axes) as image:
+    with open_lane(lane, project) as image:
         return labelled_rows(image, lane.labels, selection, threads)

@@ -39,6 +39,9 @@ def clean(text: str) -> str:
 def normal_form(project: Project, path: Path) -> Project:
     """What `read_project` will give after the project was saved as ``path``."""
     selection = project.selection
+    if selection is not None and project.forest is None:
+        # Which structure tensor it is belongs to a forest; a new one takes today's.
+        selection = replace(selection, vigra_structure=False)
     return replace(
         project,
         lanes=tuple(_lane(lane, project, path) for lane in project.lanes),

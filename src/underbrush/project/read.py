@@ -19,6 +19,7 @@ from underbrush.project.labels_layout import read_labels, split_label_sets
 from underbrush.project.schema import WORKFLOW, ClassInfo, Lane, Project, Source
 from underbrush.project.settings_layout import default_colour, read_classes, read_export, read_features
 from underbrush.project.storage import Node, open_storage
+from underbrush.project.structure import with_trained_structure, without_structure_note
 from underbrush.project.versions import Version, check_version
 
 OWN_GROUP = "Underbrush"
@@ -66,6 +67,8 @@ def read_root(root: Node, path: Path) -> Project:
             f" {AGAIN}."
         )
         forest = None
+    selection = with_trained_structure(selection, forest is not None, version, own)
+    own = without_structure_note(own)
     return Project(
         lanes=lanes,
         classes=classes,

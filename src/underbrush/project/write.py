@@ -18,6 +18,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from underbrush.core.forest.nodes import Forest
 from underbrush.errors import ProjectError
 from underbrush.files import LibraryFile, Replacing
 from underbrush.project.forest_writer import write_forests
@@ -28,6 +29,7 @@ from underbrush.project.normal_form import normal_form
 from underbrush.project.read import OWN_GROUP, OWN_VERSION, read_root
 from underbrush.project.schema import WORKFLOW, WRITTEN_VERSION, ExportSettings, Project
 from underbrush.project.storage import Node, open_storage
+from underbrush.project.structure import structure_note
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -137,8 +139,9 @@ def _write(
     training = file.create_group("PixelClassification")
     _write_training(training, project, old, problems)
     _write_export(file.create_group("Prediction Export"), project.export)
-    if project.own or project.frozen:
-        _write_own(file.create_group(OWN_GROUP), project)
+    texts = dict(project.own) | structure_note(project)
+    if texts or project.frozen:
+        _write_own(file.create_group(OWN_GROUP), texts, project.frozen)
     for name, ours in _OURS.items():
         source = old if old is None or not name else old.group(name)
         if source is not None:
@@ -243,13 +246,13 @@ def _write_export(group: h5py.Group, export: ExportSettings) -> None:
             group[f"{name}Min"], group[f"{name}Max"] = span
 
 
-def _write_own(group: h5py.Group, project: Project) -> None:
+def _write_own(group: h5py.Group, own: Mapping[str, str], frozen: Mapping[str, Forest]) -> None:
     group["StorageVersion"] = OWN_VERSION
     texts = group.create_group("Texts")
-    for name, text in project.own.items():
+    for name, text in own.items():
         write_text(texts, name, text)
     kept = group.create_group("Classifiers")
-    for number, (name, forest) in enumerate(project.frozen.items()):
+    for number, (name, forest) in enumerate(frozen.items()):
         stored = kept.create_group(f"{number:04}")
         write_text(stored, "Name", name)
         write_forests(stored, forest, (forest.n_trees,))

@@ -45,7 +45,22 @@ FILTERS = (
     Filter("StructureTensorEigenvalues", "Structure Tensor Eigenvalues", "Texture", True, 0.7),
     Filter("HessianOfGaussianEigenvalues", "Hessian of Gaussian Eigenvalues", "Texture", True, 0.7),
 )
-BY_ID = {f.id: f for f in FILTERS}
+VIGRA_STRUCTURE = "StructureTensorEigenvalues/vigra"
+"""The structure tensor of projects that were trained by ilastik before 1.3.
+
+Derivatives at the sigma of the filter, products smoothed at half of it. Later versions exchange the two;
+a forest must see the features that it was trained on.
+"""
+_STRUCTURE = FILTERS[4]
+BY_ID = {f.id: f for f in FILTERS} | {
+    VIGRA_STRUCTURE: Filter(VIGRA_STRUCTURE, _STRUCTURE.name, _STRUCTURE.group, True, _STRUCTURE.min_scale)
+}
+
+
+def structure_sigmas(filter_id: str, scale: float) -> tuple[float, float]:
+    """Sigmas of the derivatives and of the smoothing of their products, for a structure tensor."""
+    t = filter_sigma(scale)
+    return (t, STRUCTURE_RATIO * t) if filter_id == VIGRA_STRUCTURE else (STRUCTURE_RATIO * t, t)
 
 
 def kernel_radius(window: float, sigma: float) -> int:
@@ -67,8 +82,8 @@ def reach(filter_id: str, scale: float) -> int:
     """Pixels on each side, along each filtered axis, that a feature value depends on."""
     t = filter_sigma(scale)
     pre = kernel_radius(PRESMOOTH_WINDOW, presmooth_sigma(scale))
-    if filter_id == "StructureTensorEigenvalues":
-        own = kernel_radius(FILTER_WINDOW, STRUCTURE_RATIO * t) + kernel_radius(FILTER_WINDOW, t)
+    if filter_id.startswith("StructureTensorEigenvalues"):
+        own = sum(kernel_radius(FILTER_WINDOW, s) for s in structure_sigmas(filter_id, scale))
     else:
         own = kernel_radius(FILTER_WINDOW, t)
     return pre + own

@@ -17,10 +17,10 @@ from underbrush.core.features.catalog import (
     DOG_RATIO,
     FILTER_WINDOW,
     PRESMOOTH_WINDOW,
-    STRUCTURE_RATIO,
     filter_sigma,
     kernel_radius,
     presmooth_sigma,
+    structure_sigmas,
 )
 from underbrush.core.features.selection import FeatureTerm
 
@@ -60,7 +60,9 @@ def correlate(volume: Volume, taps: NDArray[np.float64], axis: int) -> Volume:
     return np.ascontiguousarray(np.moveaxis(total, 0, axis))
 
 
-def _derive(volume: Volume, axes: Sequence[int], orders: Sequence[int], sigma: float, window: float) -> Volume:
+def _derive(
+    volume: Volume, axes: Sequence[int], orders: Sequence[int], sigma: float, window: float
+) -> Volume:
     for axis, order in zip(axes, orders, strict=True):
         volume = correlate(volume, gaussian_taps(sigma, order, window), axis)
     return volume
@@ -92,9 +94,10 @@ def filter_values(filter_id: str, p: Volume, scale: float, axes: Sequence[int]) 
         wide = _derive(p, axes, zero, t, FILTER_WINDOW)
         return [wide - _derive(p, axes, zero, DOG_RATIO * t, FILTER_WINDOW)]
     pairs = [(a, b) for a in range(n) for b in range(a, n)]
-    if filter_id == "StructureTensorEigenvalues":
-        d = [_derive(p, axes, unit(a), STRUCTURE_RATIO * t, FILTER_WINDOW) for a in range(n)]
-        entries = [_derive(d[a] * d[b], axes, zero, t, FILTER_WINDOW) for a, b in pairs]
+    if filter_id.startswith("StructureTensorEigenvalues"):
+        inner, outer = structure_sigmas(filter_id, scale)
+        d = [_derive(p, axes, unit(a), inner, FILTER_WINDOW) for a in range(n)]
+        entries = [_derive(d[a] * d[b], axes, zero, outer, FILTER_WINDOW) for a, b in pairs]
     else:
         entries = [_derive(p, axes, unit(a, b), t, FILTER_WINDOW) for a, b in pairs]
     return eigenvalues(entries)
@@ -147,4 +150,3 @@ def features_reference(
     if not out:
         return np.empty((0, *shape), np.float32)
     return np.stack(out)
-

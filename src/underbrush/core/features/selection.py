@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from underbrush.core.features.catalog import BY_ID, DEFAULT_SCALES, FILTERS, reach, required_size
+from underbrush.core.features.catalog import (
+    BY_ID,
+    DEFAULT_SCALES,
+    FILTERS,
+    VIGRA_STRUCTURE,
+    reach,
+    required_size,
+)
 from underbrush.core.geometry import Halo, Shape5
 from underbrush.errors import FeatureError
+
+OFFERED = tuple(f.id for f in FILTERS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +43,13 @@ class FeatureSelection:
     """One row a filter, one column a scale."""
     in_2d: tuple[bool, ...] | None = None
     """One a scale; None: 2D where the image has one slice, else 3D."""
+    vigra_structure: bool = False
+    """Structure tensors as ilastik computed them before 1.3; see `catalog.VIGRA_STRUCTURE`."""
 
     def __post_init__(self) -> None:
-        unknown = [f for f in self.filters if f not in BY_ID]
+        unknown = [f for f in self.filters if f not in OFFERED]
         if unknown:
-            known = ", ".join(BY_ID)
+            known = ", ".join(OFFERED)
             raise FeatureError(f"unknown filter {unknown[0]!r}", remedy=f"use one of {known}")
         if len(set(self.filters)) != len(self.filters):
             raise FeatureError("a filter is named twice", remedy="give each filter one row")
@@ -89,17 +100,21 @@ class FeatureSelection:
 
     def with_in_2d(self, value: bool) -> FeatureSelection:
         """The same with every scale computed in 2D (or in 3D)."""
-        return FeatureSelection(self.filters, self.scales, self.matrix, (value,) * len(self.scales))
+        return replace(self, in_2d=(value,) * len(self.scales))
 
     def terms(self, volume: bool) -> tuple[FeatureTerm, ...]:
         """The ticked cells in the order of their features, with 2D or 3D settled for an image."""
         flat = tuple(not volume for _ in self.scales) if self.in_2d is None else self.in_2d
         return tuple(
-            FeatureTerm(f, s, not volume or flat[j])
+            FeatureTerm(self._computed(f), s, not volume or flat[j])
             for f, row in zip(self.filters, self.matrix, strict=True)
             for j, (s, on) in enumerate(zip(self.scales, row, strict=True))
             if on
         )
+
+    def _computed(self, filter_id: str) -> str:
+        exchanged = self.vigra_structure and filter_id == "StructureTensorEigenvalues"
+        return VIGRA_STRUCTURE if exchanged else filter_id
 
     def count(self, channels: int = 1, volume: bool = False) -> int:
         """Number of features for an image of ``channels``, with more than one slice if ``volume``."""
