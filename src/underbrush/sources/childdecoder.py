@@ -136,6 +136,8 @@ def _limit(count: int) -> None:
         import resource  # noqa: PLC0415 (there is none on Windows, where the limit is the machine's)
     except ImportError:
         return
+    hard = resource.getrlimit(resource.RLIMIT_AS)[1]
+    count = count if hard == resource.RLIM_INFINITY else min(count, hard)
     resource.setrlimit(resource.RLIMIT_AS, (count, count))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 

@@ -10,7 +10,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from underbrush.errors import ImageError
+from underbrush.errors import ImageError, UnderbrushError
 from underbrush.sources.address import Address
 from underbrush.sources.base import Image, ImageInfo
 from underbrush.sources.bytesfile import BytesFile, unreadable
@@ -33,6 +33,17 @@ def open_source(address: Address) -> Image:
         raise _refused(error, address) from None
     try:
         return Hdf5Image(file, _dataset(file, address), address)
+    except UnderbrushError:
+        file.close()
+        raise
+    except Exception as error:
+        # HDF5 reports damage as KeyError, RuntimeError, ValueError, OSError or TypeError, by where it lies.
+        file.close()
+        raise ImageError(
+            f"the HDF5 file is damaged ({_reason(error)})",
+            where=address.location,
+            remedy="copy or export it again",
+        ) from error
     except BaseException:
         file.close()
         raise
@@ -66,7 +77,7 @@ class Hdf5Image(Image):
                 raise ImageError("the image is closed", where=self.info.location, remedy="open it again")
             try:
                 block: NDArray[Any] = self._dataset[where]
-            except (OSError, ValueError, RuntimeError) as error:
+            except Exception as error:
                 raise ImageError(
                     f"the HDF5 file is damaged: its data cannot be read ({_reason(error)})",
                     where=self.info.location,
@@ -123,16 +134,9 @@ def _refused(error: OSError, address: Address) -> ImageError:
 
 
 def _dataset(file: h5py.File, address: Address) -> h5py.Dataset:
-    try:
-        if address.inner:
-            return _named(file, address)
-        found = _suitable(file)
-    except (OSError, RuntimeError, ValueError) as error:
-        raise ImageError(
-            f"the HDF5 file is damaged ({_reason(error)})",
-            where=address.location,
-            remedy="copy or export it again",
-        ) from error
+    if address.inner:
+        return _named(file, address)
+    found = _suitable(file)
     if len(found) == 1:
         return file[found[0]]
     if not found:
@@ -150,15 +154,15 @@ def _dataset(file: h5py.File, address: Address) -> h5py.Dataset:
 
 
 def _named(file: h5py.File, address: Address) -> h5py.Dataset:
-    try:
-        item = file[address.inner]
-    except KeyError:
+    # Asking by name first: a KeyError of HDF5 may also mean that the dataset is there but damaged.
+    if address.inner not in file:
         there = ", ".join(_suitable(file)[:_MAX_LISTED]) or "none"
         raise ImageError(
             f"there is no dataset {address.inner!r} in the file; those that can be read: {there}",
             where=address.location,
             remedy="name one of them",
-        ) from None
+        )
+    item = file[address.inner]
     if isinstance(item, h5py.Group):
         there = ", ".join(f"{address.inner}/{name}" for name in _suitable(item)[:_MAX_LISTED]) or "none"
         raise ImageError(
