@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from underbrush.core.features import kernels_flat as flat
+from underbrush.core.features import kernels_volume as volume
 from underbrush.core.features.catalog import (
     BY_ID,
     DOG_RATIO,
@@ -22,7 +23,15 @@ from underbrush.core.features.catalog import (
     kernel_radius,
     presmooth_sigma,
 )
-from underbrush.core.features.kernels_smooth import COLUMNS, ROWS, Scratch, Window, row_length, rounded, turn_plane
+from underbrush.core.features.kernels_smooth import (
+    COLUMNS,
+    ROWS,
+    Scratch,
+    Window,
+    row_length,
+    rounded,
+    turn_plane,
+)
 from underbrush.core.features.kernels_vector import LANES
 from underbrush.core.features.reference import gaussian_taps
 from underbrush.core.features.selection import FeatureTerm
@@ -36,6 +45,7 @@ _FLAT_SLOTS = {
     "StructureTensorEigenvalues": flat.TENSOR,
     "HessianOfGaussianEigenvalues": flat.HESSIAN,
 }
+_VOLUME_SLOTS = {**_FLAT_SLOTS, "HessianOfGaussianEigenvalues": volume.HESSIAN}
 
 
 @dataclass(frozen=True)
@@ -188,7 +198,10 @@ def compute_features(
     if out.size == 0:
         return out
     flat_passes = tuple(p for p in passes if p.in_2d)
+    volume_passes = tuple(p for p in passes if not p.in_2d)
     for channel in range(channels):
+        if volume_passes:
+            _compute_volume(block[channel], volume_passes, channel, request, out)
         if flat_passes:
             for k in range(request.shape[0]):
                 plane = block[channel, z0 + k * step[0]]
@@ -198,40 +211,25 @@ def compute_features(
 
 def _targets(p: Pass, channel: int, out: NDArray[np.float32], k: int) -> NDArray[np.int64]:
     """Where in flat ``out`` each output of a pass starts for result slice ``k``; -1: not wanted."""
-    at = np.full(flat.SLOTS, -1, np.int64)
+    slots, count = (_FLAT_SLOTS, flat.SLOTS) if p.in_2d else (_VOLUME_SLOTS, volume.SLOTS)
+    at = np.full(count, -1, np.int64)
     plane = out.shape[2] * out.shape[3]
     for name, first in p.features:
-        n = BY_ID[name].channels(2)
+        n = BY_ID[name].channels(2 if p.in_2d else 3)
         for e in range(n):
-            at[_FLAT_SLOTS[name] + e] = ((first + channel * n + e) * out.shape[1] + k) * plane
+            at[slots[name] + e] = ((first + channel * n + e) * out.shape[1] + k) * plane
     return at
 
 
-def _load_plane(
-    source: NDArray[Any], margin: int, request: Request, name: str
-) -> tuple[NDArray[np.float32], Window]:
-    """The part of a plane within ``margin`` of the valid part, turned, as float32."""
+def _window(shape: tuple[int, ...], margin: int, request: Request) -> Window:
+    """Where things lie in a plane of ``shape`` of which ``margin`` pixels around the valid part are read."""
     (_, y0, x0), (_, ny, nx) = request.start, request.size
     top, left = min(y0, margin), min(x0, margin)
-    source = source[y0 - top : y0 + ny + margin, x0 - left : x0 + nx + margin]
-    tall, wide = source.shape
-    stride = row_length(wide)
-    plain = _LENDER.lend("plain", rounded(tall) * stride)
-    view = plain.reshape(-1, stride)[:tall, :wide]
-    with np.errstate(over="ignore", invalid="ignore"):
-        if request.offset:
-            np.subtract(source, request.offset, out=view, dtype=np.float64, casting="unsafe")
-        else:
-            np.copyto(view, source, casting="unsafe")
+    tall, wide = min(shape[-2], y0 + ny + margin) - y0 + top, min(shape[-1], x0 + nx + margin) - x0 + left
     lead = rounded(margin)
     length = row_length(max(lead + ny + margin + COLUMNS, lead - top + rounded(tall)))
-    turned = _LENDER.lend(name, rounded(wide) * length)
-    ends = np.array([margin - top, max(0, ny + margin - (tall - top))], np.int64)
-    turn_plane(plain, stride, tall, wide, turned, length, lead - top, ends)
     line = row_length(max(2 * LANES + rounded(nx), rounded(LANES + nx + flat.TENSOR_REACH, COLUMNS) + LANES))
-    return turned, Window(
-        ny, nx, top, left, tall, wide, 0, request.step[1], request.step[2], 0, 0, lead, length, line
-    )
+    return Window(ny, nx, top, left, tall, wide, 0, request.step[1], request.step[2], 0, 0, lead, length, line)
 
 
 def _fit(window: Window, p: Pass) -> Window:
@@ -241,10 +239,26 @@ def _fit(window: Window, p: Pass) -> Window:
     return window._replace(halo=p.halo, lane=lane, lanes=lanes)
 
 
+def _load(source: NDArray[Any], margin: int, request: Request, w: Window, target: NDArray[np.float32]) -> None:
+    """Turn the part of a plane that a window reads, as float32, into ``target``."""
+    y, x = request.start[1] - w.top, request.start[2] - w.left
+    source = source[y : y + w.tall, x : x + w.wide]
+    stride = row_length(w.wide)
+    plain = _LENDER.lend("plain", rounded(w.tall) * stride)
+    view = plain.reshape(-1, stride)[: w.tall, : w.wide]
+    with np.errstate(over="ignore", invalid="ignore"):
+        if request.offset:
+            np.subtract(source, request.offset, out=view, dtype=np.float64, casting="unsafe")
+        else:
+            np.copyto(view, source, casting="unsafe")
+    ends = np.array([margin - w.top, max(0, w.height + margin - (w.tall - w.top))], np.int64)
+    turn_plane(plain, stride, w.tall, w.wide, target, w.turned, w.lead - w.top, ends)
+
+
 def _scratch(w: Window, p: Pass) -> Scratch:
     rows = 2 * p.reach + ROWS
     return Scratch(
-        _LENDER.lend("strip", (rounded(LANES + w.width + w.halo + ROWS)) * COLUMNS),
+        _LENDER.lend("strip", rounded(LANES + w.width + w.halo + ROWS) * COLUMNS),
         _LENDER.lend("plane", w.lanes * w.line),
         _LENDER.lend("xs", w.width + rows, np.int64),
         _LENDER.lend("ys", w.height + rows, np.int64),
@@ -255,15 +269,53 @@ def _compute_plane(
     plane: NDArray[Any], passes: tuple[Pass, ...], channel: int, request: Request, out: NDArray[np.float32], k: int
 ) -> None:
     margin = max(p.reach for p in passes)
-    turned, window = _load_plane(plane, margin, request, "turned")
+    window = _window(plane.shape, margin, request)
+    turned = _LENDER.lend("turned", rounded(window.wide) * window.turned)
+    _load(plane, margin, request, window, turned)
     results = out.reshape(-1)
     for p in passes:
         w = _fit(window, p)
         buffers = flat.FlatBuffers(
             _LENDER.lend("smoothed", (w.height + 2 * w.halo + ROWS) * w.line),
-            _LENDER.lend("ring", flat.RING * flat.PRODUCTS * w.line),
+            _LENDER.lend("lines", flat.RING * flat.PRODUCTS * w.line),
             _LENDER.lend("stage", flat.SLOTS * w.line),
         )
         taps = np.append(p.taps, np.float32(request.offset))
-        at = _targets(p, channel, out, k)
-        flat.flat_scale(turned, w, p.pre, taps, at, _scratch(w, p), buffers, results)
+        flat.flat_scale(turned, w, p.pre, taps, _targets(p, channel, out, k), _scratch(w, p), buffers, results)
+
+
+def _compute_volume(
+    block: NDArray[Any], passes: tuple[Pass, ...], channel: int, request: Request, out: NDArray[np.float32]
+) -> None:
+    margin = max(p.reach for p in passes)
+    (z0, _, _), (nz, ny, _) = request.start, request.size
+    front = min(z0, margin)
+    block = block[z0 - front : z0 + nz + margin]
+    window = _window(block.shape, margin, request)
+    stride = rounded(window.wide) * window.turned
+    turned = _LENDER.lend("turned", len(block) * stride)
+    for z, plane in enumerate(block):
+        _load(plane, margin, request, window, turned[z * stride : (z + 1) * stride])
+    for p in passes:
+        w = _fit(window, p)
+        first = max(0, w.left - p.reach)
+        rows = min(w.wide, w.left + w.width + p.reach) - first
+        length = row_length(w.lanes)
+        d = volume.Depth(
+            nz, front, len(block), request.step[0], stride, rows * length, first, length, out.shape[2] * out.shape[3]
+        )
+        inner = w._replace(left=w.left - first, wide=rows, lead=w.lead - w.lane, lane=0)
+        lines = ny + 2 * volume.REACH
+        buffers = volume.VolumeBuffers(
+            _LENDER.lend("across", (nz + 2 * w.halo + ROWS) * d.across),
+            _LENDER.lend("zs", nz + 2 * p.reach + ROWS, np.int64),
+            _LENDER.lend("smoothed", volume.RING * (ny + 2 * w.halo + ROWS) * w.line),
+            _LENDER.lend("lines", volume.RING * volume.PRODUCTS * w.line),
+            _LENDER.lend("products", volume.RING * volume.PRODUCTS * lines * w.line),
+            _LENDER.lend("stage", volume.SLOTS * w.line),
+        )
+        taps = np.append(p.taps, np.float32(request.offset))
+        volume.smooth_depth(turned, d, w, p.pre, buffers, rows)
+        volume.volume_scale(
+            d, inner, p.pre, taps, _targets(p, channel, out, 0), _scratch(inner, p), buffers, out.reshape(-1)
+        )

@@ -74,6 +74,14 @@ _operator(operator.mul, lambda builder, a, b: builder.fmul(a, b))
 _operator(operator.truediv, lambda builder, a, b: builder.fdiv(a, b))
 
 
+def _negate(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+    return builder.fneg(args[0])
+
+
+infer_global(operator.neg)(type("Vector_neg", (ConcreteTemplate,), {"cases": [signature(vector, vector)]}))
+lower_builtin(operator.neg, vector)(_negate)
+
+
 def _address(context: Any, builder: Any, array_type: Any, array: Any, index: Any) -> Any:
     data = context.make_array(array_type)(context, builder, array).data
     return builder.bitcast(builder.gep(data, [index]), _VECTOR.as_pointer())

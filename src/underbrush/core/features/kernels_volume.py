@@ -1,0 +1,384 @@
+"""The filters in three dimensions: planes stream through a ring, as rows do in two.
+
+Smoothing along z is done first, for all planes; each is then smoothed along x and y into the ring of the last
+five, from which the filters of the plane in the middle are computed line by line: across the planes, down
+the lines, along the line. Products of gradients go through a ring of five planes of their own.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from underbrush.core.features.kernels_eigen import eigenvalues
+from underbrush.core.features.kernels_flat import (
+    REACH,
+    RING,
+    along,
+    bend,
+    down_ring,
+    emit,
+    mirror_line,
+    put,
+    slope,
+    symmetric,
+)
+from underbrush.core.features.kernels_smooth import (
+    Scratch,
+    Window,
+    reflect_rows,
+    reflected,
+    smooth_near,
+    smooth_plane,
+)
+from underbrush.core.features.kernels_vector import LANES, after, before, fma, load, splat, sqrt, store
+from underbrush.jit import kernel
+
+SMOOTHED, LAPLACE, MAGNITUDE, DIFFERENCE, TENSOR, HESSIAN, SLOTS = 0, 1, 2, 3, 4, 7, 10
+"""Places of a scale's outputs: tensor and Hessian have three each, the largest eigenvalue first."""
+ACROSS = 4
+"""What is made of five planes: smoothed, sloped, bent, narrowly smoothed along z."""
+PRODUCTS = 6
+"""xx, xy, xz, yy, yz, zz."""
+
+
+class Depth(NamedTuple):
+    """The third axis of a `Window`."""
+
+    depth: int
+    """Planes of the valid part."""
+    front: int
+    """Where it starts in the block."""
+    deep: int
+    """Planes of the block."""
+    step: int
+    """Only each such plane is wanted."""
+    stride: int
+    """Values from plane to plane of the block, turned."""
+    across: int
+    """Values from plane to plane, smoothed along z."""
+    first: int
+    """First turned row of the block that this scale needs."""
+    length: int
+    """Length of a turned row, smoothed along z."""
+    result: int
+    """Values of a slice of a result."""
+
+
+class VolumeBuffers(NamedTuple):
+    """Buffers of one thread for the filters of volumes; flat."""
+
+    across: Any
+    """float32: planes smoothed along z, turned, from ``-halo`` to ``depth + halo``."""
+    zs: Any
+    """int64 offsets of planes, mirrored."""
+    smoothed: Any
+    """float32: ``RING`` smoothed planes, in lines."""
+    lines: Any
+    """float32: ``RING`` times ``PRODUCTS`` lines, combined across planes."""
+    products: Any
+    """float32: ``RING`` times ``PRODUCTS`` planes of ``height + 2 * REACH`` lines."""
+    stage: Any
+    """float32: ``SLOTS`` lines, where not each pixel of a row is wanted."""
+
+
+@kernel()
+def smooth_depth(volume: Any, d: Depth, w: Window, pre: Any, buffers: VolumeBuffers, rows: int) -> None:
+    """Smooth ``rows`` turned rows of all planes along z."""
+    radius = len(pre) - 1
+    reflect_rows(buffers.zs, d.front - w.halo - radius, len(buffers.zs), d.deep, d.stride)
+    for x in range(rows):
+        smooth_near(
+            volume, buffers.zs, d.depth, w.halo, d.step, (d.first + x) * w.turned + w.lane, w.lanes, pre,
+            buffers.across, x * d.length, d.across,
+        )  # fmt: skip
+
+
+@kernel()
+def across_row(p: Any, o: Any, n: int, taps: Any, lines: Any, at: int, line: int) -> None:
+    """Smoothed, sloped, bent, and narrowly smoothed along z: ``n`` values of the lines at ``p[o[k]]``."""
+    g0, g1, g2, s1, s2 = splat(taps[0]), splat(taps[1]), splat(taps[2]), splat(taps[3]), splat(taps[4])
+    b1, b2, n0, n1 = splat(taps[5]), splat(taps[6]), splat(taps[7]), splat(taps[8])
+    o0, o1, o2, o3, o4 = o[0], o[1], o[2], o[3], o[4]
+    for k in range(0, n, LANES):
+        u, v, c, x, y = load(p, o0 + k), load(p, o1 + k), load(p, o2 + k), load(p, o3 + k), load(p, o4 + k)
+        store(lines, at + k, symmetric(c, v, x, u, y, g0, g1, g2))
+        store(lines, at + line + k, slope(v, x, u, y, s1, s2))
+        store(lines, at + 2 * line + k, bend(c, v, x, u, y, b1, b2))
+        store(lines, at + 3 * line + k, fma(n0, c, n1 * (v + x)))
+
+
+@kernel(forceinline=True)
+def down_lines(q: Any, o: int, r: Any, line: int, f: Any) -> Any:
+    """Along y, of five lines of each of the four made along z; the names of orders are z y."""
+    a2, a1, c, b1, b2 = load(q, o + r[0]), load(q, o + r[1]), load(q, o + r[2]), load(q, o + r[3]), load(q, o + r[4])
+    s00 = symmetric(c, a1, b1, a2, b2, f[0], f[1], f[2])
+    s01 = slope(a1, b1, a2, b2, f[3], f[4])
+    s02 = bend(c, a1, b1, a2, b2, f[5], f[6])
+    o += line
+    a2, a1, c, b1, b2 = load(q, o + r[0]), load(q, o + r[1]), load(q, o + r[2]), load(q, o + r[3]), load(q, o + r[4])
+    s10 = symmetric(c, a1, b1, a2, b2, f[0], f[1], f[2])
+    s11 = slope(a1, b1, a2, b2, f[3], f[4])
+    o += line
+    a2, a1, c, b1, b2 = load(q, o + r[0]), load(q, o + r[1]), load(q, o + r[2]), load(q, o + r[3]), load(q, o + r[4])
+    s20 = symmetric(c, a1, b1, a2, b2, f[0], f[1], f[2])
+    o += line
+    narrow = fma(f[7], load(q, o + r[2]), f[8] * (load(q, o + r[1]) + load(q, o + r[3])))
+    return s00, s01, s02, s10, s11, s20, narrow
+
+
+@kernel(forceinline=True)
+def slope_along(a: Any, c: Any, b: Any, w1: Any, w2: Any) -> Any:
+    """Sloped along the line: a vector between its neighbours."""
+    return slope(before(a, c, 1), after(c, b, 1), before(a, c, 2), after(c, b, 2), w1, w2)
+
+
+@kernel()
+def volume_row(q: Any, rows: Any, line: int, n: int, taps: Any, target: Any, at: Any) -> None:
+    """All filters but the structure tensor for ``n`` pixels; ``rows`` are five offsets of pixel 0 in ``q``.
+
+    ``at[slot]`` is where in ``target`` the row of an output starts, negative where it is not wanted.
+    """
+    f = (
+        splat(taps[0]), splat(taps[1]), splat(taps[2]), splat(taps[3]), splat(taps[4]),
+        splat(taps[5]), splat(taps[6]), splat(taps[7]), splat(taps[8]),
+    )  # fmt: skip
+    g0, g1, g2, s1, s2, n0, n1 = f[0], f[1], f[2], f[3], f[4], f[7], f[8]
+    offset = splat(taps[12])
+    r = (rows[0], rows[1], rows[2], rows[3], rows[4])
+    smoothed, laplace, magnitude, difference = at[SMOOTHED], at[LAPLACE], at[MAGNITUDE], at[DIFFERENCE]
+    high, centre, low = at[HESSIAN], at[HESSIAN + 1], at[HESSIAN + 2]
+    u0, v0, w0, a0, b0, c0, d0 = down_lines(q, -LANES, r, line, f)
+    u1, v1, w1, a1, b1, c1, d1 = down_lines(q, 0, r, line, f)
+    for k in range(0, n, LANES):
+        u2, v2, w2, a2, b2, c2, d2 = down_lines(q, k + LANES, r, line, f)
+        if smoothed >= 0 or difference >= 0:
+            wide = along(u0, u1, u2, g0, g1, g2)
+            if smoothed >= 0:
+                put(target, smoothed, k, wide + offset, n)
+            if difference >= 0:
+                put(target, difference, k, wide - fma(n0, d1, n1 * (before(d0, d1, 1) + after(d1, d2, 1))), n)
+        if magnitude >= 0:
+            gx = slope_along(u0, u1, u2, s1, s2)
+            gy, gz = along(v0, v1, v2, g0, g1, g2), along(a0, a1, a2, g0, g1, g2)
+            put(target, magnitude, k, sqrt(fma(gx, gx, fma(gy, gy, gz * gz))), n)
+        if laplace >= 0 or high >= 0:
+            xx = bend(u1, before(u0, u1, 1), after(u1, u2, 1), before(u0, u1, 2), after(u1, u2, 2), f[5], f[6])
+            yy, zz = along(w0, w1, w2, g0, g1, g2), along(c0, c1, c2, g0, g1, g2)
+            if laplace >= 0:
+                put(target, laplace, k, (xx + yy) + zz, n)
+            if high >= 0:
+                xy, xz = slope_along(v0, v1, v2, s1, s2), slope_along(a0, a1, a2, s1, s2)
+                e0, e1, e2 = eigenvalues(xx, xy, xz, yy, along(b0, b1, b2, g0, g1, g2), zz)
+                put(target, high, k, e0, n)
+                put(target, centre, k, e1, n)
+                put(target, low, k, e2, n)
+        u0, v0, w0, a0, b0, c0, d0 = u1, v1, w1, a1, b1, c1, d1
+        u1, v1, w1, a1, b1, c1, d1 = u2, v2, w2, a2, b2, c2, d2
+
+
+@kernel(forceinline=True)
+def gradient_columns(p: Any, o: Any, k: int, line: int, g0: Any, g1: Any, s1: Any) -> Any:
+    """Of three lines in three planes: smoothed twice; sloped along y; sloped along z."""
+    a, c, b = load(p, o[0] + k - line), load(p, o[1] + k - line), load(p, o[2] + k - line)
+    u0, v0 = fma(g0, c, g1 * (a + b)), s1 * (b - a)
+    a, c, b = load(p, o[0] + k), load(p, o[1] + k), load(p, o[2] + k)
+    u1, v1 = fma(g0, c, g1 * (a + b)), s1 * (b - a)
+    a, c, b = load(p, o[0] + k + line), load(p, o[1] + k + line), load(p, o[2] + k + line)
+    u2, v2 = fma(g0, c, g1 * (a + b)), s1 * (b - a)
+    return fma(g0, u1, g1 * (u0 + u2)), s1 * (u2 - u0), fma(g0, v1, g1 * (v0 + v2))
+
+
+@kernel()
+def volume_products(p: Any, offsets: Any, line: int, n: int, taps: Any, products: Any, at: int, plane: int) -> None:
+    """Products of the gradient for ``n`` values, a multiple of `LANES`, of the lines at ``p[offsets[k]]``.
+
+    Product number j is written from ``at + j * plane`` on.
+    """
+    g0, g1, s1 = splat(taps[9]), splat(taps[10]), splat(taps[11])
+    o = (offsets[0], offsets[1], offsets[2])
+    x0, y0, z0 = gradient_columns(p, o, 0, line, g0, g1, s1)
+    x1, y1, z1 = x0, y0, z0
+    for k in range(0, n, LANES):
+        x2, y2, z2 = gradient_columns(p, o, k + LANES, line, g0, g1, s1)
+        gx = s1 * (after(x1, x2, 1) - before(x0, x1, 1))
+        gy = fma(g0, y1, g1 * (before(y0, y1, 1) + after(y1, y2, 1)))
+        gz = fma(g0, z1, g1 * (before(z0, z1, 1) + after(z1, z2, 1)))
+        store(products, at + k, gx * gx)
+        store(products, at + plane + k, gx * gy)
+        store(products, at + 2 * plane + k, gx * gz)
+        store(products, at + 3 * plane + k, gy * gy)
+        store(products, at + 4 * plane + k, gy * gz)
+        store(products, at + 5 * plane + k, gz * gz)
+        x0, y0, z0, x1, y1, z1 = x1, y1, z1, x2, y2, z2
+
+
+@kernel()
+def across_products(products: Any, o: Any, plane: int, n: int, taps: Any, lines: Any, at: int, line: int) -> None:
+    """Products smoothed along z: ``n`` values of the lines at ``o[k]`` of five planes, to the lines at ``at``."""
+    w0, w1, w2 = splat(taps[0]), splat(taps[1]), splat(taps[2])
+    r = (o[0], o[1], o[2], o[3], o[4])
+    for j in range(PRODUCTS):
+        for k in range(0, n, LANES):
+            store(lines, at + j * line + k, down_ring(products, j * plane + k, r, w0, w1, w2))
+
+
+@kernel()
+def volume_tensor_row(q: Any, rows: Any, line: int, n: int, taps: Any, target: Any, at: Any) -> None:
+    """Eigenvalues of the smoothed products for ``n`` pixels; ``rows`` are five offsets of pixel 0 in ``q``."""
+    g0, g1, g2 = splat(taps[0]), splat(taps[1]), splat(taps[2])
+    r = (rows[0], rows[1], rows[2], rows[3], rows[4])
+    o1, o2, o3, o4, o5 = line, 2 * line, 3 * line, 4 * line, 5 * line
+    a0, a1 = down_ring(q, -LANES, r, g0, g1, g2), down_ring(q, 0, r, g0, g1, g2)
+    b0, b1 = down_ring(q, o1 - LANES, r, g0, g1, g2), down_ring(q, o1, r, g0, g1, g2)
+    c0, c1 = down_ring(q, o2 - LANES, r, g0, g1, g2), down_ring(q, o2, r, g0, g1, g2)
+    d0, d1 = down_ring(q, o3 - LANES, r, g0, g1, g2), down_ring(q, o3, r, g0, g1, g2)
+    e0, e1 = down_ring(q, o4 - LANES, r, g0, g1, g2), down_ring(q, o4, r, g0, g1, g2)
+    f0, f1 = down_ring(q, o5 - LANES, r, g0, g1, g2), down_ring(q, o5, r, g0, g1, g2)
+    for k in range(0, n, LANES):
+        m = k + LANES
+        a2, b2 = down_ring(q, m, r, g0, g1, g2), down_ring(q, o1 + m, r, g0, g1, g2)
+        c2, d2 = down_ring(q, o2 + m, r, g0, g1, g2), down_ring(q, o3 + m, r, g0, g1, g2)
+        e2, f2 = down_ring(q, o4 + m, r, g0, g1, g2), down_ring(q, o5 + m, r, g0, g1, g2)
+        high, centre, low = eigenvalues(
+            along(a0, a1, a2, g0, g1, g2), along(b0, b1, b2, g0, g1, g2), along(c0, c1, c2, g0, g1, g2),
+            along(d0, d1, d2, g0, g1, g2), along(e0, e1, e2, g0, g1, g2), along(f0, f1, f2, g0, g1, g2),
+        )  # fmt: skip
+        put(target, at[TENSOR], k, high, n)
+        put(target, at[TENSOR + 1], k, centre, n)
+        put(target, at[TENSOR + 2], k, low, n)
+        a0, b0, c0, d0, e0, f0 = a1, b1, c1, d1, e1, f1
+        a1, b1, c1, d1, e1, f1 = a2, b2, c2, d2, e2, f2
+
+
+@kernel(forceinline=True)
+def near_step(r: int, step: int) -> bool:
+    """Whether row or plane ``r`` is within `REACH` of a wanted one."""
+    rest = r % step
+    return rest <= REACH or step - rest <= REACH
+
+
+@kernel(forceinline=True)
+def aim_slice(spot: Any, at: Any, w: Window, y: int, z: int, result: int) -> None:
+    """Where the rows of pixel row ``y`` of result slice ``z`` go: into the result, or to the stage."""
+    for slot in range(len(at)):
+        if at[slot] < 0:
+            spot[slot] = -1
+        elif w.step_x == 1:
+            spot[slot] = at[slot] + z * result + (y // w.step_y) * w.width
+        else:
+            spot[slot] = slot * w.line
+
+
+@kernel()
+def point_plane(
+    z: int, planes: Any, d: Depth, w: Window, taps: Any, at: Any, buffers: VolumeBuffers, out: Any
+) -> None:
+    """All filters but the structure tensor for plane ``z``; ``planes`` are five offsets of smoothed planes."""
+    line = w.line
+    count = 2 * LANES + -(-w.width // LANES) * LANES
+    o, rows = np.empty(RING, np.int64), np.empty(RING, np.int64)
+    spot, here = np.empty(SLOTS, np.int64), np.empty(SLOTS, np.int64)
+    for slot in range(SLOTS):
+        here[slot] = at[slot] + (z // d.step) * d.result if at[slot] >= 0 else -1
+    target = out if w.step_x == 1 else buffers.stage
+    for r in range(-REACH, w.height + REACH):
+        if near_step(r, w.step_y):
+            for k in range(RING):
+                o[k] = planes[k] + (r + w.halo) * line
+            across_row(buffers.smoothed, o, count, taps, buffers.lines, (r % RING) * ACROSS * line, line)
+        y = r - REACH
+        if y >= 0 and y % w.step_y == 0:
+            for k in range(RING):
+                rows[k] = ((y + k - REACH) % RING) * ACROSS * line + LANES
+            aim_slice(spot, here, w, y, 0, d.result)
+            volume_row(buffers.lines, rows, line, w.width, taps, target, spot)
+            if w.step_x > 1:
+                emit(buffers.stage, line, w, y, here, 0, TENSOR, out)
+                emit(buffers.stage, line, w, y, here, HESSIAN, SLOTS, out)
+
+
+@kernel()
+def tensor_plane(z: int, d: Depth, w: Window, taps: Any, at: Any, buffers: VolumeBuffers, out: Any) -> None:
+    """The structure tensor's eigenvalues for plane ``z``, from the ring of products."""
+    line = w.line
+    plane = (w.height + 2 * REACH) * line
+    count = 2 * LANES + -(-w.width // LANES) * LANES
+    planes, o, rows = np.empty(RING, np.int64), np.empty(RING, np.int64), np.empty(RING, np.int64)
+    spot, here = np.empty(SLOTS, np.int64), np.empty(SLOTS, np.int64)
+    for slot in range(SLOTS):
+        here[slot] = at[slot] + (z // d.step) * d.result if at[slot] >= 0 else -1
+    for k in range(RING):
+        mirrored = reflected(d.front + z + k - REACH, d.deep) - d.front
+        planes[k] = (mirrored % RING) * PRODUCTS * plane
+    target = out if w.step_x == 1 else buffers.stage
+    for r in range(-REACH, w.height + REACH):
+        if 0 <= w.top + r < w.tall and near_step(r, w.step_y):
+            for k in range(RING):
+                o[k] = planes[k] + (r + REACH) * line
+            across_products(
+                buffers.products, o, plane, count, taps, buffers.lines, (r % RING) * PRODUCTS * line, line
+            )
+        y = r - REACH
+        if y >= 0 and y % w.step_y == 0:
+            for k in range(RING):
+                row = reflected(w.top + y + k - REACH, w.tall) - w.top
+                rows[k] = (row % RING) * PRODUCTS * line + LANES
+            aim_slice(spot, here, w, y, 0, d.result)
+            volume_tensor_row(buffers.lines, rows, line, w.width, taps, target, spot)
+            if w.step_x > 1:
+                emit(buffers.stage, line, w, y, here, TENSOR, HESSIAN, out)
+
+
+@kernel()
+def product_plane(z: int, planes: Any, w: Window, taps: Any, buffers: VolumeBuffers) -> None:
+    """Products of the gradient of plane ``z`` into their ring; ``planes`` are three offsets."""
+    line = w.line
+    plane = (w.height + 2 * REACH) * line
+    wide = -(-(LANES + w.width + REACH) // LANES) * LANES
+    o = np.empty(3, np.int64)
+    for r in range(-REACH, w.height + REACH):
+        if 0 <= w.top + r < w.tall and near_step(r, w.step_y):
+            for k in range(3):
+                o[k] = planes[k] + (r + w.halo) * line
+            start = (z % RING) * PRODUCTS * plane + (r + REACH) * line
+            volume_products(buffers.smoothed, o, line, wide, taps, buffers.products, start, plane)
+            for k in range(PRODUCTS):
+                mirror_line(buffers.products, start + k * plane + LANES, w)
+
+
+@kernel()
+def volume_scale(
+    d: Depth, w: Window, pre: Any, taps: Any, at: Any, scratch: Scratch, buffers: VolumeBuffers, out: Any
+) -> None:
+    """All features of one scale of a block that `smooth_depth` has smoothed along z.
+
+    Parameters are those of `kernels_flat.flat_scale`; the window counts rows and lanes of ``buffers.across``.
+    """
+    radius = len(pre) - 1
+    reflect_rows(scratch.xs, w.left - w.halo - radius, len(scratch.xs), w.wide, d.length)
+    size = (w.height + 2 * w.halo + 4) * w.line
+    tensor = at[TENSOR] >= 0
+    point = at[SMOOTHED] >= 0 or at[LAPLACE] >= 0 or at[MAGNITUDE] >= 0 or at[DIFFERENCE] >= 0
+    point = point or at[HESSIAN] >= 0
+    planes = np.empty(RING, np.int64)
+    for i in range(d.depth + 2 * w.halo):
+        z = i - w.halo
+        rest = z % d.step
+        if rest <= w.halo or d.step - rest <= w.halo:
+            slot = (i % RING) * size
+            smooth_plane(buffers.across[i * d.across :], w, pre, scratch, buffers.smoothed[slot : slot + size])
+        z -= 1
+        if tensor and -REACH <= z < d.depth + REACH and 0 <= d.front + z < d.deep and near_step(z, d.step):
+            for k in range(3):
+                planes[k] = ((i - 2 + k) % RING) * size
+            product_plane(z, planes, w, taps, buffers)
+        z -= 1
+        if point and 0 <= z < d.depth and z % d.step == 0:
+            for k in range(RING):
+                planes[k] = ((i - 4 + k) % RING) * size
+            point_plane(z, planes, d, w, taps, at, buffers, out)
+        z -= 1
+        if tensor and z >= 0 and z % d.step == 0:
+            tensor_plane(z, d, w, taps, at, buffers, out)
