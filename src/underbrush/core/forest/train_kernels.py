@@ -121,11 +121,11 @@ def try_two_classes(column: Any, node: Any, rows: Any, counts: Any, best: Any) -
         lowest, highest = min(lowest, v), max(highest, v)
     found, previous = False, np.int64(-1)
     left0, left1 = np.int64(0), np.int64(0)
-    for v in range(lowest, highest + 1):
-        c = counts[v]
+    for b in range(lowest, highest + 1):
+        c = counts[b]
         if c == 0:
             continue
-        counts[v] = 0
+        counts[b] = 0
         if previous >= 0:
             right0, right1 = totals[0] - left0, totals[1] - left1
             n_left = left0 + left1
@@ -134,11 +134,11 @@ def try_two_classes(column: Any, node: Any, rows: Any, counts: Any, best: Any) -
             top = np.float64(left2) * n_right + np.float64(right2) * n_left
             under = np.float64(n_left) * n_right
             if top * best[1] > best[0] * under:
-                best[0], best[1], best[2] = top, under, (previous + v) >> 1
+                best[0], best[1], best[2] = top, under, (previous + b) >> 1
                 found = True
         left0 += c & 0xFFFFFFFF
         left1 += c >> 32
-        previous = np.int64(v)
+        previous = np.int64(b)
     return found
 
 
@@ -159,25 +159,25 @@ def try_histogram(column: Any, node: Any, rows: Any, counts: Any, best: Any) -> 
         lowest, highest = min(lowest, v), max(highest, v)
     left, found, previous = np.zeros(n_classes, np.int64), False, np.int64(-1)
     n_left, left2, right2 = np.int64(0), np.int64(0), squares
-    for v in range(lowest, highest + 1):
-        if counts[v, n_classes] == 0:
+    for b in range(lowest, highest + 1):
+        if counts[b, n_classes] == 0:
             continue
         if previous >= 0:
             n_right = n - n_left
             top = np.float64(left2) * n_right + np.float64(right2) * n_left
             under = np.float64(n_left) * n_right
             if top * best[1] > best[0] * under:
-                best[0], best[1], best[2] = top, under, (previous + v) >> 1
+                best[0], best[1], best[2] = top, under, (previous + b) >> 1
                 found = True
         for k in range(n_classes):
-            w = counts[v, k]
+            w = counts[b, k]
             left2 += w * (2 * left[k] + w)
             right2 -= w * (2 * (totals[k] - left[k]) - w)
             left[k] += w
-            counts[v, k] = 0
-        n_left += counts[v, n_classes]
-        counts[v, n_classes] = 0
-        previous = np.int64(v)
+            counts[b, k] = 0
+        n_left += counts[b, n_classes]
+        counts[b, n_classes] = 0
+        previous = np.int64(b)
     return found
 
 
@@ -198,17 +198,17 @@ def try_chained(column: Any, node: Any, rows: Any, chains: Any, best: Any) -> An
         lowest, highest = min(lowest, v), max(highest, v)
     left, found, previous = np.zeros(len(totals), np.int64), False, np.int64(-1)
     n_left, left2, right2 = np.int64(0), np.int64(0), squares
-    for v in range(lowest, highest + 1):
-        i = heads[v]
+    for b in range(lowest, highest + 1):
+        i = heads[b]
         if i < 0:
             continue
-        heads[v] = -1
+        heads[b] = -1
         if previous >= 0:
             n_right = n - n_left
             top = np.float64(left2) * n_right + np.float64(right2) * n_left
             under = np.float64(n_left) * n_right
             if top * best[1] > best[0] * under:
-                best[0], best[1], best[2] = top, under, (previous + v) >> 1
+                best[0], best[1], best[2] = top, under, (previous + b) >> 1
                 found = True
         while i >= 0:
             w, k = np.int64(packed[i] >> 8), packed[i] & 255
@@ -217,7 +217,7 @@ def try_chained(column: Any, node: Any, rows: Any, chains: Any, best: Any) -> An
             left[k] += w
             n_left += w
             i = following[i]
-        previous = np.int64(v)
+        previous = np.int64(b)
     return found
 
 
