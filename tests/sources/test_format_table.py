@@ -172,7 +172,7 @@ TABLE: dict[str, Reads | Refused] = {
         "tzyx", (5, 5, 16, 16), "uint8", 0, 99,
         pixel_size={"t": (3.0, "s"), "z": (7.0, "mm"), "y": (5.0, "mm"), "x": (3.000003000003, "mm")},
     ),
-    "third_party/ilastik_pix_res_2d_zero_division.tif": Reads("yx", (16, 16), "uint8", problem="a zero in it"),
+    "third_party/ilastik_pix_res_2d_zero_division.tif": Reads("yx", (16, 16), "uint8", problem="a zero in"),
     "third_party/ilastik_compressed_lzw.tiff": Reads("yxc", (10, 20, 3), "uint8", 0, 255),
     "third_party/ilastik_smallVideo.h5": Reads("tyxc", (7, 408, 408, 1), "float32"),
     "third_party/ilastik_5t2d_simple.h5": Reads("tyx", (5, 20, 30), "float32"),

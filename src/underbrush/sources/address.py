@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from urllib.parse import unquote, urlsplit
 
 from underbrush.errors import ImageError, UsageError
 
+_OPTION = re.compile("(series|level|scene)=")
 REMOTE = ("http", "https", "s3", "gs", "gcs")
 
 
@@ -54,10 +56,12 @@ def parse_address(location: str) -> Address:
         text = _local_part(text, location)
     text = str(Path(text).expanduser()) if text.startswith("~") else text
     found = _existing(text)
-    options = ""
-    if found is None and "#" in text:
-        text, _, options = text.rpartition("#")
-        found = _existing(text)
+    head, mark, options = text.rpartition("#")
+    is_whole_name = found is not None and not found[1]
+    if mark and not is_whole_name and (found is None or _OPTION.match(options)):
+        text, found = head, _existing(head)
+    else:
+        options = ""
     if found is None:
         raise _missing(text, location)
     path, inner = found

@@ -66,7 +66,7 @@ class PagedLevel:
         self._file, self._main = file, main
         self._frames, self._frame_shape = frames, frame_shape
         self._layout, self._cache = layout, cache
-        self.shape = (*frame_shape, *(layout.shaped[i] for i in _page_axes(layout.letters)))
+        self.shape = (*frame_shape, *(layout.shaped[i] for i in _page_axes(layout.letters, layout.shaped)))
 
     def read(self, where: tuple[slice, ...]) -> NDArray[Any]:
         """The values at ``where``, one slice for each axis: those of the frames, then those of a page."""
@@ -82,7 +82,7 @@ class PagedLevel:
 
     def _window(self, where: tuple[slice, ...]) -> Window:
         full = [slice(0, size) for size in self._layout.shaped]
-        for axis, part in zip(_page_axes(self._layout.letters), where, strict=True):
+        for axis, part in zip(_page_axes(self._layout.letters, self._layout.shaped), where, strict=True):
             full[axis] = part
         return full[0], full[1], full[2], full[3], full[4]
 
@@ -198,20 +198,14 @@ class PagedLevel:
                 raise self._file.too_short(int(ends.max()))
 
 
-def _page_axes(letters: str) -> list[int]:
-    """For each axis of a page its place in a `Window`."""
+def _page_axes(letters: str, shaped: tuple[int, ...]) -> list[int]:
+    """For each axis of a page its place in a `Window`.
+
+    What stands before Y are separate samples, or the slices of a page that is a volume itself, or both.
+    """
     y = letters.index("Y")
-    places = []
-    for i, letter in enumerate(letters):
-        if letter == "Y":
-            places.append(2)
-        elif letter == "X":
-            places.append(3)
-        elif i > y:
-            places.append(4)
-        else:
-            places.append(0 if letter == "S" else 1)
-    return places
+    before = [0, 1] if y == 2 else [0 if shaped[0] > 1 else 1]
+    return [*before[:y], 2, 3, *[4] * (len(letters) - y - 2)]
 
 
 def _copy(
