@@ -28,7 +28,6 @@ from underbrush.core.features.kernels_vector import (
     splat,
     sqrt,
     store,
-    store_part,
 )
 from underbrush.jit import kernel
 
@@ -73,22 +72,13 @@ def bend(c: Any, a1: Any, b1: Any, a2: Any, b2: Any, w1: Any, w2: Any) -> Any:
 
 
 @kernel(forceinline=True)
-def put(target: Any, start: int, k: int, value: Any, n: int) -> None:
-    """Store lanes ``k`` ... of a row of ``n`` values at ``start``; nothing beyond its end."""
-    if n - k >= LANES:
-        store(target, start + k, value)
-    else:
-        store_part(target, start + k, value, n - k)
-
-
-@kernel(forceinline=True)
-def put_eigenvalues(target: Any, first: int, second: int, k: int, xx: Any, xy: Any, yy: Any, n: int) -> None:
+def put_eigenvalues(target: Any, first: int, second: int, k: int, xx: Any, xy: Any, yy: Any) -> None:
     """Store the eigenvalues of [[xx, xy], [xy, yy]], the larger one at ``first``."""
     half = splat(np.float32(0.5))
     mean, apart = half * (xx + yy), half * (xx - yy)
     root = sqrt(fma(apart, apart, xy * xy))
-    put(target, first, k, mean + root, n)
-    put(target, second, k, mean - root, n)
+    store(target, first + k, mean + root)
+    store(target, second + k, mean - root)
 
 
 @kernel(forceinline=True)
@@ -105,11 +95,13 @@ def down(p: Any, o: int, line: int, f: Any) -> Any:
 
 
 @kernel()
-def point_row(p: Any, o: int, line: int, n: int, taps: Any, target: Any, at: Any) -> None:
-    """All filters but the structure tensor for ``n`` pixels of the line at ``p[o]``.
+def point_row(p: Any, o: int, line: int, n: int, taps: Any, target: Any, at: Any, start: int) -> None:
+    """All filters but the structure tensor for ``n`` pixels of the line at ``p[o]``, in whole vectors.
 
-    ``at[slot]`` is where in ``target`` the row of an output starts, negative where it is not wanted.
+    ``at[slot] + start`` is where in ``target`` they are written; a negative ``at`` is not wanted.
     """
+    if n == 0:
+        return
     f = (
         splat(taps[0]), splat(taps[1]), splat(taps[2]), splat(taps[3]), splat(taps[4]),
         splat(taps[5]), splat(taps[6]), splat(taps[7]), splat(taps[8]),
@@ -117,6 +109,7 @@ def point_row(p: Any, o: int, line: int, n: int, taps: Any, target: Any, at: Any
     offset = splat(taps[12])
     smoothed, laplace, magnitude, difference = at[SMOOTHED], at[LAPLACE], at[MAGNITUDE], at[DIFFERENCE]
     hessian, second = at[HESSIAN], at[HESSIAN + 1]
+    target = target[start:]
     u0, v0, w0, d0 = down(p, o - LANES, line, f)
     u1, v1, w1, d1 = down(p, o, line, f)
     for k in range(0, n, LANES):
@@ -126,23 +119,23 @@ def point_row(p: Any, o: int, line: int, n: int, taps: Any, target: Any, at: Any
         if smoothed >= 0 or difference >= 0:
             wide = symmetric(u1, ub, uc, ua, ud, f[0], f[1], f[2])
             if smoothed >= 0:
-                put(target, smoothed, k, wide + offset, n)
+                store(target, smoothed + k, wide + offset)
             if difference >= 0:
                 around = before(d0, d1, 1) + after(d1, d2, 1)
-                put(target, difference, k, wide - fma(f[7], d1, f[8] * around), n)
+                store(target, difference + k, wide - fma(f[7], d1, f[8] * around))
         if magnitude >= 0:
             gx = slope(ub, uc, ua, ud, f[3], f[4])
             gy = symmetric(v1, vb, vc, va, vd, f[0], f[1], f[2])
-            put(target, magnitude, k, sqrt(fma(gx, gx, gy * gy)), n)
+            store(target, magnitude + k, sqrt(fma(gx, gx, gy * gy)))
         if laplace >= 0 or hessian >= 0:
             wa, wb, wc, wd = before(w0, w1, 2), before(w0, w1, 1), after(w1, w2, 1), after(w1, w2, 2)
             xx = bend(u1, ub, uc, ua, ud, f[5], f[6])
             yy = symmetric(w1, wb, wc, wa, wd, f[0], f[1], f[2])
             if laplace >= 0:
-                put(target, laplace, k, xx + yy, n)
+                store(target, laplace + k, xx + yy)
             if hessian >= 0:
                 xy = slope(vb, vc, va, vd, f[3], f[4])
-                put_eigenvalues(target, hessian, second, k, xx, xy, yy, n)
+                put_eigenvalues(target, hessian, second, k, xx, xy, yy)
         u0, v0, w0, d0 = u1, v1, w1, d1
         u1, v1, w1, d1 = u2, v2, w2, d2
 
@@ -182,14 +175,20 @@ def down_ring(ring: Any, o: int, r: Any, w0: Any, w1: Any, w2: Any) -> Any:
 @kernel(forceinline=True)
 def along(a: Any, c: Any, b: Any, w0: Any, w1: Any, w2: Any) -> Any:
     """Smoothed along the line: a vector between its neighbours."""
-    return symmetric(
-        c, before(a, c, 1), after(c, b, 1), before(a, c, 2), after(c, b, 2), w0, w1, w2
-    )
+    return symmetric(c, before(a, c, 1), after(c, b, 1), before(a, c, 2), after(c, b, 2), w0, w1, w2)
 
 
 @kernel()
-def tensor_row(ring: Any, rows: Any, line: int, n: int, taps: Any, target: Any, at: Any) -> None:
-    """Eigenvalues of the smoothed products for ``n`` pixels; ``rows`` are five offsets of pixel 0 in the ring."""
+def tensor_row(
+    ring: Any, rows: Any, line: int, n: int, taps: Any, target: Any, at: Any, start: int
+) -> None:  # fmt: skip
+    """Eigenvalues of the smoothed products for ``n`` pixels from ``start`` on, as in `point_row`.
+
+    ``rows`` are five offsets in the ring of pixel 0 of a row.
+    """
+    if n == 0:
+        return
+    target, ring = target[start:], ring[start:]
     w0, w1, w2 = splat(taps[0]), splat(taps[1]), splat(taps[2])
     r = (rows[0], rows[1], rows[2], rows[3], rows[4])
     first, second = at[TENSOR], at[TENSOR + 1]
@@ -201,7 +200,7 @@ def tensor_row(ring: Any, rows: Any, line: int, n: int, taps: Any, target: Any, 
         y2 = down_ring(ring, line + k + LANES, r, w0, w1, w2)
         z2 = down_ring(ring, 2 * line + k + LANES, r, w0, w1, w2)
         xx, xy = along(x0, x1, x2, w0, w1, w2), along(y0, y1, y2, w0, w1, w2)
-        put_eigenvalues(target, first, second, k, xx, xy, along(z0, z1, z2, w0, w1, w2), n)
+        put_eigenvalues(target, first, second, k, xx, xy, along(z0, z1, z2, w0, w1, w2))
         x0, y0, z0, x1, y1, z1 = x1, y1, z1, x2, y2, z2
 
 
@@ -217,6 +216,29 @@ def mirror_line(ring: Any, start: int, w: Window) -> None:
         right = w.width - 1 + k
         if w.left + right >= w.wide:
             ring[start + right] = ring[start - w.left + reflected(w.left + right, w.wide)]
+
+
+@kernel(forceinline=True)
+def direct(w: Window) -> bool:
+    """Whether rows are written to the result itself: no pixel is skipped, and a vector fits in.
+
+    Otherwise they go to a stage, from which `emit` copies what is wanted.
+    """
+    return w.step_x == 1 and w.width >= LANES
+
+
+@kernel(forceinline=True)
+def part_of_row(w: Window, part: int) -> Any:
+    """Where a part of a row starts and how long it is: whole vectors, then one more that ends with the row.
+
+    The second part computes some pixels again, to the same bytes; it is empty where the first covers all.
+    """
+    if not direct(w):
+        return 0, w.width if part == 0 else 0
+    rest = w.width % LANES
+    if part == 0:
+        return 0, w.width - rest
+    return w.width - LANES, LANES if rest else 0
 
 
 @kernel(forceinline=True)
@@ -236,7 +258,7 @@ def aim(spot: Any, at: Any, w: Window, y: int) -> None:
     for slot in range(len(at)):
         if at[slot] < 0:
             spot[slot] = -1
-        elif w.step_x == 1:
+        elif direct(w):
             spot[slot] = at[slot] + (y // w.step_y) * w.width
         else:
             spot[slot] = slot * w.line
@@ -273,7 +295,7 @@ def flat_scale(
     spot = np.empty(len(at), np.int64)
     rows = np.empty(RING, np.int64)
     wide = -(-(LANES + w.width + REACH) // LANES) * LANES
-    target = out if w.step_x == 1 else buffers.stage
+    target = out if direct(w) else buffers.stage
     for r in range(-REACH, w.height + REACH):
         o = (r + w.halo) * line
         near = r % w.step_y
@@ -284,8 +306,10 @@ def flat_scale(
                 mirror_line(ring, start + k * line + LANES, w)
         if point and 0 <= r < w.height and near == 0:
             aim(spot, at, w, r)
-            point_row(p, o + LANES, line, w.width, taps, target, spot)
-            if w.step_x > 1:
+            for part in range(2):
+                start, n = part_of_row(w, part)
+                point_row(p, o + LANES + start, line, n, taps, target, spot, start)
+            if not direct(w):
                 emit(buffers.stage, line, w, r, at, 0, TENSOR, out)
                 emit(buffers.stage, line, w, r, at, HESSIAN, SLOTS, out)
         y = r - REACH
@@ -294,6 +318,8 @@ def flat_scale(
                 row = reflected(w.top + y + k - REACH, w.tall) - w.top
                 rows[k] = (row % RING) * PRODUCTS * line + LANES
             aim(spot, at, w, y)
-            tensor_row(ring, rows, line, w.width, taps, target, spot)
-            if w.step_x > 1:
+            for part in range(2):
+                start, n = part_of_row(w, part)
+                tensor_row(ring, rows, line, n, taps, target, spot, start)
+            if not direct(w):
                 emit(buffers.stage, line, w, y, at, TENSOR, HESSIAN, out)

@@ -224,7 +224,12 @@ def smooth_plane(source: Any, w: Window, taps: Any, scratch: Scratch, target: An
         for x in range(0, filled, LANES):
             for half in range(0, 2 * LANES, LANES):
                 transpose_block(
-                    scratch.strip, x * 2 * LANES + half, 2 * LANES, scratch.plane, (k + half) * w.line + x, w.line
+                    scratch.strip,
+                    x * 2 * LANES + half,
+                    2 * LANES,
+                    scratch.plane,
+                    (k + half) * w.line + x,
+                    w.line,
                 )
     for k in range(len(scratch.ys)):
         scratch.ys[k] = min(w.lead - w.lane - w.halo - radius + k, w.lanes - 1) * w.line

@@ -20,8 +20,6 @@ from numba.core.datamodel import models
 from numba.core.typing.templates import ConcreteTemplate, infer_global, signature
 from numba.extending import intrinsic, lower_builtin, register_model
 
-from underbrush.jit import kernel
-
 _FEATURES = llvmlite.binding.get_host_cpu_features()
 _ARM = platform.machine().lower() in {"arm64", "aarch64"}
 FUSED = bool(_FEATURES.get("fma")) or _ARM
@@ -120,16 +118,6 @@ def splat(typing: Any, value: Any) -> Any:
 
 
 @_intrinsic
-def lane(typing: Any, value: Any, index: Any) -> Any:
-    """One value out of a vector."""
-
-    def emit(_context: Any, builder: Any, _sig: Any, args: Any) -> Any:
-        return builder.extract_element(args[0], args[1])
-
-    return types.float32(vector, types.intp), emit
-
-
-@_intrinsic
 def fma(typing: Any, a: Any, b: Any, c: Any) -> Any:
     """``a * b + c``, rounded once."""
 
@@ -222,10 +210,3 @@ def transpose_block(
         return context.get_dummy_value()
 
     return types.void(source, types.intp, types.intp, target, types.intp, types.intp), emit
-
-
-@kernel()
-def store_part(array: Any, index: int, value: Any, count: int) -> None:
-    """Write the first ``count`` lanes only."""
-    for k in range(count):
-        array[index + k] = lane(value, k)

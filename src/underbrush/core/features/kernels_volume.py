@@ -17,10 +17,11 @@ from underbrush.core.features.kernels_flat import (
     RING,
     along,
     bend,
+    direct,
     down_ring,
     emit,
     mirror_line,
-    put,
+    part_of_row,
     slope,
     symmetric,
 )
@@ -135,11 +136,17 @@ def slope_along(a: Any, c: Any, b: Any, w1: Any, w2: Any) -> Any:
 
 
 @kernel()
-def volume_row(q: Any, rows: Any, line: int, n: int, taps: Any, target: Any, at: Any) -> None:
-    """All filters but the structure tensor for ``n`` pixels; ``rows`` are five offsets of pixel 0 in ``q``.
+def volume_row(
+    q: Any, rows: Any, line: int, n: int, taps: Any, target: Any, at: Any, start: int
+) -> None:  # fmt: skip
+    """All filters but the structure tensor for ``n`` pixels from ``start`` on, in whole vectors.
 
-    ``at[slot]`` is where in ``target`` the row of an output starts, negative where it is not wanted.
+    ``rows`` are five offsets in ``q`` of pixel 0 of a row; ``at[slot] + start`` is where in ``target`` an
+    output is written, a negative ``at`` is not wanted.
     """
+    if n == 0:
+        return
+    target, q = target[start:], q[start:]
     f = (
         splat(taps[0]), splat(taps[1]), splat(taps[2]), splat(taps[3]), splat(taps[4]),
         splat(taps[5]), splat(taps[6]), splat(taps[7]), splat(taps[8]),
@@ -156,24 +163,24 @@ def volume_row(q: Any, rows: Any, line: int, n: int, taps: Any, target: Any, at:
         if smoothed >= 0 or difference >= 0:
             wide = along(u0, u1, u2, g0, g1, g2)
             if smoothed >= 0:
-                put(target, smoothed, k, wide + offset, n)
+                store(target, smoothed + k, wide + offset)
             if difference >= 0:
-                put(target, difference, k, wide - fma(n0, d1, n1 * (before(d0, d1, 1) + after(d1, d2, 1))), n)
+                store(target, difference + k, wide - fma(n0, d1, n1 * (before(d0, d1, 1) + after(d1, d2, 1))))
         if magnitude >= 0:
             gx = slope_along(u0, u1, u2, s1, s2)
             gy, gz = along(v0, v1, v2, g0, g1, g2), along(a0, a1, a2, g0, g1, g2)
-            put(target, magnitude, k, sqrt(fma(gx, gx, fma(gy, gy, gz * gz))), n)
+            store(target, magnitude + k, sqrt(fma(gx, gx, fma(gy, gy, gz * gz))))
         if laplace >= 0 or high >= 0:
             xx = bend(u1, before(u0, u1, 1), after(u1, u2, 1), before(u0, u1, 2), after(u1, u2, 2), f[5], f[6])
             yy, zz = along(w0, w1, w2, g0, g1, g2), along(c0, c1, c2, g0, g1, g2)
             if laplace >= 0:
-                put(target, laplace, k, (xx + yy) + zz, n)
+                store(target, laplace + k, (xx + yy) + zz)
             if high >= 0:
                 xy, xz = slope_along(v0, v1, v2, s1, s2), slope_along(a0, a1, a2, s1, s2)
                 e0, e1, e2 = eigenvalues(xx, xy, xz, yy, along(b0, b1, b2, g0, g1, g2), zz)
-                put(target, high, k, e0, n)
-                put(target, centre, k, e1, n)
-                put(target, low, k, e2, n)
+                store(target, high + k, e0)
+                store(target, centre + k, e1)
+                store(target, low + k, e2)
         u0, v0, w0, a0, b0, c0, d0 = u1, v1, w1, a1, b1, c1, d1
         u1, v1, w1, a1, b1, c1, d1 = u2, v2, w2, a2, b2, c2, d2
 
@@ -225,8 +232,13 @@ def across_products(products: Any, o: Any, plane: int, n: int, taps: Any, lines:
 
 
 @kernel()
-def volume_tensor_row(q: Any, rows: Any, line: int, n: int, taps: Any, target: Any, at: Any) -> None:
-    """Eigenvalues of the smoothed products for ``n`` pixels; ``rows`` are five offsets of pixel 0 in ``q``."""
+def volume_tensor_row(
+    q: Any, rows: Any, line: int, n: int, taps: Any, target: Any, at: Any, start: int
+) -> None:  # fmt: skip
+    """Eigenvalues of the smoothed products for ``n`` pixels from ``start`` on, as in `volume_row`."""
+    if n == 0:
+        return
+    target, q = target[start:], q[start:]
     g0, g1, g2 = splat(taps[0]), splat(taps[1]), splat(taps[2])
     r = (rows[0], rows[1], rows[2], rows[3], rows[4])
     o1, o2, o3, o4, o5 = line, 2 * line, 3 * line, 4 * line, 5 * line
@@ -245,9 +257,9 @@ def volume_tensor_row(q: Any, rows: Any, line: int, n: int, taps: Any, target: A
             along(a0, a1, a2, g0, g1, g2), along(b0, b1, b2, g0, g1, g2), along(c0, c1, c2, g0, g1, g2),
             along(d0, d1, d2, g0, g1, g2), along(e0, e1, e2, g0, g1, g2), along(f0, f1, f2, g0, g1, g2),
         )  # fmt: skip
-        put(target, at[TENSOR], k, high, n)
-        put(target, at[TENSOR + 1], k, centre, n)
-        put(target, at[TENSOR + 2], k, low, n)
+        store(target, at[TENSOR] + k, high)
+        store(target, at[TENSOR + 1] + k, centre)
+        store(target, at[TENSOR + 2] + k, low)
         a0, b0, c0, d0, e0, f0 = a1, b1, c1, d1, e1, f1
         a1, b1, c1, d1, e1, f1 = a2, b2, c2, d2, e2, f2
 
@@ -265,7 +277,7 @@ def aim_slice(spot: Any, at: Any, w: Window, y: int, z: int, result: int) -> Non
     for slot in range(len(at)):
         if at[slot] < 0:
             spot[slot] = -1
-        elif w.step_x == 1:
+        elif direct(w):
             spot[slot] = at[slot] + z * result + (y // w.step_y) * w.width
         else:
             spot[slot] = slot * w.line
@@ -282,7 +294,7 @@ def point_plane(
     spot, here = np.empty(SLOTS, np.int64), np.empty(SLOTS, np.int64)
     for slot in range(SLOTS):
         here[slot] = at[slot] + (z // d.step) * d.result if at[slot] >= 0 else -1
-    target = out if w.step_x == 1 else buffers.stage
+    target = out if direct(w) else buffers.stage
     for r in range(-REACH, w.height + REACH):
         if near_step(r, w.step_y):
             for k in range(RING):
@@ -293,8 +305,10 @@ def point_plane(
             for k in range(RING):
                 rows[k] = ((y + k - REACH) % RING) * ACROSS * line + LANES
             aim_slice(spot, here, w, y, 0, d.result)
-            volume_row(buffers.lines, rows, line, w.width, taps, target, spot)
-            if w.step_x > 1:
+            for part in range(2):
+                start, n = part_of_row(w, part)
+                volume_row(buffers.lines, rows, line, n, taps, target, spot, start)
+            if not direct(w):
                 emit(buffers.stage, line, w, y, here, 0, TENSOR, out)
                 emit(buffers.stage, line, w, y, here, HESSIAN, SLOTS, out)
 
@@ -312,7 +326,7 @@ def tensor_plane(z: int, d: Depth, w: Window, taps: Any, at: Any, buffers: Volum
     for k in range(RING):
         mirrored = reflected(d.front + z + k - REACH, d.deep) - d.front
         planes[k] = (mirrored % RING) * PRODUCTS * plane
-    target = out if w.step_x == 1 else buffers.stage
+    target = out if direct(w) else buffers.stage
     for r in range(-REACH, w.height + REACH):
         if 0 <= w.top + r < w.tall and near_step(r, w.step_y):
             for k in range(RING):
@@ -326,8 +340,10 @@ def tensor_plane(z: int, d: Depth, w: Window, taps: Any, at: Any, buffers: Volum
                 row = reflected(w.top + y + k - REACH, w.tall) - w.top
                 rows[k] = (row % RING) * PRODUCTS * line + LANES
             aim_slice(spot, here, w, y, 0, d.result)
-            volume_tensor_row(buffers.lines, rows, line, w.width, taps, target, spot)
-            if w.step_x > 1:
+            for part in range(2):
+                start, n = part_of_row(w, part)
+                volume_tensor_row(buffers.lines, rows, line, n, taps, target, spot, start)
+            if not direct(w):
                 emit(buffers.stage, line, w, y, here, TENSOR, HESSIAN, out)
 
 
