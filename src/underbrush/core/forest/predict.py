@@ -145,14 +145,15 @@ def _trees(packed: PackedForest) -> tuple[Any, ...]:
 def _flat(array: NDArray[np.float32], writeable: bool) -> tuple[NDArray[np.float32], int, int] | None:
     """A flat view from the first to the last element, plane and row stride in elements; or None.
 
-    None where pixels of a row do not adjoin, or a stride is negative or no whole number of elements.
+    None where pixels of a row do not adjoin, the memory is not aligned, or a stride is negative or no whole
+    number of elements.
     """
     size = array.itemsize
     planes, rows, step = array.strides
-    if (array.shape[2] > 1 and step != size) or planes < 0 or rows < 0 or planes % size or rows % size:
+    if not array.flags.aligned or (array.shape[2] > 1 and step != size):
+        return None
+    if planes < 0 or rows < 0 or planes % size or rows % size:
         return None
     last = (array.shape[0] - 1) * planes + (array.shape[1] - 1) * rows + (array.shape[2] - 1) * size
-    flat = np.lib.stride_tricks.as_strided(
-        array, (last // size + 1,), (size,), writeable=array.flags.writeable
-    )
+    flat = np.lib.stride_tricks.as_strided(array, (last // size + 1,), (size,), writeable=writeable)
     return flat, planes // size, rows // size
