@@ -9,7 +9,7 @@ before computing what could not be written or would destroy an input; `safe_name
 from __future__ import annotations
 
 from underbrush.files.checks import check_output
-from underbrush.files.hdf5 import LibraryFile, replacing_hdf5
+from underbrush.files.hdf5 import LibraryFile, hdf5_in, replacing_hdf5
 from underbrush.files.layer import FileLayer, layer, using
 from underbrush.files.names import safe_name
 from underbrush.files.output import OutputFile
@@ -23,6 +23,7 @@ __all__ = [
     "Replacing",
     "check_output",
     "explain",
+    "hdf5_in",
     "layer",
     "make_folder_for",
     "replacing_hdf5",

@@ -103,6 +103,34 @@ class LibraryFile(io.RawIOBase):
 
 
 @contextlib.contextmanager
+def hdf5_in(output: OutputFile, mode: str = "w", **options: Any) -> Iterator[h5py.File]:
+    """An HDF5 file inside an open `OutputFile`; a failure of the disk comes out as what it was.
+
+    ``mode`` and ``options`` go to ``h5py.File``. ``output`` stays open.
+
+    Raises
+    ------
+    OutputError
+        The disk is full or gone.
+    """
+    import h5py  # noqa: PLC0415 - not needed by who writes no HDF5
+
+    between = LibraryFile(output)
+    try:
+        file = h5py.File(between, mode, **options)
+        try:
+            yield file
+        finally:
+            file.close()
+    except Exception as error:
+        # Once the file only pretends, the library may complain about what it reads: the cause counts.
+        if between.failure is not None and error is not between.failure:
+            raise between.failure from error
+        raise
+    between.check()
+
+
+@contextlib.contextmanager
 def replacing_hdf5(path: StrPath, **options: Any) -> Iterator[h5py.File]:
     """A new HDF5 file that takes the name ``path`` when the block ends without an exception.
 
@@ -113,19 +141,5 @@ def replacing_hdf5(path: StrPath, **options: Any) -> Iterator[h5py.File]:
     OutputError
         The disk is full or gone; ``path`` is as it was before.
     """
-    import h5py  # noqa: PLC0415 - not needed by who writes no HDF5
-
-    with Replacing(path) as output:
-        between = LibraryFile(output)
-        try:
-            file = h5py.File(between, "w", **options)
-            try:
-                yield file
-            finally:
-                file.close()
-        except Exception as error:
-            # Once the file only pretends, the library may complain about what it reads: the cause counts.
-            if between.failure is not None and error is not between.failure:
-                raise between.failure from error
-            raise
-        between.check()
+    with Replacing(path) as output, hdf5_in(output, "w", **options) as file:
+        yield file
