@@ -26,7 +26,7 @@ import PIL.SunImagePlugin
 import PIL.WebPImagePlugin
 from numpy.typing import NDArray
 
-from underbrush.errors import ImageError
+from underbrush.errors import ImageError, UnderbrushError
 from underbrush.sources.address import Address
 from underbrush.sources.base import Image, ImageInfo
 from underbrush.sources.bytesfile import unreadable
@@ -83,7 +83,10 @@ def open_source(address: Address) -> Image:
             head = file.read(64)
         with _unguarded(), PIL.Image.open(address.path, formats=FORMATS) as picture:
             layout = _Layout(picture, head)
+            _check(layout, address)
             problems = _problems(picture)
+    except UnderbrushError:
+        raise
     except OSError as error:
         if error.errno is not None:
             raise unreadable(error, address.location) from None
@@ -91,11 +94,14 @@ def open_source(address: Address) -> Image:
     except Exception as error:
         # Pillow raises many kinds for a broken header.
         raise _damaged(address, error) from error
+    return RasterImage(address, layout, problems)
+
+
+def _check(layout: _Layout, address: Address) -> None:
     if not math.prod(layout.shape):
         raise ImageError("the picture holds no pixels", where=address.location, remedy="save it again")
     stored = address.path.stat().st_size
     check_decoded(layout.frame_bytes, stored, _RATIO.get(layout.name, 2000), address.location)
-    return RasterImage(address, layout, problems)
 
 
 class RasterImage(Image):
@@ -226,7 +232,8 @@ def _deep_png(head: bytes) -> int:
 
 def _problems(picture: PIL.Image.Image) -> tuple[str, ...]:
     found = []
-    turned = picture.getexif().get(_ORIENTATION, 1) if picture.format in {"JPEG", "MPO", "PNG", "WEBP"} else 1
+    # Not of a png: there Pillow would decode the picture to look behind it.
+    turned = picture.getexif().get(_ORIENTATION, 1) if picture.format in {"JPEG", "MPO", "WEBP"} else 1
     if turned not in {0, 1}:
         found.append(f"The photo asks to be shown turned (EXIF orientation {turned}); it is read as stored.")
     if picture.mode in {"CMYK", "YCbCr", "LAB"}:
