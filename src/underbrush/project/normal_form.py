@@ -1,4 +1,4 @@
-"""A project as it will be after saving: labels sorted out, links from the new folder, text that HDF5 holds."""
+"""A project as it will be after saving: labels sorted out, links from the new folder, text that fits."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def _source(source: Source, project: Project, path: Path, name: str) -> Source:
 
 
 def linked_source(stored: str, axes: str | None = None, shape: tuple[int, ...] | None = None) -> Source:
-    """A source for a path (relative to the project's folder, or absolute) or an address, named by its file."""
+    """A source for a path or an address; paths may be relative to the folder of the project."""
     kind, files, inner = linked(stored)
     return Source(kind, stored, name=name_of(stored), files=files, inner=inner, axes=axes, shape=shape)
 

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from underbrush.errors import ProjectError, UnderbrushError
+from underbrush.project.heaps import PatchedFile, find_patches
 
 _DAMAGED = "restore an earlier copy of it, or save it again with the program that made it"
 _DEFLATE_LIMIT = 1100
@@ -47,25 +48,42 @@ def open_storage(path: Path) -> Iterator[Node]:
         There is no such file, it is no HDF5 file, it is cut short, or another program is writing it.
     """
     where = str(path)
+    head, size = check_file(path)
+    with contextlib.ExitStack() as stack:
+        try:
+            patches = find_patches(path)
+            if patches:
+                patched = stack.enter_context(PatchedFile(path, patches))
+                file = h5py.File(patched, "r")
+            else:
+                file = h5py.File(path, "r", locking="best-effort")
+        except Exception as error:
+            raise _unopened(where, head, error) from error
+        try:
+            yield Node(file, where, size)
+        finally:
+            with contextlib.suppress(RuntimeError, OSError):
+                file.close()
+
+
+def check_file(path: Path) -> tuple[bytes, int]:
+    """The first bytes and the size of a file.
+
+    Raises
+    ------
+    ProjectError
+        It is not there, no file, empty, or may not be read.
+    """
     try:
-        is_file, size = path.is_file(), path.stat().st_size
+        if not path.is_file() and path.exists() and not path.is_dir():
+            raise ProjectError("it is no file", where=path, remedy="give the path of an .ilp file")
         with path.open("rb") as raw:
-            head = raw.read(64)
+            head, size = raw.read(64), path.stat().st_size
     except (OSError, ValueError) as error:
         raise _missing(path, error) from error
-    if not is_file:
-        raise ProjectError("it is no file", where=where, remedy="give the path of an .ilp file")
     if size == 0:
-        raise ProjectError("the file is empty", where=where, remedy=_DAMAGED)
-    try:
-        file = h5py.File(path, "r", locking="best-effort")
-    except Exception as error:
-        raise _unopened(where, head, error) from error
-    try:
-        yield Node(file, where, size)
-    finally:
-        with contextlib.suppress(RuntimeError, OSError):
-            file.close()
+        raise ProjectError("the file is empty", where=path, remedy=_DAMAGED)
+    return head, size
 
 
 def _missing(path: Path, error: Exception) -> ProjectError:
