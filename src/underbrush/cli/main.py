@@ -17,8 +17,6 @@ from underbrush.errors import UnderbrushError
 
 # typer carries its own copy of click in some versions and depends on click in others.
 WrongUsage: type[Exception] = typer.BadParameter.__mro__[1]
-STOPPED_BY_TERM = 143
-STOPPED_BY_CTRL_C = 130
 
 app = typer.Typer(
     name="underbrush",
@@ -49,12 +47,16 @@ def options(
     """Options before the command."""
 
 
-class Terminated(BaseException):
-    """SIGTERM came; unwinds like Ctrl-C so that nothing half-written stays."""
+class Stopped(BaseException):
+    """Ctrl-C or SIGTERM came; unwinds the whole command so that nothing half-written stays."""
+
+    def __init__(self, number: int) -> None:
+        self.status = 128 + number
+        self.by = "Ctrl-C" if number == signal.SIGINT else "SIGTERM"
 
 
-def _terminate(number: int, frame: FrameType | None) -> NoReturn:
-    raise Terminated
+def _stop(number: int, frame: FrameType | None) -> NoReturn:
+    raise Stopped(number)
 
 
 def run(arguments: list[str]) -> int:
@@ -67,7 +69,7 @@ def run(arguments: list[str]) -> int:
         # The reader of our output (head, less) has gone: nobody to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except (Exception, KeyboardInterrupt, Terminated) as error:  # noqa: BLE001  (the border of the program)
+    except (Exception, Stopped) as error:  # noqa: BLE001  (the border of the program)
         sentence, status = _explain(error)
         typer.echo(f"underbrush: {sentence}", err=True)
         return status
@@ -82,10 +84,8 @@ def _explain(error: BaseException) -> tuple[str, int]:
         context = getattr(error, "ctx", None)
         command = context.command_path if context else "underbrush"
         return f"{error.format_message()} See {command} --help.", 2  # type: ignore[attr-defined]
-    if isinstance(error, KeyboardInterrupt | typer.Abort):
-        return "stopped by Ctrl-C; nothing half-written was left.", STOPPED_BY_CTRL_C
-    if isinstance(error, Terminated):
-        return "stopped by SIGTERM; nothing half-written was left.", STOPPED_BY_TERM
+    if isinstance(error, Stopped):
+        return f"stopped by {error.by}; nothing half-written was left.", error.status
     if isinstance(error, MemoryError):
         return "there is not enough memory; lower --memory or --jobs, or free some.", 1
     logging.getLogger("underbrush").error("defect", exc_info=error)
@@ -95,7 +95,9 @@ def _explain(error: BaseException) -> tuple[str, int]:
 
 def main() -> NoReturn:
     """Entry point of the command."""
-    signal.signal(signal.SIGTERM, _terminate)
+    signal.signal(signal.SIGTERM, _stop)
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # a job in the background ignores Ctrl-C
+        signal.signal(signal.SIGINT, _stop)
     sys.exit(run(sys.argv[1:]))
 
 

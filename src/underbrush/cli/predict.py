@@ -84,14 +84,17 @@ def predict(
         requests.append(wanted.request(image, path, axes, mask[i] if mask else None))
     check_distinct([(r.image, r.output) for r in requests])
     report: dict[str, Any] = {"schema": SCHEMA, "results": [], "failed": []}
+    status = 0
     with _Bar(len(requests), not no_progress) as bar:
         for request in requests:
             try:
                 done = predict_file(model, request, limits, bar.begin(request.image))
             except UnderbrushError as error:
+                status = error.exit_code if not report["results"] and status in (0, error.exit_code) else 1
                 report["failed"].append({"image": request.image, "error": str(error)})
                 bar.say(f"underbrush: {error}")
                 continue
+            status = 1 if report["failed"] else 0
             report["results"].append(_entry(request, done))
             for notice in done.notices:
                 bar.say(f"underbrush: {notice}")
@@ -99,7 +102,7 @@ def predict(
                 bar.say(str(done.output), out=True)
     if as_json:
         typer.echo(json.dumps(report, ensure_ascii=False, allow_nan=False))
-    return 1 if report["failed"] else 0
+    return status
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ left under the final name unless all of it was written.
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -33,6 +34,7 @@ from underbrush.sources.base import Image
 from underbrush.sources.opening import open_image
 
 Range = tuple[float, float]
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,7 @@ def predict_file(
         run = _Run.prepare(model, request, image, mask)
         grid = run.plan(limits)
         sink = stack.enter_context(open_sink(run.spec, request.format))
+        _log.info("%s -> %s: %d tiles of %s", request.image, request.output, len(grid), grid.tile)
         report, done = TileReport(), 0
         total = grid.box.size // grid.box.shape[1]
 

@@ -1,0 +1,210 @@
+"""Every mistake costs one clear sentence, exit 1 or 2, and nothing half-written."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import tifffile
+from small_project import make_project
+
+from underbrush.files import FileLayer, using
+
+
+def files(folder):
+    return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
+
+
+def check_refused(call, folder, arguments, status, *says):
+    before = files(folder)
+    got, out, err = call(*arguments)
+    assert got == status, err
+    assert err.count("\n") == 1, f"one line, not: {err}"
+    assert "Traceback" not in err and "defect" not in err
+    for words in says:
+        assert words in err
+    assert files(folder) == before, "nothing is left"
+    assert out == ""
+
+
+@pytest.mark.parametrize(
+    ("options", "status", "says"),
+    [
+        (["--axes", "zyx"], 1, ("cells.tif", "axes 'zyx'", "the data have 2")),
+        (["--axes", "ab"], 1, ("cells.tif", "a, b")),
+        (["--result", "colours"], 2, ("no result 'colours'", "segmentation")),
+        (["--format", "docx"], 2, ("no format 'docx'", "tiff")),
+        (["--dtype", "int3"], 2, ("no dtype 'int3'",)),
+        (["--rescale", "1"], 2, ("--rescale '1'",)),
+        (["--rescale", "0:1,0:255"], 2, ("needs --dtype",)),
+        (["--region", "y=1"], 2, ("--region 'y=1'",)),
+        (["--region", "c=0:1"], 2, ("cannot cut the axis 'c'",)),
+        (["--region", "y=60:80"], 2, ("y=60:80 is empty", "48 pixels in y")),
+        (["--memory", "100MB"], 2, ("512MB",)),
+        (["--memory", "much"], 2, ("'much' is no amount",)),
+        (["--jobs", "0"], 2, ("number of jobs is 0",)),
+        (["--output", "{nick}"], 2, ("{nick}", "{nickname}")),
+        (["--mask", "none.tif", "--mask", "none2.tif"], 2, ("2 masks for 1 images",)),
+        (["--colour"], 2, ("--colour",)),
+    ],
+)
+def test_wrong_options(call, project, image, tmp_path, options, status, says):
+    check_refused(call, tmp_path, ["predict", project, image, *options], status, *says)
+
+
+def test_other_number_of_channels(call, project, tmp_path, picture):
+    tifffile.imwrite(tmp_path / "rgb.tif", np.dstack([picture] * 3), photometric="rgb")
+    says = ("rgb.tif", "has 3 channels", "trained on 1")
+    check_refused(call, tmp_path, ["predict", project, tmp_path / "rgb.tif"], 1, *says)
+
+
+def test_a_volume_for_a_project_of_volumes_that_is_too_thin(call, tmp_path, picture):
+    project = make_project(tmp_path / "v.ilp", scales=(0.7, 3.5), volume=True)
+    tifffile.imwrite(tmp_path / "v.tif", np.stack([picture] * 5), photometric="minisblack")
+    says = ("v.tif", "scale 3.5 needs 14 pixels in z", "has 5")
+    check_refused(call, tmp_path, ["predict", project, tmp_path / "v.tif", "--axes", "zyx"], 1, *says)
+
+
+@pytest.mark.parametrize(("shape", "axis"), [((1, 1), "y"), ((1, 60), "y"), ((60, 1), "x"), ((4, 9), "y")])
+def test_images_smaller_than_the_filters(call, project, tmp_path, shape, axis):
+    np.save(tmp_path / "small.npy", np.zeros(shape, np.uint8))
+    says = ("small.npy", "the scale", f"pixels in {axis}")
+    check_refused(call, tmp_path, ["predict", project, tmp_path / "small.npy", "--axes", "yx"], 1, *says)
+
+
+def test_an_empty_image(call, project, tmp_path):
+    np.save(tmp_path / "empty.npy", np.zeros((0, 5), np.uint8))
+    check_refused(call, tmp_path, ["predict", project, tmp_path / "empty.npy"], 1, "empty.npy")
+
+
+def test_pixels_that_are_not_finite_are_counted_once_and_zero(call, project, tmp_path, picture):
+    pixels = picture.astype(np.float32)
+    pixels[5, 5], pixels[40, 50] = np.nan, np.inf
+    np.save(tmp_path / "nan.npy", pixels)
+    target = tmp_path / "p.npy"
+    options = ["--result", "probabilities", "--output", target]
+    status, _, err = call("predict", project, tmp_path / "nan.npy", *options)
+    assert status == 0
+    assert err.count("\n") == 1 and "2 pixels are NaN or infinite" in err
+    values = np.load(target)
+    assert not values[5, 5].any() and not values[40, 50].any() and values[25, 25].any()
+    status, _, _ = call("predict", project, tmp_path / "nan.npy", "--output", tmp_path / "s.npy")
+    assert np.load(tmp_path / "s.npy")[5, 5] == 1
+
+
+def test_an_output_that_is_also_an_input(call, project, image, tmp_path):
+    for target in (image, project):
+        arguments = ["predict", project, image, "--output", target]
+        if target == project:
+            arguments += ["--format", "hdf5"]
+        before = target.read_bytes()
+        check_refused(call, tmp_path, arguments, 1, str(target))
+        assert target.read_bytes() == before
+    link = tmp_path / "link.tif"
+    os.link(image, link)
+    check_refused(call, tmp_path, ["predict", project, image, "--output", link], 1, "link.tif")
+
+
+def test_two_images_with_one_output(call, project, image, tmp_path):
+    other = tmp_path / "sub" / "cells.tif"
+    other.parent.mkdir()
+    other.write_bytes(image.read_bytes())
+    check_refused(call, tmp_path, ["predict", project, image, other], 2, "would both be", "{dataset_dir}")
+
+
+class Full(FileLayer):
+    """A disk that takes some bytes and no more."""
+
+    def __init__(self, error, room):
+        self.error, self.room = error, room
+
+    def write(self, descriptor, data):
+        if self.room <= 0:
+            raise OSError(self.error, os.strerror(self.error))
+        taken = min(self.room, len(data))
+        self.room -= taken
+        return super().write(descriptor, bytes(data[:taken]))
+
+
+@pytest.mark.parametrize("suffix", [".tif", ".h5", ".npy", ".png", ".ome.tif"])
+@pytest.mark.parametrize("room", [0, 100, 900])
+def test_a_full_disk(call, project, image, tmp_path, suffix, room):
+    old = tmp_path / f"r{suffix}"
+    old.write_bytes(b"what was there before")
+    with using(Full(errno.ENOSPC, room)):
+        check_refused(call, tmp_path, ["predict", project, image, "--output", old], 1, "the disk is full")
+    assert old.read_bytes() == b"what was there before"
+
+
+class ReadOnly(FileLayer):
+    """A folder that nothing can be created in."""
+
+    def open(self, path, flags, mode=0o666):
+        if flags & os.O_CREAT:
+            raise PermissionError(errno.EACCES, "denied")
+        return super().open(path, flags, mode)
+
+    def make_folders(self, path):
+        raise PermissionError(errno.EACCES, "denied")
+
+
+def test_a_folder_that_cannot_be_written(call, project, image, tmp_path):
+    with using(ReadOnly()):
+        check_refused(call, tmp_path, ["predict", project, image], 1, "no permission to write")
+
+
+def test_a_folder_that_is_a_file(call, project, image, tmp_path):
+    (tmp_path / "file").write_text("x")
+    arguments = ["predict", project, image, "--output", tmp_path / "file" / "out.tif"]
+    check_refused(call, tmp_path, arguments, 1, "out.tif")
+
+
+def test_no_such_project(call, image, tmp_path):
+    check_refused(call, tmp_path, ["predict", tmp_path / "none.ilp", image], 1, "none.ilp")
+
+
+def test_an_image_as_project(call, image, tmp_path):
+    check_refused(call, tmp_path, ["predict", image, image], 1, "cells.tif")
+
+
+def test_a_project_without_classifier_and_strokes(call, data, tmp_path):
+    folder = data / "ilp" / "ilastik_api_noclassifier"
+    arguments = ["predict", folder / "PixelClassNoClassifier.ilp", folder / "Data_1channel.png"]
+    check_refused(call, tmp_path, arguments, 1, "PixelClassNoClassifier.ilp", "paint strokes")
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_stopped_half_way_leaves_nothing(tmp_path, number, status):
+    """A real process, a real signal, an image large enough to be caught in the middle."""
+    project = make_project(tmp_path / "p.ilp", scales=(0.7, 1.6, 10.0))
+    np.save(tmp_path / "large.npy", np.zeros((8000, 8000), np.uint8))
+    log = tmp_path / "underbrush.log"
+    target = tmp_path / "out" / "large.tif"
+    # A test runner in the background ignores Ctrl-C, and so would what it starts.
+    code = "import signal as s; s.signal(s.SIGINT, s.default_int_handler)\n"
+    code += "from underbrush.cli.main import main; main()"
+    command = [sys.executable, "-c", code, "predict", project, tmp_path / "large.npy", "--output", target]
+    process = subprocess.Popen(
+        [str(c) for c in command],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"UNDERBRUSH_LOG_DIR": str(tmp_path)},
+    )
+    deadline = time.monotonic() + 60
+    while not (log.is_file() and "large.npy ->" in log.read_text()):
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    time.sleep(0.3)
+    process.send_signal(number)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == status
+    assert "stopped by" in err and "Traceback" not in err
+    assert files(target.parent) == []
