@@ -1,0 +1,45 @@
+"""Names of results."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from underbrush.engine.naming import DEFAULT_PATTERN, Naming, nickname_of, output_path
+from underbrush.errors import UsageError
+
+
+@pytest.mark.parametrize(
+    ("address", "name"),
+    [
+        ("/a/cells.ome.tif", "cells"),
+        ("cells.h5/raw/data", "cells-raw-data"),
+        ("/a/b.c/im.v2.tiff", "im.v2"),
+        ("nuclei größe µm (1).tif", "nuclei größe µm (1)"),
+        ("im.h5", "im"),
+        ("slide.tif#series=2", "slide"),
+        ("odd#name.tif", "odd"),
+        (r"C:\images\cells.tif", "cells"),
+    ],
+)
+def test_nicknames(address, name):
+    assert nickname_of(address) == name
+
+
+def test_the_default_is_a_folder_beside_the_project(tmp_path):
+    naming = Naming(tmp_path / "my.ilp", "segmentation")
+    path = output_path(DEFAULT_PATTERN, "/data/cells.tif", naming, ".tif")
+    assert path == tmp_path / "my_results" / "cells_segmentation.tif"
+
+
+def test_placeholders_and_suffixes(tmp_path):
+    naming = Naming(tmp_path / "my.ilp", "probabilities")
+    path = output_path("{dataset_dir}/{nickname}_{result}.h5", f"{tmp_path}/im.h5/raw", naming, ".tif")
+    assert path == tmp_path / "im-raw_probabilities.h5"
+    assert output_path("/x/{nickname}.v1", "a.tif", naming, ".tif") == Path("/x/a.v1.tif")
+
+
+def test_an_unknown_placeholder_is_named_with_the_known_ones(tmp_path):
+    with pytest.raises(UsageError, match=r"\{name\}.*\{nickname\}"):
+        output_path("{name}", "a.tif", Naming(tmp_path / "p.ilp", "labels"), ".tif")

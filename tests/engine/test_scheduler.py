@@ -1,0 +1,66 @@
+"""Tiles side by side: bounded, stoppable, the first error wins."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+from underbrush.engine.scheduler import Cancelled, run_side_by_side
+
+
+def test_every_item_once():
+    assert sorted(run_side_by_side(range(50), lambda i: i * i, 3)) == [i * i for i in range(50)]
+
+
+def test_no_more_items_are_taken_than_threads_work():
+    taken, finished, most = 0, 0, 0
+
+    def items():
+        nonlocal taken, most
+        for i in range(30):
+            taken += 1
+            most = max(most, taken - finished)
+            yield i
+
+    def work(i):
+        time.sleep(0.002)
+        return i
+
+    for _ in run_side_by_side(items(), work, 4):
+        finished += 1
+    assert most <= 5
+
+
+def test_the_first_error_ends_the_run_and_nothing_else_is_begun():
+    begun = []
+
+    def work(i):
+        begun.append(i)
+        if i == 3:
+            raise ValueError("tile 3")
+        time.sleep(0.01)
+
+    with pytest.raises(ValueError, match="tile 3"):
+        list(run_side_by_side(range(1000), work, 2))
+    assert len(begun) < 10
+
+
+def test_cancel():
+    cancel = threading.Event()
+    done = []
+    with pytest.raises(Cancelled):
+        for i in run_side_by_side(range(10_000), lambda i: i, 2, cancel):
+            done.append(i)
+            if len(done) == 5:
+                cancel.set()
+    assert len(done) < 20
+
+
+def test_closing_the_results_early_leaves_no_thread():
+    before = threading.active_count()
+    results = run_side_by_side(range(1000), lambda i: i, 2)
+    next(results)
+    results.close()
+    assert threading.active_count() == before
