@@ -14,7 +14,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from underbrush.api import compute_features, open_project
+    from underbrush.api.arrays import compute_features
+    from underbrush.api.projects import open_project
     from underbrush.core.features.selection import FeatureSelection
     from underbrush.errors import UnderbrushError
     from underbrush.sources.opening import open_image
@@ -33,9 +34,9 @@ __all__ = [
 _HOMES = {
     "FeatureSelection": "core.features.selection",
     "UnderbrushError": "errors",
-    "compute_features": "api",
+    "compute_features": "api.arrays",
     "open_image": "sources.opening",
-    "open_project": "api",
+    "open_project": "api.projects",
 }
 
 

@@ -1,0 +1,1 @@
+"""What `import underbrush` gives: functions and estimators over arrays, files and projects."""
