@@ -10,8 +10,9 @@ import h5py
 import numpy as np
 import pytest
 
+from underbrush.core.geometry import Box
 from underbrush.errors import ImageError
-from underbrush.sources import open_image
+from underbrush.sources import hdf5chunks, open_image
 
 VOLUME = np.arange(4 * 5 * 6, dtype=np.uint16).reshape(4, 5, 6)
 
@@ -167,6 +168,49 @@ def test_damage_is_an_error_and_no_black_image(tmp_path):
     assert str(path) in str(caught.value)
 
 
+PIPELINES = {
+    "none": ({}, True),
+    "gzip": ({"compression": "gzip"}, True),
+    "shuffle and gzip": ({"compression": "gzip", "shuffle": True}, True),
+    "shuffle": ({"shuffle": True}, False),
+    "gzip and checksum": ({"compression": "gzip", "fletcher32": True}, False),
+    "lzf": ({"compression": "lzf"}, False),
+    "scale-offset": ({"scaleoffset": 0}, False),
+}
+
+
+@pytest.mark.parametrize("dtype", ["<u2", ">i4", "u1", "<f8", "?"])
+@pytest.mark.parametrize("pipeline", PIPELINES)
+def test_unpacking_by_us_equals_hdf5(tmp_path, pipeline, dtype, monkeypatch):
+    """The short cut leaves out HDF5's lock and nothing else."""
+    options, ours = PIPELINES[pipeline]
+    if pipeline == "scale-offset" and dtype in {"?", "<f8"}:
+        pytest.skip("HDF5 packs integers so")
+    array = (np.random.default_rng(1).integers(0, 200, (21, 33, 17)) * 0.6).astype(dtype)
+    path = write(tmp_path, data=array, chunks=(8, 8, 8), **options)
+    unpacked = []
+    original = hdf5chunks.ChunkReader._unpacked
+    monkeypatch.setattr(
+        hdf5chunks.ChunkReader, "_unpacked", lambda self, at: unpacked.append(at) or original(self, at)
+    )
+    with open_image(path) as image, h5py.File(path) as file:
+        for box in (Box.whole(image.shape5), Box((0, 0, 5, 9, 7), (1, 1, 17, 33, 8))):
+            np.testing.assert_array_equal(image.read(box)[0, 0], file["data"][box.slices[2:]])
+    # 3 x 5 x 3 chunks, each once.
+    assert len(unpacked) == (45 if ours else 0)
+
+
+def test_chunks_that_are_not_plain_are_left_to_hdf5(tmp_path):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        dataset = file.create_dataset("data", (16, 8), "u1", chunks=(8, 8), compression="gzip", fillvalue=9)
+        # Written with its filter switched off, and one never written.
+        dataset.id.write_direct_chunk((0, 0), bytes(range(64)), filter_mask=1)
+    with open_image(tmp_path / "a.h5") as image:
+        pixels = image.read()[0, 0, 0]
+    np.testing.assert_array_equal(pixels[:8], np.arange(64).reshape(8, 8))
+    assert (pixels[8:] == 9).all()
+
+
 @pytest.mark.parametrize("length", [8, 20, 100, 1500, 3000])
 def test_cut_files_are_refused(tmp_path, length):
     path = write(tmp_path, data=np.ones((100, 100)))
@@ -198,6 +242,29 @@ def test_others_may_write_while_an_image_is_open(tmp_path):
     with open_image(path):
         code = "import h5py, sys; h5py.File(sys.argv[1], 'a').close()"
         subprocess.run([sys.executable, "-c", code, str(path)], check=True)
+
+
+def test_a_file_that_this_process_has_open_is_read_and_can_be_opened_again(tmp_path):
+    path = write(tmp_path)
+    with h5py.File(path), open_image(path) as image, h5py.File(path) as again:
+        np.testing.assert_array_equal(image.read()[0, 0], again["data"])
+
+
+def test_links_to_other_files_are_followed(tmp_path):
+    write(tmp_path)
+    with h5py.File(tmp_path / "b.h5", "w") as file:
+        file["link"] = h5py.ExternalLink("a.h5", "/data")
+        layout = h5py.VirtualLayout(VOLUME.shape, VOLUME.dtype)
+        layout[...] = h5py.VirtualSource(str(tmp_path / "a.h5"), "data", VOLUME.shape)
+        file.create_virtual_dataset("virtual", layout)
+        # A way of the same name in this file, where a wrong turn would end.
+        file["data"] = VOLUME + 1
+        file["soft"] = h5py.SoftLink("/link")
+    for inner in ("link", "virtual", "soft"):
+        with open_image(tmp_path / "b.h5" / inner) as image:
+            np.testing.assert_array_equal(image.read()[0, 0], VOLUME)
+    with h5py.File(tmp_path / "b.h5"), open_image(tmp_path / "b.h5" / "virtual") as image:
+        np.testing.assert_array_equal(image.read()[0, 0], VOLUME)
 
 
 def test_datasets_in_a_project_of_ilastik(data):

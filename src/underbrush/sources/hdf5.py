@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
-from typing import Any
+from typing import Any, BinaryIO
 
 import h5py
 import numpy as np
@@ -16,6 +16,7 @@ from underbrush.sources.base import Image, ImageInfo
 from underbrush.sources.bytesfile import BytesFile, unreadable
 from underbrush.sources.claims import DECODED_LIMIT, check_plain, readable_bytes
 from underbrush.sources.hdf5axes import dataset_axes, dataset_sizes
+from underbrush.sources.hdf5chunks import ChunkReader, NotPlainError
 
 _MAX_LISTED = 20
 _MAX_VISITED = 100_000
@@ -26,38 +27,65 @@ def open_source(address: Address) -> Image:
     """Open a dataset of an HDF5 file; see `underbrush.sources.open_image`."""
     check_plain(address, "HDF5", inner=True)
     _check_no_writer(address)
+    image = _opened(address, native=False) or _opened(address, native=True)
+    assert image is not None
+    return image
+
+
+def _opened(address: Address, native: bool) -> Hdf5Image | None:
+    """The image, read through a Python file or through HDF5's own; None if only the latter will do.
+
+    HDF5's own locks the file, or refuses to open it a second time in this process with another opinion of
+    locks, so that it could be neither read beside the user's own `h5py.File` nor written by others. A Python
+    file has no lock, but cannot follow links to other files.
+    """
+    plain = None
+    file = None
     try:
-        # A lock of ours would keep others from writing while the image is open, and fails on some networks.
-        file = h5py.File(address.path, "r", locking=False)
-    except OSError as error:
-        raise _refused(error, address) from None
-    try:
-        return Hdf5Image(file, _dataset(file, address), address)
-    except UnderbrushError:
-        file.close()
-        raise
-    except Exception as error:
+        plain = None if native else address.path.open("rb")
+        file = _native(address) if plain is None else h5py.File(plain, "r")
+        dataset = _dataset(file, address, native)
+        if dataset is not None and (native or not (dataset.is_virtual or dataset.external)):
+            return Hdf5Image(file, plain, dataset, address)
+    except BaseException as error:
+        _close(file, plain)
+        if isinstance(error, UnderbrushError) or not isinstance(error, Exception):
+            raise
         # HDF5 reports damage as KeyError, RuntimeError, ValueError, OSError or TypeError, by where it lies.
+        raise _refused(error, address) from error
+    _close(file, plain)
+    return None
+
+
+def _native(address: Address) -> h5py.File:
+    try:
+        return h5py.File(address.path, "r", locking=False)
+    except OSError as error:
+        if "locking flag" not in str(error):
+            raise
+        # Open in this process already, with locks.
+        return h5py.File(address.path, "r")
+
+
+def _close(file: h5py.File | None, plain: BinaryIO | None) -> None:
+    if file is not None:
         file.close()
-        raise ImageError(
-            f"the HDF5 file is damaged ({_reason(error)})",
-            where=address.location,
-            remedy="copy or export it again",
-        ) from error
-    except BaseException:
-        file.close()
-        raise
+    if plain is not None:
+        plain.close()
 
 
 class Hdf5Image(Image):
     """A dataset of an HDF5 file."""
 
-    def __init__(self, file: h5py.File, dataset: h5py.Dataset, address: Address) -> None:
-        self._file = file
+    def __init__(
+        self, file: h5py.File, plain: BinaryIO | None, dataset: h5py.Dataset, address: Address
+    ) -> None:
+        self._file, self._plain = file, plain
         self._dataset: h5py.Dataset | None = dataset
         self._lock = threading.Lock()
         shape = tuple(int(n) for n in dataset.shape)
         _check_storage(dataset, address)
+        self._chunks = ChunkReader.maybe(dataset, self._lock)
         axes, known, problems = dataset_axes(dataset, address.location)
         self.info = ImageInfo(
             location=address.location,
@@ -71,6 +99,15 @@ class Hdf5Image(Image):
         )
 
     def _read_own(self, where: tuple[slice, ...], level: int) -> NDArray[Any]:
+        if self._chunks is not None and self._dataset is not None:
+            try:
+                return self._chunks.read(where)
+            except (NotPlainError, OSError, RuntimeError, ValueError, KeyError):
+                # HDF5 now reads the same, or says what is wrong.
+                return self._by_hdf5(where)
+        return self._by_hdf5(where)
+
+    def _by_hdf5(self, where: tuple[slice, ...]) -> NDArray[Any]:
         # HDF5 reads one at a time anyway; the lock keeps `close` from pulling the file away meanwhile.
         with self._lock:
             if self._dataset is None:
@@ -89,7 +126,9 @@ class Hdf5Image(Image):
         """See `Image.close`."""
         with self._lock:
             self._dataset = None
-            self._file.close()
+            _close(self._file, self._plain)
+        if self._chunks is not None:
+            self._chunks.clear()
 
 
 def _check_no_writer(address: Address) -> None:
@@ -118,7 +157,7 @@ def _check_no_writer(address: Address) -> None:
         return
 
 
-def _refused(error: OSError, address: Address) -> ImageError:
+def _refused(error: Exception, address: Address) -> ImageError:
     text = str(error)
     if "truncated file" in text:
         problem = "the HDF5 file is cut off"
@@ -133,9 +172,9 @@ def _refused(error: OSError, address: Address) -> ImageError:
     return ImageError(problem, where=address.location, remedy="copy or export it again")
 
 
-def _dataset(file: h5py.File, address: Address) -> h5py.Dataset:
+def _dataset(file: h5py.File, address: Address, native: bool) -> h5py.Dataset | None:
     if address.inner:
-        return _named(file, address)
+        return _named(file, address) if native or not _by_link(file, address.inner) else None
     found = _suitable(file)
     if len(found) == 1:
         return file[found[0]]
@@ -151,6 +190,13 @@ def _dataset(file: h5py.File, address: Address) -> h5py.Dataset:
         where=address.location,
         remedy=f"name one, as in {address.path}/{found[0]}",
     )
+
+
+def _by_link(file: h5py.File, inner: str) -> bool:
+    """Whether a link lies on the way: through a Python file, one to another file leads to the wrong one."""
+    parts = inner.split("/")
+    ways = ("/".join(parts[: i + 1]) for i in range(len(parts)))
+    return any(isinstance(file.get(way, getlink=True), h5py.SoftLink | h5py.ExternalLink) for way in ways)
 
 
 def _named(file: h5py.File, address: Address) -> h5py.Dataset:

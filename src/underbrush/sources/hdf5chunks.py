@@ -1,0 +1,97 @@
+"""Chunks of an HDF5 dataset, read packed and unpacked by us, so that several threads unpack at once.
+
+HDF5 lets one thread in at a time, also while it inflates. For the usual filters (shuffle, deflate) only
+the bytes of a chunk are fetched under its lock; unpacking is outside. It is a short cut: whatever is not
+plain is left to HDF5, and the pixels are the same (`tests/sources/test_hdf5.py`).
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import threading
+from typing import Any
+
+import h5py
+import imagecodecs
+import numpy as np
+from numpy.typing import NDArray
+
+from underbrush.sources.cache import SegmentCache
+
+_DEFLATE, _SHUFFLE = 1, 2
+_PLAIN: tuple[list[int], ...] = ([], [_DEFLATE], [_SHUFFLE, _DEFLATE])
+"""Pipelines of filters, in the order of writing, that are undone here."""
+
+
+class NotPlainError(Exception):
+    """A chunk that HDF5 itself must read."""
+
+
+class ChunkReader:
+    """Reads boxes of a chunked dataset. ``lock`` is held while HDF5 is asked."""
+
+    def __init__(self, dataset: h5py.Dataset, filters: list[int], lock: threading.Lock) -> None:
+        self._dataset: h5py.Dataset = dataset
+        self._filters = filters
+        self._lock = lock
+        self._chunk: tuple[int, ...] = dataset.chunks
+        self._dtype: np.dtype[Any] = dataset.dtype
+        self._cache = SegmentCache()
+
+    @classmethod
+    def maybe(cls, dataset: h5py.Dataset, lock: threading.Lock) -> ChunkReader | None:
+        """A reader for ``dataset``, None if it is not chunked in a plain way."""
+        if not dataset.chunks or dataset.is_virtual:
+            return None
+        properties = dataset.id.get_create_plist()
+        filters = [properties.get_filter(i)[0] for i in range(properties.get_nfilters())]
+        same_type = h5py.h5t.py_create(dataset.dtype) == dataset.id.get_type()
+        return cls(dataset, filters, lock) if filters in _PLAIN and same_type else None
+
+    def read(self, where: tuple[slice, ...]) -> NDArray[Any]:
+        """The values at ``where``, one slice for each axis.
+
+        Raises
+        ------
+        NotPlainError
+            A chunk was never written, is packed in another way, or damaged: HDF5 knows what to say.
+        """
+        out = np.empty([s.stop - s.start for s in where], self._dtype)
+        spans = [range(s.start // c, -(-s.stop // c)) for s, c in zip(where, self._chunk, strict=True)]
+        for place in itertools.product(*spans):
+            corner = tuple(p * c for p, c in zip(place, self._chunk, strict=True))
+            block = self._cache.get(corner, lambda corner=corner: self._unpacked(corner))  # type: ignore[misc]
+            source, target = [], []
+            for part, start, size in zip(where, corner, self._chunk, strict=True):
+                first, last = max(part.start, start), min(part.stop, start + size)
+                source.append(slice(first - start, last - start))
+                target.append(slice(first - part.start, last - part.start))
+            out[tuple(target)] = block[tuple(source)]
+        return out
+
+    def _unpacked(self, corner: tuple[int, ...]) -> NDArray[Any]:
+        with self._lock:
+            if not self._dataset:
+                raise NotPlainError
+            info = self._dataset.id.get_chunk_info_by_coord(corner)
+            if info.byte_offset is None or info.filter_mask:
+                raise NotPlainError
+            data = self._dataset.id.read_direct_chunk(corner)[1]
+        size = math.prod(self._chunk) * self._dtype.itemsize
+        if _DEFLATE in self._filters:
+            try:
+                data = imagecodecs.deflate_decode(data, out=size)
+            except Exception as error:
+                raise NotPlainError from error
+        if len(data) != size:
+            raise NotPlainError
+        values = np.frombuffer(data, np.uint8)
+        if _SHUFFLE in self._filters:
+            # Shuffled: first all first bytes of the values, then all second ones, ...
+            values = np.ascontiguousarray(values.reshape(self._dtype.itemsize, -1).T)
+        return values.reshape(-1).view(self._dtype).reshape(self._chunk)
+
+    def clear(self) -> None:
+        """Forget the chunks kept."""
+        self._cache.clear()
