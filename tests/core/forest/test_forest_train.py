@@ -45,7 +45,7 @@ def _grow(bins, y, n_classes, mtry, seed, balance):
     starts = np.searchsorted(y[order], np.arange(n_classes + 1)).astype(np.int64)
     state, weight = np.array([seed], np.uint64), np.empty(n, np.int32)
     train_kernels.draw_bag(state, order, starts, balance, weight)
-    tree = (np.empty(n + 1, np.uint8), *(np.empty(n + 1, np.int32) for _ in range(5)))
+    tree = train_kernels.empty_tree(n)
     gains = np.zeros(len(bins))
     n_inner, n_leaves = train_kernels.grow(bins, y, (n_classes, mtry), state, weight, tree, gains)
     votes, weights = np.zeros((n_leaves, n_classes)), np.empty(n_leaves)

@@ -8,7 +8,7 @@ Rows in the bag stand in an order that is partitioned in place, so that a node i
 All counts are integers, so the split that is found does not depend on the order in which rows are
 counted. A split is scored by left^2 / n_left + right^2 / n_right, where left^2 is the sum over classes of
 the squared weight on the left: this grows as the weighted Gini impurity falls (Breiman 2001; the same
-order as scikit-learn's and vigra's Gini). Fractions are compared crosswise, without dividing.
+order as scikit-learn's and vigra's Gini).
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from underbrush.jit import kernel
 
@@ -31,6 +32,7 @@ SMALLEST_GAIN = 1.0 + 1e-12
 """A split improves if its score is above the node's own by this factor: rounding is no gain."""
 
 _GOLDEN, _MIX1, _MIX2 = (np.uint64(v) for v in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB))
+_W1, _W5, _W8, _W255 = (np.uint32(v) for v in (1, 5, 8, 255))
 _S27, _S30, _S31, _S32 = (np.uint64(v) for v in (27, 30, 31, 32))
 
 
@@ -68,172 +70,176 @@ def draw_bag(state: Any, class_rows: Any, class_starts: Any, balance: Any, weigh
 
 
 @kernel()
-def try_sorted(column: Any, node: Any, rows: Any, keys: Any, best: Any) -> Any:
-    """Score all cuts of a small node; True and an update of ``best`` if one beats it.
+def try_sorted(column: Any, node: Any, rows: Any, buffers: Any) -> Any:
+    """The best cut of a small node: (score, bin that still goes left), score -1 where there is none.
 
-    ``node`` is (first, end, totals (n_classes,) int64, squares, n); ``rows`` is (order, packed);
-    ``best`` (3,) float64 holds the score as numerator and denominator, and the limit.
+    ``node`` is (totals (n_classes,) int64, squares, n), ``rows`` is (order, packed) of the node alone,
+    ``buffers`` is (keys (SMALL,) int64, left (n_classes,) int64).
     """
-    first, end, totals, squares, n = node
+    totals, squares, n = node
     order, packed = rows
-    m = end - first
+    keys, left = buffers
+    m = len(order)
     for i in range(m):
-        key = (np.int64(column[order[first + i]]) << 32) | packed[first + i]
+        key = (np.int64(column[order[i]]) << 32) | np.int64(packed[i])
         j = i
         while j > 0 and keys[j - 1] > key:
             keys[j] = keys[j - 1]
             j -= 1
         keys[j] = key
+    best, cut = -1.0, np.int64(0)
     if keys[0] >> 32 == keys[m - 1] >> 32:
-        return False
-    left, found = np.zeros(len(totals), np.int64), False
+        return best, cut
+    left[:] = 0
     n_left, left2, right2 = np.int64(0), np.int64(0), squares
     for i in range(m - 1):
-        w, k = (keys[i] >> 8) & 0xFFFFFF, keys[i] & 255
+        key = keys[i]
+        w, k = (key >> 8) & 0xFFFFFF, key & 255
         left2 += w * (2 * left[k] + w)
         right2 -= w * (2 * (totals[k] - left[k]) - w)
         left[k] += w
         n_left += w
-        low, high = keys[i] >> 32, keys[i + 1] >> 32
+        low, high = key >> 32, keys[i + 1] >> 32
         if low != high:
-            n_right = n - n_left
-            top = np.float64(left2) * n_right + np.float64(right2) * n_left
-            under = np.float64(n_left) * n_right
-            if top * best[1] > best[0] * under:
-                best[0], best[1], best[2] = top, under, (low + high) >> 1
-                found = True
-    return found
+            score = scored(left2, right2, n_left, n)
+            if score > best:
+                best, cut = score, (low + high) >> 1
+    return best, cut
 
 
 @kernel()
-def try_two_classes(column: Any, node: Any, rows: Any, counts: Any, best: Any) -> Any:
-    """The same for a large node of a forest of two classes; ``counts`` (256,) int64 is 0 between calls.
+def scored(left2: Any, right2: Any, n_left: Any, n: Any) -> Any:
+    """left2 / n_left + right2 / n_right, by one division."""
+    n_right = n - n_left
+    top = np.float64(left2) * np.float64(n_right) + np.float64(right2) * np.float64(n_left)
+    return top / (np.float64(n_left) * np.float64(n_right))
 
-    A bin's count holds the weight of class 0 in its low half and of class 1 in its high half.
+
+@kernel()
+def try_two_classes(column: Any, node: Any, rows: Any, buffers: Any) -> Any:
+    """The same for a large node of a forest of two classes.
+
+    ``buffers`` is (counts (256,) int64, 0 between calls; sums (256,) int64; present (256,) int64; scores
+    (256,) float64). A count holds the weight of class 0 in its low half and of class 1 in its high half.
     """
-    first, end, totals, _, n = node
+    totals, _, n = node
     order, packed = rows
-    lowest, highest = np.int64(255), np.int64(0)
-    for i in range(first, end):
-        v = np.int64(column[order[i]])
-        p = np.int64(packed[i])
-        counts[v] += (p >> 8) << ((p & 1) << 5)
-        lowest, highest = min(lowest, v), max(highest, v)
-    found, previous = False, np.int64(-1)
-    left0, left1 = np.int64(0), np.int64(0)
-    for b in range(lowest, highest + 1):
-        c = counts[b]
-        if c == 0:
-            continue
+    counts, sums, present, scores = buffers
+    for i in range(len(order)):
+        weight = packed[i]
+        counts[np.uint64(column[order[i]])] += np.int64(weight >> _W8) << ((weight & _W1) << _W5)
+    m, total = np.uint64(0), np.int64(0)
+    for b in range(256):
+        count = counts[b]
         counts[b] = 0
-        if previous >= 0:
-            right0, right1 = totals[0] - left0, totals[1] - left1
-            n_left = left0 + left1
-            n_right = n - n_left
-            left2, right2 = left0 * left0 + left1 * left1, right0 * right0 + right1 * right1
-            top = np.float64(left2) * n_right + np.float64(right2) * n_left
-            under = np.float64(n_left) * n_right
-            if top * best[1] > best[0] * under:
-                best[0], best[1], best[2] = top, under, (previous + b) >> 1
-                found = True
-        left0 += c & 0xFFFFFFFF
-        left1 += c >> 32
-        previous = np.int64(b)
-    return found
+        total += count
+        present[m] = b
+        sums[m] = total
+        m += np.uint64(count != 0)
+    # All operands are integers below 2 ** 53, so this is the arithmetic of ``scored``.
+    all0, all1, n_all = np.float64(totals[0]), np.float64(totals[1]), np.float64(n)
+    for j in range(np.int64(m) - 1):
+        left0, left1 = np.float64(sums[j] & 0xFFFFFFFF), np.float64(sums[j] >> 32)
+        right0, right1 = all0 - left0, all1 - left1
+        n_left = left0 + left1
+        n_right = n_all - n_left
+        top = (left0 * left0 + left1 * left1) * n_right + (right0 * right0 + right1 * right1) * n_left
+        scores[j] = top / (n_left * n_right)
+    best, cut = -1.0, np.int64(0)
+    for j in range(np.int64(m) - 1):
+        if scores[j] > best:
+            best, cut = scores[j], (present[j] + present[j + 1]) >> 1
+    return best, cut
 
 
 @kernel()
-def try_histogram(column: Any, node: Any, rows: Any, counts: Any, best: Any) -> Any:
-    """The same for a large node; ``counts`` (256, n_classes + 1) int64 is 0 between calls.
+def try_histogram(column: Any, node: Any, rows: Any, buffers: Any) -> Any:
+    """The same for a large node; ``buffers`` is (counts, 0 between calls; left (n_classes,) int64).
 
-    The last entry of a bin is its weight of all classes.
+    ``counts`` (256 * (n_classes + 1),) int64 has for each bin the weight of each class and of all.
     """
-    first, end, totals, squares, n = node
+    totals, squares, n = node
     order, packed = rows
+    counts, left = buffers
     n_classes = len(totals)
-    lowest, highest = np.int64(255), np.int64(0)
-    for i in range(first, end):
-        v = np.int64(column[order[i]])
-        counts[v, packed[i] & 255] += packed[i] >> 8
-        counts[v, n_classes] += packed[i] >> 8
-        lowest, highest = min(lowest, v), max(highest, v)
-    left, found, previous = np.zeros(n_classes, np.int64), False, np.int64(-1)
+    width = np.uint64(n_classes + 1)
+    for i in range(len(order)):
+        at, weight = np.uint64(column[order[i]]) * width, np.int64(packed[i] >> _W8)
+        counts[at + np.uint64(packed[i] & _W255)] += weight
+        counts[at + np.uint64(n_classes)] += weight
+    best, cut, previous = -1.0, np.int64(0), np.int64(-1)
+    left[:] = 0
     n_left, left2, right2 = np.int64(0), np.int64(0), squares
-    for b in range(lowest, highest + 1):
-        if counts[b, n_classes] == 0:
+    for b in range(256):
+        own = counts[b * (n_classes + 1) : (b + 1) * (n_classes + 1)]
+        if own[n_classes] == 0:
             continue
         if previous >= 0:
-            n_right = n - n_left
-            top = np.float64(left2) * n_right + np.float64(right2) * n_left
-            under = np.float64(n_left) * n_right
-            if top * best[1] > best[0] * under:
-                best[0], best[1], best[2] = top, under, (previous + b) >> 1
-                found = True
+            score = scored(left2, right2, n_left, n)
+            if score > best:
+                best, cut = score, (previous + b) >> 1
+        n_left += own[n_classes]
         for k in range(n_classes):
-            w = counts[b, k]
+            w = own[k]
             left2 += w * (2 * left[k] + w)
             right2 -= w * (2 * (totals[k] - left[k]) - w)
             left[k] += w
-            counts[b, k] = 0
-        n_left += counts[b, n_classes]
-        counts[b, n_classes] = 0
+        own[:] = 0
         previous = np.int64(b)
-    return found
+    return best, cut
 
 
 @kernel()
-def try_chained(column: Any, node: Any, rows: Any, chains: Any, best: Any) -> Any:
+def try_chained(column: Any, node: Any, rows: Any, buffers: Any) -> Any:
     """The same for a node between: the rows of a bin are a chain, so that classes not there cost nothing.
 
-    ``chains`` is (heads (256,) int32, -1 between calls; next (n_rows,) int32).
+    ``buffers`` is (heads (256,) uint32, 0 between calls; following (n_rows,) uint32; left (n_classes,)
+    int64); links are positions plus 1, 0 ends a chain.
     """
-    first, end, totals, squares, n = node
+    totals, squares, n = node
     order, packed = rows
-    heads, following = chains
-    lowest, highest = np.int64(255), np.int64(0)
-    for j in range(first, end):
-        v = np.int64(column[order[j]])
-        following[j] = heads[v]
-        heads[v] = j
-        lowest, highest = min(lowest, v), max(highest, v)
-    left, found, previous = np.zeros(len(totals), np.int64), False, np.int64(-1)
+    heads, following, left = buffers
+    for i in range(len(order)):
+        at = np.uint64(column[order[i]])
+        following[i] = heads[at]
+        heads[at] = np.uint32(i + 1)
+    best, cut, previous = -1.0, np.int64(0), np.int64(-1)
+    left[:] = 0
     n_left, left2, right2 = np.int64(0), np.int64(0), squares
-    for b in range(lowest, highest + 1):
-        i = heads[b]
-        if i < 0:
+    for b in range(256):
+        link = heads[b]
+        if link == 0:
             continue
-        heads[b] = -1
+        heads[b] = 0
         if previous >= 0:
-            n_right = n - n_left
-            top = np.float64(left2) * n_right + np.float64(right2) * n_left
-            under = np.float64(n_left) * n_right
-            if top * best[1] > best[0] * under:
-                best[0], best[1], best[2] = top, under, (previous + b) >> 1
-                found = True
-        while i >= 0:
-            w, k = np.int64(packed[i] >> 8), packed[i] & 255
+            score = scored(left2, right2, n_left, n)
+            if score > best:
+                best, cut = score, (previous + b) >> 1
+        while link != 0:
+            weight = packed[link - _W1]
+            w, k = np.int64(weight >> _W8), weight & _W255
             left2 += w * (2 * left[k] + w)
             right2 -= w * (2 * (totals[k] - left[k]) - w)
             left[k] += w
             n_left += w
-            i = following[i]
+            link = following[link - _W1]
         previous = np.int64(b)
-    return found
+    return best, cut
 
 
 @kernel()
-def find_split(bins: Any, node: Any, rows: Any, draw: Any, buffers: Any, best: Any) -> Any:
-    """The best cut of ``mtry`` columns drawn anew, or of the first further one that improves, or -1.
+def find_split(bins: Any, node: Any, rows: Any, draw: Any, buffers: Any) -> Any:
+    """The best cut of ``mtry`` columns drawn anew, or of the first further one that improves.
 
-    ``draw`` is (mtry, columns (n_columns,) int32, state): columns is any permutation and stays one. The
-    cut is left in ``best``. Of equal cuts the first that was tried is taken, in a column the lowest.
+    ``draw`` is (mtry, columns (n_columns,) int32, state): columns is any permutation and stays one.
+    Returns (column, bin that still goes left, score); column -1 where nothing improves. Of equal cuts the
+    first that was tried is taken, in a column the lowest.
     """
-    first, end, totals, squares, n = node
-    keys, packed_counts, counts, chains = buffers
+    totals, squares, n = node
     mtry, columns, state = draw
-    n_columns, n_classes = len(columns), len(totals)
-    chosen = -1
-    best[0], best[1] = np.float64(squares) * SMALLEST_GAIN, np.float64(n)
+    for_sorting, for_two, for_histogram, for_chains = buffers
+    n_columns, n_classes, m = len(columns), len(totals), len(rows[0])
+    best, chosen, cut = np.float64(squares) * SMALLEST_GAIN / np.float64(n), -1, np.int64(0)
     for tried in range(n_columns):
         if tried >= mtry and chosen >= 0:
             break
@@ -241,18 +247,31 @@ def find_split(bins: Any, node: Any, rows: Any, draw: Any, buffers: Any, best: A
         c = columns[j]
         columns[j] = columns[tried]
         columns[tried] = c
-        column = bins[c]
-        if end - first <= SMALL:
-            found = try_sorted(column, node, rows, keys, best)
+        if m <= SMALL:
+            score, where = try_sorted(bins[c], node, rows, for_sorting)
         elif n_classes == 2:
-            found = try_two_classes(column, node, rows, packed_counts, best)
-        elif end - first > HISTOGRAM_ROWS * n_classes:
-            found = try_histogram(column, node, rows, counts, best)
+            score, where = try_two_classes(bins[c], node, rows, for_two)
+        elif m > HISTOGRAM_ROWS * n_classes:
+            score, where = try_histogram(bins[c], node, rows, for_histogram)
         else:
-            found = try_chained(column, node, rows, chains, best)
-        if found:
-            chosen = c
-    return chosen
+            score, where = try_chained(bins[c], node, rows, for_chains)
+        if score > best:
+            best, chosen, cut = score, c, where
+    return chosen, cut, best
+
+
+@kernel()
+def make_buffers(n_classes: Any, n_rows: Any) -> Any:
+    """What the searches for a cut write in, one set a tree."""
+    left = np.zeros(n_classes, np.int64)
+    counts, sums, present = np.zeros(256, np.int64), np.empty(256, np.int64), np.empty(256, np.int64)
+    histogram = np.zeros(256 * (n_classes + 1), np.int64)
+    return (
+        (np.empty(SMALL, np.int64), left),
+        (counts, sums, present, np.empty(256)),
+        (histogram, left),
+        (np.zeros(256, np.uint32), np.empty(n_rows, np.uint32), left),
+    )
 
 
 @kernel()
@@ -261,42 +280,40 @@ def grow(bins: Any, y: Any, sizes: Any, state: Any, weight: Any, tree: Any, gain
 
     ``bins`` (n_columns, n) uint8, ``y`` (n,) uint8 class indices, ``sizes`` (n_classes, mtry), ``weight``
     (n,) int32 from ``draw_bag``. ``tree`` is filled: (limit uint8, column int32, left int32, right int32,
-    leaf_starts int32, packed int32), each n + 1 long: a bin <= limit goes left; a child >= 0 is an inner
+    leaf_starts int32, packed uint32), each n + 1 long: a bin <= limit goes left; a child >= 0 is an inner
     node, -1 - k is leaf k, whose rows are ``packed[leaf_starts[k]:leaf_starts[k + 1]]``. Inner nodes
     come in the order root, left, right. ``gains`` (n_columns,) float64 gets the falls of impurity by column.
     """
     n_classes, mtry = sizes
     limit, split_column, left, right, leaf_starts, packed = tree
     n = len(y)
-    order = np.empty(n, np.int32)
+    order = np.empty(n, np.uint32)
     m = 0
     for i in range(n):
         if weight[i] > 0:
             order[m] = i
-            packed[m] = (weight[i] << 8) | y[i]
+            packed[m] = np.uint32((weight[i] << 8) | y[i])
             m += 1
-    rows = (order, packed)
-    spare_order, spare_packed = np.empty(m, np.int32), np.empty(m, np.int32)
-    columns = np.arange(len(bins)).astype(np.int32)
-    chains = (np.full(256, -1, np.int32), np.empty(m, np.int32))
-    counts = np.zeros((256, n_classes + 1), np.int64)
-    buffers = (np.empty(SMALL + 1, np.int64), np.zeros(256, np.int64), counts, chains)
+    spare_order, spare_packed = np.empty(m, np.uint32), np.empty(m, np.uint32)
+    draw = (mtry, np.arange(len(bins)).astype(np.int32), state)
+    buffers = make_buffers(n_classes, m)
+    totals = np.empty(n_classes, np.int64)
     waiting = np.empty((m + 2, 3), np.int32)
-    best, totals = np.empty(3), np.empty(n_classes, np.int64)
     # (first, end, parent * 2 + is right); the left child is put on top.
     waiting[0, 0], waiting[0, 1], waiting[0, 2] = 0, m, -1
     depth, n_inner, n_leaves = 1, 0, 0
     while depth > 0:
         depth -= 1
         first, end, parent = waiting[depth, 0], waiting[depth, 1], waiting[depth, 2]
+        own_order, own_packed = order[first:end], packed[first:end]
         totals[:] = 0
-        for i in range(first, end):
-            totals[packed[i] & 255] += packed[i] >> 8
+        for i in range(len(own_packed)):
+            totals[own_packed[i] & _W255] += np.int64(own_packed[i] >> _W8)
         total, squares = totals.sum(), (totals * totals).sum()
-        chosen = -1
+        chosen, cut, score = np.int64(-1), np.int64(0), 0.0
         if squares != total * total:
-            node = (np.int64(first), np.int64(end), totals, squares, total)
-            chosen = find_split(bins, node, rows, (mtry, columns, state), buffers, best)
+            node = (totals, squares, total)
+            chosen, cut, score = find_split(bins, node, (own_order, own_packed), draw, buffers)
         me = n_inner if chosen >= 0 else -1 - n_leaves
         if parent >= 0:
             if parent & 1:
@@ -308,25 +325,32 @@ def grow(bins: Any, y: Any, sizes: Any, state: Any, weight: Any, tree: Any, gain
             n_leaves += 1
             continue
         n_inner += 1
-        cut = np.uint8(best[2])
         limit[me], split_column[me] = cut, chosen
-        gains[chosen] += best[0] / best[1] - np.float64(squares) / np.float64(total)
-        column = bins[chosen]
-        p, q = first, np.int32(0)
-        for i in range(first, end):
-            row, value = order[i], packed[i]
-            above = np.int32(column[row] > cut)
-            order[p], packed[p] = row, value
+        gains[chosen] += score - np.float64(squares) / np.float64(total)
+        column, highest = bins[chosen], np.uint8(cut)
+        p, q = np.uint64(0), np.uint64(0)
+        for i in range(len(own_order)):
+            row, value = own_order[i], own_packed[i]
+            above = np.uint64(column[row] > highest)
+            own_order[p], own_packed[p] = row, value
             spare_order[q], spare_packed[q] = row, value
-            p += np.int32(1) - above
+            p += np.uint64(1) - above
             q += above
-        for i in range(q):
-            order[p + i], packed[p + i] = spare_order[i], spare_packed[i]
-        waiting[depth, 0], waiting[depth, 1], waiting[depth, 2] = p, end, 2 * me + 1
-        waiting[depth + 1, 0], waiting[depth + 1, 1], waiting[depth + 1, 2] = first, p, 2 * me
+        middle = np.int64(p)
+        own_order[middle:] = spare_order[: np.int64(q)]
+        own_packed[middle:] = spare_packed[: np.int64(q)]
+        middle += first
+        waiting[depth, 0], waiting[depth, 1], waiting[depth, 2] = middle, end, 2 * me + 1
+        waiting[depth + 1, 0], waiting[depth + 1, 1], waiting[depth + 1, 2] = first, middle, 2 * me
         depth += 2
     leaf_starts[n_leaves] = m
     return n_inner, n_leaves
+
+
+def empty_tree(n: int) -> tuple[NDArray[Any], ...]:
+    """Room for a tree of ``n`` rows, as ``grow`` fills it."""
+    links = (np.empty(n + 1, np.int32) for _ in range(4))
+    return np.empty(n + 1, np.uint8), *links, np.empty(n + 1, np.uint32)
 
 
 @kernel()

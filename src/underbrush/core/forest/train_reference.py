@@ -105,7 +105,7 @@ def _find_split(
     """Column and limit of the best cut of the drawn columns, or of the first further one that improves."""
     columns, mtry, numbers = draw
     n = sum(totals)
-    top, under = float(sum(t * t for t in totals)) * SMALLEST_GAIN, float(n)
+    best = float(sum(t * t for t in totals)) * SMALLEST_GAIN / float(n)
     chosen = None
     for tried in range(len(columns)):
         if tried >= mtry and chosen is not None:
@@ -123,8 +123,7 @@ def _find_split(
                 sum(v * v for v in left),
                 sum((t - v) ** 2 for t, v in zip(totals, left, strict=True)),
             )
-            new_top = float(left2) * (n - n_left) + float(right2) * n_left
-            new_under = float(n_left) * (n - n_left)
-            if new_top * under > top * new_under:
-                top, under, chosen = new_top, new_under, (columns[tried], (low + high) >> 1)
+            score = (float(left2) * (n - n_left) + float(right2) * n_left) / (float(n_left) * (n - n_left))
+            if score > best:
+                best, chosen = score, (columns[tried], (low + high) >> 1)
     return chosen
