@@ -12,7 +12,7 @@ import pytest
 
 from underbrush.core.geometry import Box
 from underbrush.errors import ImageError
-from underbrush.sources import hdf5chunks, open_image
+from underbrush.sources import hdf5, hdf5chunks, open_image
 
 VOLUME = np.arange(4 * 5 * 6, dtype=np.uint16).reshape(4, 5, 6)
 
@@ -198,6 +198,31 @@ def test_unpacking_by_us_equals_hdf5(tmp_path, pipeline, dtype, monkeypatch):
             np.testing.assert_array_equal(image.read(box)[0, 0], file["data"][box.slices[2:]])
     # 3 x 5 x 3 chunks, each once.
     assert len(unpacked) == (45 if ours else 0)
+
+
+@pytest.mark.parametrize("block", [0, 512])
+@pytest.mark.parametrize("dtype", ["<u2", ">f4"])
+def test_reading_one_piece_by_us_equals_hdf5(tmp_path, block, dtype, monkeypatch):
+    array = np.random.default_rng(1).integers(0, 200, (21, 33, 17)).astype(dtype)
+    with h5py.File(tmp_path / "a.h5", "w", userblock_size=block) as file:
+        file["data"] = array
+    with open_image(tmp_path / "a.h5") as image:
+        monkeypatch.setattr(hdf5.Hdf5Image, "_by_hdf5", lambda self, where: pytest.fail("not read past HDF5"))
+        np.testing.assert_array_equal(image.read()[0, 0], array)
+        box = Box((0, 0, 5, 9, 7), (1, 1, 17, 33, 8))
+        np.testing.assert_array_equal(image.read(box)[0, 0], array[box.slices[2:]])
+
+
+def test_a_compact_dataset_is_left_to_hdf5(tmp_path):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        properties = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        properties.set_layout(h5py.h5d.COMPACT)
+        space = h5py.h5s.create_simple(VOLUME.shape)
+        dataset = h5py.h5d.create(file.id, b"data", h5py.h5t.STD_U16LE, space, properties)
+        dataset.write(h5py.h5s.ALL, h5py.h5s.ALL, VOLUME)
+    with open_image(tmp_path / "a.h5") as image:
+        np.testing.assert_array_equal(image.read()[0, 0], VOLUME)
+        assert image.info.problems[1:] == ()
 
 
 def test_chunks_that_are_not_plain_are_left_to_hdf5(tmp_path):

@@ -16,7 +16,7 @@ from underbrush.sources.base import Image, ImageInfo
 from underbrush.sources.bytesfile import BytesFile, unreadable
 from underbrush.sources.claims import DECODED_LIMIT, check_plain, readable_bytes
 from underbrush.sources.hdf5axes import dataset_axes, dataset_sizes
-from underbrush.sources.hdf5chunks import ChunkReader, NotPlainError
+from underbrush.sources.hdf5chunks import NotPlainError, maybe_reader
 
 _MAX_LISTED = 20
 _MAX_VISITED = 100_000
@@ -85,7 +85,6 @@ class Hdf5Image(Image):
         self._lock = threading.Lock()
         shape = tuple(int(n) for n in dataset.shape)
         _check_storage(dataset, address)
-        self._chunks = ChunkReader.maybe(dataset, self._lock)
         axes, known, problems = dataset_axes(dataset, address.location)
         self.info = ImageInfo(
             location=address.location,
@@ -97,11 +96,15 @@ class Hdf5Image(Image):
             levels=(shape,),
             problems=(*problems, *_unwritten(dataset)),
         )
+        # A dataset behind a link to another file lies at its offset there, not in this one.
+        self._past = (
+            None if plain is None else maybe_reader(dataset, self._lock, address.path, address.location)
+        )
 
     def _read_own(self, where: tuple[slice, ...], level: int) -> NDArray[Any]:
-        if self._chunks is not None and self._dataset is not None:
+        if self._past is not None and self._dataset is not None:
             try:
-                return self._chunks.read(where)
+                return self._past.read(where)
             except (NotPlainError, OSError, RuntimeError, ValueError, KeyError):
                 # HDF5 now reads the same, or says what is wrong.
                 return self._by_hdf5(where)
@@ -127,8 +130,8 @@ class Hdf5Image(Image):
         with self._lock:
             self._dataset = None
             _close(self._file, self._plain)
-        if self._chunks is not None:
-            self._chunks.clear()
+        if self._past is not None:
+            self._past.close()
 
 
 def _check_no_writer(address: Address) -> None:

@@ -1,8 +1,9 @@
-"""Chunks of an HDF5 dataset, read packed and unpacked by us, so that several threads unpack at once.
+"""Pixels of an HDF5 dataset fetched past HDF5, so that several threads read and unpack at once.
 
-HDF5 lets one thread in at a time, also while it inflates. For the usual filters (shuffle, deflate) only
-the bytes of a chunk are fetched under its lock; unpacking is outside. It is a short cut: whatever is not
-plain is left to HDF5, and the pixels are the same (`tests/sources/test_hdf5.py`).
+HDF5 lets one thread in at a time, also while it inflates. Of chunks with the usual filters (shuffle,
+deflate) only the packed bytes are fetched under its lock and unpacked outside; data that lie in one piece
+are read straight from the file. It is a short cut: whatever is not plain is left to HDF5, and the pixels
+are the same (`tests/sources/test_hdf5.py`).
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import itertools
 import math
 import threading
+from pathlib import Path
 from typing import Any
 
 import h5py
@@ -17,7 +19,9 @@ import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
 
+from underbrush.sources.bytesfile import BytesFile
 from underbrush.sources.cache import SegmentCache
+from underbrush.sources.raw import RawArray
 
 _DEFLATE, _SHUFFLE = 1, 2
 _PLAIN: tuple[list[int], ...] = ([], [_DEFLATE], [_SHUFFLE, _DEFLATE])
@@ -26,6 +30,38 @@ _PLAIN: tuple[list[int], ...] = ([], [_DEFLATE], [_SHUFFLE, _DEFLATE])
 
 class NotPlainError(Exception):
     """A chunk that HDF5 itself must read."""
+
+
+class ContiguousReader:
+    """Reads boxes of a dataset that lies in one piece, uncompressed, at ``offset`` of the file."""
+
+    def __init__(self, dataset: h5py.Dataset, offset: int, path: Path, location: str) -> None:
+        self._file = BytesFile(path, location)
+        self._array = RawArray(self._file, offset, tuple(dataset.shape), dataset.dtype)
+
+    def read(self, where: tuple[slice, ...]) -> NDArray[Any]:
+        """The values at ``where``, one slice for each axis."""
+        return self._array.read(where)
+
+    def close(self) -> None:
+        """Release the file."""
+        self._file.close()
+
+
+def maybe_reader(
+    dataset: h5py.Dataset, lock: threading.Lock, path: Path, location: str
+) -> ChunkReader | ContiguousReader | None:
+    """A reader for ``dataset``, None if it is not stored in a plain way."""
+    if dataset.is_virtual or dataset.external or h5py.h5t.py_create(dataset.dtype) != dataset.id.get_type():
+        return None
+    properties = dataset.id.get_create_plist()
+    if dataset.chunks:
+        filters = [properties.get_filter(i)[0] for i in range(properties.get_nfilters())]
+        return ChunkReader(dataset, filters, lock) if filters in _PLAIN else None
+    offset = dataset.id.get_offset()
+    if properties.get_layout() != h5py.h5d.CONTIGUOUS or offset is None:
+        return None
+    return ContiguousReader(dataset, int(offset), path, location)
 
 
 class ChunkReader:
@@ -38,16 +74,6 @@ class ChunkReader:
         self._chunk: tuple[int, ...] = dataset.chunks
         self._dtype: np.dtype[Any] = dataset.dtype
         self._cache = SegmentCache()
-
-    @classmethod
-    def maybe(cls, dataset: h5py.Dataset, lock: threading.Lock) -> ChunkReader | None:
-        """A reader for ``dataset``, None if it is not chunked in a plain way."""
-        if not dataset.chunks or dataset.is_virtual:
-            return None
-        properties = dataset.id.get_create_plist()
-        filters = [properties.get_filter(i)[0] for i in range(properties.get_nfilters())]
-        same_type = h5py.h5t.py_create(dataset.dtype) == dataset.id.get_type()
-        return cls(dataset, filters, lock) if filters in _PLAIN and same_type else None
 
     def read(self, where: tuple[slice, ...]) -> NDArray[Any]:
         """The values at ``where``, one slice for each axis.
@@ -92,6 +118,6 @@ class ChunkReader:
             values = np.ascontiguousarray(values.reshape(self._dtype.itemsize, -1).T)
         return values.reshape(-1).view(self._dtype).reshape(self._chunk)
 
-    def clear(self) -> None:
+    def close(self) -> None:
         """Forget the chunks kept."""
         self._cache.clear()
