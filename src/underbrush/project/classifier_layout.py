@@ -43,7 +43,7 @@ def read_classifier(group: Node | None, problems: list[str]) -> tuple[Forest | N
         forest, parts = _stored_forest(stored)
     except ProjectError as error:
         problems.append(f"The stored classifier cannot be used ({error.problem}); {AGAIN}.")
-        return None, ClassifierInfo("other", n_trees)
+        return None, ClassifierInfo(n_trees=n_trees)
     if forest is None:
         if stored.names():
             problems.append(f"The stored classifier is not a random forest and is not loaded; {AGAIN}.")
@@ -54,7 +54,7 @@ def read_classifier(group: Node | None, problems: list[str]) -> tuple[Forest | N
         problems.append(
             f"The stored classifier has {forest.n_features} columns but {len(names)} feature names; {AGAIN}."
         )
-        return None, ClassifierInfo("other", n_trees)
+        return None, ClassifierInfo(n_trees=n_trees)
     importances = stored.numbers("named_importances_values")
     if importances is not None and importances.shape == (forest.n_features, forest.n_classes + 2):
         importances = importances.astype(np.float64)

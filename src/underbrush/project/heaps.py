@@ -1,10 +1,10 @@
-"""A look at the text heaps of an HDF5 file before libhdf5 sees them.
+"""The text heaps of an HDF5 file, read without libhdf5.
 
 HDF5 keeps texts in collections ("GCOL", HDF5 file format specification III.E): a header of 16 bytes, then
-objects, each with a header of 16 bytes (index, count, reserved, size). libhdf5 never ends when it meets
-free space (index 0) of size 0, as the zeroed sectors of a damaged disk make it. Abandoned space of a sound
-file may look the same and does no harm; so nothing is refused here: libhdf5 is shown the file with that
-free space reaching to the end of its collection, and says itself if a text is missing.
+objects, each with a header of 16 bytes (index, count, reserved, size). libhdf5 trusts these sizes: on damaged
+ones it never ends (free space of size 0, as zeroed sectors make it) or crashes. So the texts of datasets are
+read here (`TextHeap`). Those of attributes are left to libhdf5, which is shown the file with impossible sizes
+replaced (`find_patches`); nothing is refused for them, for abandoned space of a sound file may look the same.
 """
 
 from __future__ import annotations
@@ -12,12 +12,81 @@ from __future__ import annotations
 import io
 import os
 import struct
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
 _MAGIC = b"GCOL\x01\x00\x00\x00"
 _HEADER = 16
 _PART = 1 << 22
+_MAX_KNOWN = 256
+
+
+class TextHeap:
+    """Texts of variable length, by where their references lie in the file."""
+
+    def __init__(self, file: BinaryIO, size: int) -> None:
+        self._file = file
+        self._size = size
+        self._known: dict[int, dict[int, bytes]] = {}
+
+    def texts(self, offset: int, count: int) -> list[bytes]:
+        """``count`` texts whose references (16 bytes each) start at ``offset``.
+
+        Raises
+        ------
+        ValueError
+            A reference leads nowhere.
+        """
+        self._file.seek(offset)
+        raw = self._file.read(count * _HEADER)
+        if len(raw) != count * _HEADER:
+            raise ValueError("a list of texts lies beyond the end of the file")
+        found = []
+        for length, address, index in struct.iter_unpack("<IQI", raw):
+            text = self._collection(address).get(index) if length else b""
+            if text is None or len(text) < length:
+                raise ValueError(f"there is no text {index} of {length} bytes at {address}")
+            found.append(text[:length])
+        return found
+
+    def _collection(self, address: int) -> dict[int, bytes]:
+        known = self._known.get(address)
+        if known is None:
+            if len(self._known) > _MAX_KNOWN:
+                self._known.clear()
+            known = self._known[address] = dict(self._objects(address))
+        return known
+
+    def _objects(self, address: int) -> Iterator[tuple[int, bytes]]:
+        if address + _HEADER > self._size:
+            raise ValueError(f"a text lies beyond the end of the file, at {address}")
+        self._file.seek(address)
+        head = self._file.read(_HEADER)
+        size = int.from_bytes(head[8:], "little")
+        if not head.startswith(_MAGIC) or address + size > self._size:
+            raise ValueError(f"there are no texts at {address}")
+        text = head + self._file.read(max(0, size - _HEADER))
+        at = _HEADER
+        while at + _HEADER <= len(text):
+            index, length = struct.unpack_from("<H6xQ", text, at)
+            if index == 0:  # free space, at the end
+                return
+            yield index, text[at + _HEADER : at + _HEADER + length]
+            at += _step(index, length)
+
+
+def has_usual_sizes(head: bytes) -> bool:
+    """Whether the file that starts with ``head`` has addresses of 8 bytes, counted from its start."""
+    version = head[8]
+    sizes = head[13:15] if version < 2 else head[9:11]
+    base = head[24:32] if version == 0 else head[28:36] if version == 1 else head[12:20]
+    return head.startswith(b"\x89HDF\r\n\x1a\n") and version <= 3 and sizes == b"\x08\x08" and not any(base)
+
+
+def _step(index: int, length: int) -> int:
+    """Bytes from an object's header to the next one's."""
+    return length if index == 0 else _HEADER + -(-length // 8) * 8
 
 
 def find_patches(path: Path) -> dict[int, bytes]:
@@ -50,7 +119,7 @@ def _collections(file: BinaryIO) -> list[int]:
 
 
 def _patch(file: BinaryIO, start: int, file_size: int) -> tuple[int, bytes] | None:
-    """Where a collection has free space of size 0, the size that ends it."""
+    """Where a collection has an object of impossible size, the size that ends it."""
     file.seek(start + 8)
     size = int.from_bytes(file.read(8), "little")
     if not _HEADER < size <= file_size - start:
@@ -60,9 +129,10 @@ def _patch(file: BinaryIO, start: int, file_size: int) -> tuple[int, bytes] | No
     at = _HEADER
     while at + _HEADER <= len(text):
         index, length = struct.unpack_from("<H6xQ", text, at)
-        step = length if index == 0 else _HEADER + -(-length // 8) * 8
-        if step == 0:
-            return start + at + 8, struct.pack("<Q", len(text) - at)
+        step = _step(index, length)
+        if step == 0 or at + step > len(text):
+            rest = len(text) - at
+            return start + at + 8, struct.pack("<Q", rest if index == 0 else rest - _HEADER)
         at += step
     return None
 

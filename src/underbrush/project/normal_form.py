@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import uuid
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -59,13 +58,6 @@ def normal_form(project: Project, path: Path) -> Project:
     )
 
 
-def embedded_source(name: str, axes: str, shape: tuple[int, ...]) -> Source:
-    """A source for an image that is to be stored inside the project (see `write_project`)."""
-    ident = str(uuid.uuid1())
-    inner = f"Input Data/local_data/{ident}"
-    return Source("embedded", inner, name=name, inner=inner, axes=axes, shape=shape, dataset_id=ident)
-
-
 def extent(source: Source, lane: Lane) -> Shape5:
     """The image's shape in t c z y x; where the project does not know it, one that labels are placed by."""
     known = source.shape5
@@ -106,12 +98,6 @@ def _source(source: Source, project: Project, path: Path, name: str) -> Source:
         stored = os.pathsep.join(moved)
     kind, files, inner = linked(stored)
     return replace(source, kind=kind, stored=stored, files=files, inner=inner)
-
-
-def linked_source(stored: str, axes: str | None = None, shape: tuple[int, ...] | None = None) -> Source:
-    """A source for a path or an address; paths may be relative to the folder of the project."""
-    kind, files, inner = linked(stored)
-    return Source(kind, stored, name=name_of(stored), files=files, inner=inner, axes=axes, shape=shape)
 
 
 def _moved(stored: str, old: Path, new: Path) -> str:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+import uuid
 from typing import Literal
+
+from underbrush.project.schema import Source
 
 _CONTAINER = re.compile(r"\.(?:ilp|hdf5|h5|npz|n5)(?=[/\\]|$)", re.IGNORECASE)
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]+://")
@@ -60,3 +63,16 @@ def name_of(stored: str) -> str:
     path = split_inner(split_files(stored)[0])[0]
     last = re.split(r"[/\\]", path.rstrip("/\\"))[-1]
     return last.rpartition(".")[0] or last or "image"
+
+
+def linked_source(stored: str, axes: str | None = None, shape: tuple[int, ...] | None = None) -> Source:
+    """A source for a path or an address; paths may be relative to the folder of the project."""
+    kind, files, inner = linked(stored)
+    return Source(kind, stored, name=name_of(stored), files=files, inner=inner, axes=axes, shape=shape)
+
+
+def embedded_source(name: str, axes: str, shape: tuple[int, ...]) -> Source:
+    """A source for an image that is to be stored inside the project (see `write_project`)."""
+    ident = str(uuid.uuid1())
+    inner = f"Input Data/local_data/{ident}"
+    return Source("embedded", inner, name=name, inner=inner, axes=axes, shape=shape, dataset_id=ident)

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from underbrush.errors import ProjectError, UnderbrushError
-from underbrush.project.heaps import PatchedFile, find_patches
+from underbrush.project.heaps import PatchedFile, TextHeap, find_patches, has_usual_sizes
 
 _DAMAGED = "restore an earlier copy of it, or save it again with the program that made it"
 _DEFLATE_LIMIT = 1100
@@ -51,6 +51,9 @@ def open_storage(path: Path) -> Iterator[Node]:
     head, size = check_file(path)
     with contextlib.ExitStack() as stack:
         try:
+            heap = None
+            if has_usual_sizes(head):
+                heap = TextHeap(stack.enter_context(path.open("rb")), size)
             patches = find_patches(path)
             if patches:
                 patched = stack.enter_context(PatchedFile(path, patches))
@@ -60,7 +63,7 @@ def open_storage(path: Path) -> Iterator[Node]:
         except Exception as error:
             raise _unopened(where, head, error) from error
         try:
-            yield Node(file, where, size)
+            yield Node(file, where, size, heap=heap)
         finally:
             with contextlib.suppress(RuntimeError, OSError):
                 file.close()
@@ -141,14 +144,28 @@ def decode(value: object) -> str:
     return str(value)
 
 
+def _is_plain(dtype: np.dtype[Any]) -> bool:
+    """Whether values of this type are numbers or texts; others (references, nested lists) are not read."""
+    return dtype.kind in "biufSV" or h5py.check_string_dtype(dtype) is not None
+
+
+def _attribute(member: Any, name: str) -> Any:
+    if name not in member.attrs or not _is_plain(member.attrs.get_id(name).dtype):
+        return None
+    return member.attrs[name]
+
+
 class Node:
     """A group of the file."""
 
-    def __init__(self, group: h5py.Group, where: str, file_size: int, path: str = "") -> None:
+    def __init__(
+        self, group: h5py.Group, where: str, file_size: int, path: str = "", heap: TextHeap | None = None
+    ) -> None:
         self._group = group
         self.where = where
         self.path = path
         self._file_size = file_size
+        self._heap = heap
 
     def _label(self, name: str = "") -> str:
         return f"{self.path}/{name}" if name else self.path or "/"
@@ -174,7 +191,7 @@ class Node:
         member = self._member(name)
         if not isinstance(member, h5py.Group):
             return None
-        return Node(member, self.where, self._file_size, self._label(name))
+        return Node(member, self.where, self._file_size, self._label(name), self._heap)
 
     def groups(self) -> list[tuple[str, Node]]:
         """All sub-groups by name, sorted."""
@@ -216,6 +233,12 @@ class Node:
         with guarded(self.where, self._label(name)):
             if found.dtype.kind == "O" and found.size > MAX_STRINGS:
                 raise ProjectError(f"{self._label(name)} claims {found.size} texts", where=self.where)
+            offset = found.id.get_offset()
+            if not _is_plain(found.dtype):
+                return None
+            is_text = found.dtype.kind == "O" and h5py.check_string_dtype(found.dtype) is not None
+            if self._heap is not None and offset is not None and is_text:
+                return np.array(self._heap.texts(offset, found.size), dtype=object).reshape(found.shape)
             return found[()]
 
     def text(self, name: str) -> str | None:
@@ -258,7 +281,7 @@ class Node:
         """Whether the list is marked as empty (it then holds a meaningless number)."""
         member = self._member(name)
         with guarded(self.where, self._label(name)):
-            mark = None if member is None else member.attrs.get("isEmpty")
+            mark = None if member is None else _attribute(member, "isEmpty")
             return mark is not None and bool(np.asarray(mark).reshape(-1)[:1].any())
 
     def attribute(self, name: str, attribute: str) -> str | None:
@@ -267,5 +290,5 @@ class Node:
         if member is None:
             return None
         with guarded(self.where, self._label(name)):
-            value = member.attrs.get(attribute)
+            value = _attribute(member, attribute)
             return None if value is None else decode(value)
