@@ -1,14 +1,45 @@
 """How kernels are compiled, and where compiled code is kept.
 
+Compiled code lies in a folder of the user's own (mode 0700: it is loaded as code), one for each combination
+of package, numba, llvmlite and processor, and in it one for the state of each folder of sources;
+``UNDERBRUSH_CACHE_DIR`` puts it elsewhere. Where no such folder can be written, a private temporary one
+serves until the process ends. What cannot be read in it is compiled again.
+
 Importing this module imports numba; only kernel files do.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import atexit
+import hashlib
+import importlib
+import logging
+import os
+import pkgutil
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
 from typing import Any
 
+import llvmlite
+import llvmlite.binding
 import numba
+import platformdirs
+
+from underbrush import __version__
+
+KEPT = 8
+"""Folders of a kind that are kept, the last used ones: of other versions, machines and environments."""
+
+Progress = Callable[[int, int, str], None]
+"""Called with the number of examples that are done, their total, and the name of the next ("" at the end)."""
+
+_LOG = logging.getLogger(__name__)
+_EXAMPLES: dict[str, Callable[[], object]] = {}
 
 
 def kernel(**options: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -18,5 +49,181 @@ def kernel(**options: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]
     where its bytes do not depend on it.
     """
     merged: dict[str, Any] = {"nogil": True, "cache": True, "error_model": "numpy", **options}
-    decorate: Callable[[Callable[..., Any]], Callable[..., Any]] = numba.njit(**merged)
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        before = numba.config.CACHE_DIR  # read when a function is decorated, and only then
+        numba.config.CACHE_DIR = str(_source_folder(Path(function.__code__.co_filename).parent))
+        try:
+            compiled = numba.njit(**merged)(function)
+        finally:
+            numba.config.CACHE_DIR = before
+        if merged["cache"]:
+            compiled._cache = _CheckedCache(compiled._cache)
+        result: Callable[..., Any] = compiled
+        return result
+
     return decorate
+
+
+def example(run: Callable[[], object]) -> Callable[[], object]:
+    """Register a function that runs kernels on a little data of the types they are used with.
+
+    `warmup` calls it, so that these kernels are compiled before they are needed.
+    """
+    _EXAMPLES[f"{run.__module__.removeprefix('underbrush.core.')}.{run.__name__.lstrip('_')}"] = run
+    return run
+
+
+def warmup(progress: Progress | None = None) -> None:
+    """Compile all kernels, or load them where that has been done.
+
+    Processes that start at once take turns: the first compiles, the others load what it has written.
+    """
+    for module in pkgutil.walk_packages(
+        importlib.import_module("underbrush.core").__path__, "underbrush.core."
+    ):
+        importlib.import_module(module.name)
+    with _turn(cache_folder() / "warmup.lock"):
+        for done, (name, run) in enumerate(_EXAMPLES.items()):
+            if progress is not None:
+                progress(done, len(_EXAMPLES), name)
+            run()
+    if progress is not None:
+        progress(len(_EXAMPLES), len(_EXAMPLES), "")
+
+
+@cache
+def cache_folder() -> Path:
+    """Where compiled code of this package on this machine is kept; made if it is not there."""
+    base = Path(os.environ.get("UNDERBRUSH_CACHE_DIR") or platformdirs.user_cache_dir("underbrush"))
+    folder = base / _folder_name()
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _check_private(folder)
+        os.utime(folder)
+        _forget_old(base, "kernels-")
+    except OSError as error:
+        folder = Path(tempfile.mkdtemp(prefix="underbrush-kernels-"))
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        _LOG.warning(
+            "compiled code cannot be kept (%s): it is compiled again at each start; "
+            "set UNDERBRUSH_CACHE_DIR to a folder of your own that can be written",
+            error,
+        )
+    return folder
+
+
+def _folder_name() -> str:
+    cpu = llvmlite.binding.get_host_cpu_name()
+    able = hashlib.sha256(llvmlite.binding.get_host_cpu_features().flatten().encode()).hexdigest()[:8]
+    return f"kernels-{__version__}-{numba.__version__}-{llvmlite.__version__}-{cpu}-{able}"
+
+
+@cache
+def _source_folder(sources: Path) -> Path:
+    """Where compiled code of one folder of sources lies.
+
+    numba looks whether the file of a function has changed, but not at the files of those it calls; a change
+    in any file of the folder therefore begins a new one.
+    """
+    digest = hashlib.sha256(Path(__file__).read_bytes())
+    for path in sorted(sources.glob("*.py")):
+        digest.update(path.name.encode())
+        digest.update(path.read_bytes())
+    folder = cache_folder() / f"{sources.name}-{digest.hexdigest()[:12]}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    os.utime(folder)
+    _forget_old(cache_folder(), f"{sources.name}-")
+    return folder
+
+
+def _check_private(folder: Path) -> None:
+    """Refuse a folder that others could put code into."""
+    if hasattr(os, "getuid"):
+        status = folder.stat()
+        if status.st_uid != os.getuid():
+            raise PermissionError(f"{folder} belongs to someone else")
+        if status.st_mode & 0o077:
+            folder.chmod(0o700)
+    with tempfile.TemporaryFile(dir=folder):
+        pass
+
+
+def _forget_old(base: Path, prefix: str) -> None:
+    folders = sorted(base.glob(f"{prefix}*"), key=lambda p: p.stat().st_mtime, reverse=True)
+    for folder in folders[KEPT:]:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+class _CheckedCache:
+    """The cache of one function, with a checksum beside each file; what is damaged is compiled again."""
+
+    def __init__(self, inner: Any) -> None:
+        self._inner = inner
+        self._files = inner._cache_file
+        self._load, self._save = self._files._load_data, self._files._save_data
+        self._files._load_data, self._files._save_data = self._load_data, self._save_data
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    def load_overload(self, sig: Any, target: Any) -> Any:
+        try:
+            return self._inner.load_overload(sig, target)
+        except Exception as error:  # noqa: BLE001 - numba unpickles: a damaged file can raise anything
+            _LOG.info("compiled code of %s is damaged (%s): compiling it again", sig, error)
+            self._attempt(self._inner.flush)
+            return None
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        self._attempt(lambda: self._inner.save_overload(sig, data))
+
+    def _attempt(self, write: Callable[[], object]) -> None:
+        try:
+            write()
+        except OSError as error:  # a full disk: the function is compiled and works, it is only not kept
+            _LOG.info("compiled code cannot be kept: %s", error)
+
+    def _sum_file(self, name: str) -> Path:
+        return Path(self._files._data_path(name) + ".sum")
+
+    def _digest(self, name: str) -> str:
+        return hashlib.sha256(Path(self._files._data_path(name)).read_bytes()).hexdigest()
+
+    def _load_data(self, name: str) -> Any:
+        # Two processes may write the same function at once: its bytes and its sum are then of different ones.
+        if self._sum_file(name).read_text(encoding="ascii") != self._digest(name):
+            raise ValueError("the checksum differs")
+        return self._load(name)
+
+    def _save_data(self, name: str, data: Any) -> None:
+        self._save(name, data)
+        self._sum_file(name).write_text(self._digest(name), encoding="ascii")
+
+
+@contextmanager
+def _turn(path: Path) -> Iterator[None]:
+    """Wait until no other process holds the file, then hold it; without a wait where locks are unknown."""
+    with path.open("a+b") as file:
+        try:
+            _lock(file.fileno())
+        except OSError as error:
+            _LOG.info("no lock on %s: %s", path, error)
+        yield
+
+
+if sys.platform == "win32":
+    import msvcrt
+    import time
+
+    def _lock(descriptor: int) -> None:
+        while True:
+            try:
+                return msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+            except PermissionError:
+                time.sleep(0.2)
+else:
+    import fcntl
+
+    def _lock(descriptor: int) -> None:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)

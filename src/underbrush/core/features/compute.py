@@ -28,13 +28,14 @@ from underbrush.core.features.kernels_smooth import (
     ROWS,
     Scratch,
     Window,
-    row_length,
     rounded,
+    row_length,
     turn_plane,
 )
 from underbrush.core.features.kernels_vector import LANES
 from underbrush.core.features.reference import gaussian_taps
-from underbrush.core.features.selection import FeatureTerm
+from underbrush.core.features.selection import FeatureSelection, FeatureTerm
+from underbrush.jit import example
 
 Slices = tuple[slice, slice, slice]
 _FLAT_SLOTS = {
@@ -229,7 +230,9 @@ def _window(shape: tuple[int, ...], margin: int, request: Request) -> Window:
     lead = rounded(margin)
     length = row_length(max(lead + ny + margin + COLUMNS, lead - top + rounded(tall)))
     line = row_length(max(2 * LANES + rounded(nx), rounded(LANES + nx + flat.TENSOR_REACH, COLUMNS) + LANES))
-    return Window(ny, nx, top, left, tall, wide, 0, request.step[1], request.step[2], 0, 0, lead, length, line)
+    return Window(
+        ny, nx, top, left, tall, wide, 0, request.step[1], request.step[2], 0, 0, lead, length, line
+    )
 
 
 def _fit(window: Window, p: Pass) -> Window:
@@ -239,7 +242,9 @@ def _fit(window: Window, p: Pass) -> Window:
     return window._replace(halo=p.halo, lane=lane, lanes=lanes)
 
 
-def _load(source: NDArray[Any], margin: int, request: Request, w: Window, target: NDArray[np.float32]) -> None:
+def _load(
+    source: NDArray[Any], margin: int, request: Request, w: Window, target: NDArray[np.float32]
+) -> None:
     """Turn the part of a plane that a window reads, as float32, into ``target``."""
     y, x = request.start[1] - w.top, request.start[2] - w.left
     source = source[y : y + w.tall, x : x + w.wide]
@@ -266,7 +271,12 @@ def _scratch(w: Window, p: Pass) -> Scratch:
 
 
 def _compute_plane(
-    plane: NDArray[Any], passes: tuple[Pass, ...], channel: int, request: Request, out: NDArray[np.float32], k: int
+    plane: NDArray[Any],
+    passes: tuple[Pass, ...],
+    channel: int,
+    request: Request,
+    out: NDArray[np.float32],
+    k: int,
 ) -> None:
     margin = max(p.reach for p in passes)
     window = _window(plane.shape, margin, request)
@@ -281,7 +291,9 @@ def _compute_plane(
             _LENDER.lend("stage", flat.SLOTS * w.line),
         )
         taps = np.append(p.taps, np.float32(request.offset))
-        flat.flat_scale(turned, w, p.pre, taps, _targets(p, channel, out, k), _scratch(w, p), buffers, results)
+        flat.flat_scale(
+            turned, w, p.pre, taps, _targets(p, channel, out, k), _scratch(w, p), buffers, results
+        )
 
 
 def _compute_volume(
@@ -302,16 +314,24 @@ def _compute_volume(
         rows = min(w.wide, w.left + w.width + p.reach) - first
         length = row_length(w.lanes)
         d = volume.Depth(
-            nz, front, len(block), request.step[0], stride, rows * length, first, length, out.shape[2] * out.shape[3]
+            nz,
+            front,
+            len(block),
+            request.step[0],
+            stride,
+            rows * length,
+            first,
+            length,
+            out.shape[2] * out.shape[3],
         )
         inner = w._replace(left=w.left - first, wide=rows, lead=w.lead - w.lane, lane=0)
-        lines = ny + 2 * volume.REACH
+        lines = ny + 2 * flat.REACH
         buffers = volume.VolumeBuffers(
             _LENDER.lend("across", (nz + 2 * w.halo + ROWS) * d.across),
             _LENDER.lend("zs", nz + 2 * p.reach + ROWS, np.int64),
-            _LENDER.lend("smoothed", volume.RING * (ny + 2 * w.halo + ROWS) * w.line),
-            _LENDER.lend("lines", volume.RING * volume.PRODUCTS * w.line),
-            _LENDER.lend("products", volume.RING * volume.PRODUCTS * lines * w.line),
+            _LENDER.lend("smoothed", flat.RING * (ny + 2 * w.halo + ROWS) * w.line),
+            _LENDER.lend("lines", flat.RING * volume.PRODUCTS * w.line),
+            _LENDER.lend("products", flat.RING * volume.PRODUCTS * lines * w.line),
             _LENDER.lend("stage", volume.SLOTS * w.line),
         )
         taps = np.append(p.taps, np.float32(request.offset))
@@ -319,3 +339,17 @@ def _compute_volume(
         volume.volume_scale(
             d, inner, p.pre, taps, _targets(p, channel, out, 0), _scratch(inner, p), buffers, out.reshape(-1)
         )
+
+
+@example
+def _flat_features() -> None:
+    compute_features(
+        np.zeros((1, 1, 8, 8), np.float32), FeatureSelection.all().terms(False), (slice(None),) * 3
+    )
+
+
+@example
+def _volume_features() -> None:
+    compute_features(
+        np.zeros((1, 8, 8, 8), np.float32), FeatureSelection.all().terms(True), (slice(None),) * 3
+    )

@@ -14,7 +14,6 @@ import numpy as np
 from underbrush.core.features.kernels_smooth import (
     Scratch,
     Window,
-    mirror_ends,
     reflect_rows,
     reflected,
     smooth_plane,
@@ -149,7 +148,7 @@ def down_narrow(p: Any, o: int, line: int, g0: Any, g1: Any, s1: Any) -> Any:
 
 @kernel()
 def product_row(p: Any, o: int, line: int, n: int, taps: Any, ring: Any, at: int) -> None:
-    """Products xx, xy, yy of the gradient for ``n`` values, a multiple of `LANES`, of the line at ``p[o]``."""
+    """Products xx, xy, yy of the gradient for ``n`` values (whole vectors) of the line at ``p[o]``."""
     g0, g1, s1 = splat(taps[9]), splat(taps[10]), splat(taps[11])
     u0, v0 = down_narrow(p, o, line, g0, g1, s1)
     u1, v1 = u0, v0

@@ -36,7 +36,7 @@ _intrinsic: Callable[[Callable[..., Any]], Any] = intrinsic
 _literal_intrinsic: Callable[[Callable[..., Any]], Any] = intrinsic(prefer_literal=True)
 
 
-class VectorType(types.Type):  # type: ignore[misc]
+class VectorType(types.Type):
     """The compiler's type of a vector."""
 
     def __init__(self) -> None:

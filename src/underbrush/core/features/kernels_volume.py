@@ -113,16 +113,34 @@ def across_row(p: Any, o: Any, n: int, taps: Any, lines: Any, at: int, line: int
 @kernel(forceinline=True)
 def down_lines(q: Any, o: int, r: Any, line: int, f: Any) -> Any:
     """Along y, of five lines of each of the four made along z; the names of orders are z y."""
-    a2, a1, c, b1, b2 = load(q, o + r[0]), load(q, o + r[1]), load(q, o + r[2]), load(q, o + r[3]), load(q, o + r[4])
+    a2, a1, c, b1, b2 = (
+        load(q, o + r[0]),
+        load(q, o + r[1]),
+        load(q, o + r[2]),
+        load(q, o + r[3]),
+        load(q, o + r[4]),
+    )
     s00 = symmetric(c, a1, b1, a2, b2, f[0], f[1], f[2])
     s01 = slope(a1, b1, a2, b2, f[3], f[4])
     s02 = bend(c, a1, b1, a2, b2, f[5], f[6])
     o += line
-    a2, a1, c, b1, b2 = load(q, o + r[0]), load(q, o + r[1]), load(q, o + r[2]), load(q, o + r[3]), load(q, o + r[4])
+    a2, a1, c, b1, b2 = (
+        load(q, o + r[0]),
+        load(q, o + r[1]),
+        load(q, o + r[2]),
+        load(q, o + r[3]),
+        load(q, o + r[4]),
+    )
     s10 = symmetric(c, a1, b1, a2, b2, f[0], f[1], f[2])
     s11 = slope(a1, b1, a2, b2, f[3], f[4])
     o += line
-    a2, a1, c, b1, b2 = load(q, o + r[0]), load(q, o + r[1]), load(q, o + r[2]), load(q, o + r[3]), load(q, o + r[4])
+    a2, a1, c, b1, b2 = (
+        load(q, o + r[0]),
+        load(q, o + r[1]),
+        load(q, o + r[2]),
+        load(q, o + r[3]),
+        load(q, o + r[4]),
+    )
     s20 = symmetric(c, a1, b1, a2, b2, f[0], f[1], f[2])
     o += line
     narrow = fma(f[7], load(q, o + r[2]), f[8] * (load(q, o + r[1]) + load(q, o + r[3])))
@@ -171,7 +189,9 @@ def volume_row(
             gy, gz = along(v0, v1, v2, g0, g1, g2), along(a0, a1, a2, g0, g1, g2)
             store(target, magnitude + k, sqrt(fma(gx, gx, fma(gy, gy, gz * gz))))
         if laplace >= 0 or high >= 0:
-            xx = bend(u1, before(u0, u1, 1), after(u1, u2, 1), before(u0, u1, 2), after(u1, u2, 2), f[5], f[6])
+            xx = bend(
+                u1, before(u0, u1, 1), after(u1, u2, 1), before(u0, u1, 2), after(u1, u2, 2), f[5], f[6]
+            )
             yy, zz = along(w0, w1, w2, g0, g1, g2), along(c0, c1, c2, g0, g1, g2)
             if laplace >= 0:
                 store(target, laplace + k, (xx + yy) + zz)
@@ -198,7 +218,9 @@ def gradient_columns(p: Any, o: Any, k: int, line: int, g0: Any, g1: Any, s1: An
 
 
 @kernel()
-def volume_products(p: Any, offsets: Any, line: int, n: int, taps: Any, products: Any, at: int, plane: int) -> None:
+def volume_products(
+    p: Any, offsets: Any, line: int, n: int, taps: Any, products: Any, at: int, plane: int
+) -> None:
     """Products of the gradient for ``n`` values, a multiple of `LANES`, of the lines at ``p[offsets[k]]``.
 
     Product number j is written from ``at + j * plane`` on.
@@ -222,8 +244,10 @@ def volume_products(p: Any, offsets: Any, line: int, n: int, taps: Any, products
 
 
 @kernel()
-def across_products(products: Any, o: Any, plane: int, n: int, taps: Any, lines: Any, at: int, line: int) -> None:
-    """Products smoothed along z: ``n`` values of the lines at ``o[k]`` of five planes, to the lines at ``at``."""
+def across_products(
+    products: Any, o: Any, plane: int, n: int, taps: Any, lines: Any, at: int, line: int
+) -> None:
+    """Products smoothed along z: ``n`` values of the lines at ``o[k]`` of five planes, to those at ``at``."""
     w0, w1, w2 = splat(taps[0]), splat(taps[1]), splat(taps[2])
     r = (o[0], o[1], o[2], o[3], o[4])
     for j in range(PRODUCTS):
@@ -287,7 +311,7 @@ def aim_slice(spot: Any, at: Any, w: Window, y: int, z: int, result: int) -> Non
 def point_plane(
     z: int, planes: Any, d: Depth, w: Window, taps: Any, at: Any, buffers: VolumeBuffers, out: Any
 ) -> None:
-    """All filters but the structure tensor for plane ``z``; ``planes`` are five offsets of smoothed planes."""
+    """All filters but the structure tensor for plane ``z``; ``planes``: offsets of five smoothed planes."""
     line = w.line
     count = 2 * LANES + -(-w.width // LANES) * LANES
     o, rows = np.empty(RING, np.int64), np.empty(RING, np.int64)
@@ -384,7 +408,9 @@ def volume_scale(
         rest = z % d.step
         if rest <= w.halo or d.step - rest <= w.halo:
             slot = (i % RING) * size
-            smooth_plane(buffers.across[i * d.across :], w, pre, scratch, buffers.smoothed[slot : slot + size])
+            smooth_plane(
+                buffers.across[i * d.across :], w, pre, scratch, buffers.smoothed[slot : slot + size]
+            )
         z -= 1
         if tensor and -REACH <= z < d.depth + REACH and 0 <= d.front + z < d.deep and near_step(z, d.step):
             for k in range(3):
