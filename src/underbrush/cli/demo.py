@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from underbrush.log import start_log
-
 if TYPE_CHECKING:
     from underbrush.engine.model import Model
 
@@ -25,7 +23,6 @@ def demo(
     from underbrush.engine.sample_project import PROJECT_NAME, make_sample
     from underbrush.project.read import read_project
 
-    start_log(None)
     folder = out or Path.home() / "Underbrush" / "sample"
     project = folder / PROJECT_NAME
     threads = usable_cores()

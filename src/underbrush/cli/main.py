@@ -12,8 +12,9 @@ from typing import Annotated, NoReturn
 import typer
 
 from underbrush import __version__
-from underbrush.cli import demo, info, predict
+from underbrush.cli import demo, evaluate, info, predict, train, warmup
 from underbrush.errors import UnderbrushError
+from underbrush.log import start_log
 
 # typer carries its own copy of click in some versions and depends on click in others.
 WrongUsage: type[Exception] = typer.BadParameter.__mro__[1]
@@ -29,7 +30,10 @@ app = typer.Typer(
 )
 app.command()(info.info)
 app.command()(predict.predict)
+app.command()(train.train)
+app.command()(evaluate.evaluate)
 app.command()(demo.demo)
+app.command()(warmup.warmup)
 
 
 def _print_version(wanted: bool) -> None:
@@ -61,6 +65,7 @@ def _stop(number: int, frame: FrameType | None) -> NoReturn:
 
 def run(arguments: list[str]) -> int:
     """Run one command line and give its exit status; prints one line on stderr where it fails."""
+    start_log(None)
     try:
         result = app(arguments, prog_name="underbrush", standalone_mode=False)
     except typer.Exit as stop:

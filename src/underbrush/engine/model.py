@@ -7,13 +7,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from underbrush import __version__
-from underbrush.core.features.selection import FeatureSelection
-from underbrush.core.forest.nodes import Forest
 from underbrush.core.recipe import Recipe
-from underbrush.engine.lanes import open_lane
-from underbrush.engine.training import Rows, joined, labelled_rows
+from underbrush.engine.own import own_channels
 from underbrush.errors import MismatchError, ProjectError
-from underbrush.project.schema import Lane, Project
+from underbrush.project.schema import Project
 from underbrush.sources.base import ImageInfo
 
 
@@ -70,12 +67,19 @@ def model_of(project: Project, threads: int = 1) -> Model:
     notices: tuple[str, ...] = ()
     forest = project.forest
     if forest is None:
-        forest = train_project(project, selection, threads)
+        # Only here: a project with a classifier does not wait for the compiler.
+        from underbrush.core.forest.train import TrainingOptions  # noqa: PLC0415
+        from underbrush.engine.building import trained  # noqa: PLC0415
+
+        options = TrainingOptions(n_trees=project.classifier.n_trees, n_threads=threads)
+        project, fresh, _ = trained(project, selection, options)
+        forest = fresh.forest
+        selection = project.selection or selection
         notices = (f"{path}: no usable classifier is stored; one was trained from its strokes.",)
     n_classes = max(len(project.classes), int(max(forest.classes)))
     return Model(
         path=path,
-        recipe=Recipe(selection, forest, n_classes),
+        recipe=Recipe(selection, forest, n_classes, own_channels(project)),
         class_names=tuple(c.name for c in project.classes),
         class_colors=tuple(c.colour for c in project.classes),
         provenance={
@@ -87,39 +91,3 @@ def model_of(project: Project, threads: int = 1) -> Model:
         },
         notices=notices,
     )
-
-
-def train_project(project: Project, selection: FeatureSelection, threads: int = 1, seed: int = 0) -> Forest:
-    """A forest trained from the strokes of all lanes of a project.
-
-    Raises
-    ------
-    ProjectError
-        A labelled image is missing, or there are strokes of fewer than two classes.
-    """
-    # Only here: a project with a classifier does not wait for the compiler.
-    from underbrush.core.forest.train import TrainingOptions, train_forest  # noqa: PLC0415
-
-    path = project.path or Path("project.ilp")
-    parts = [lane_rows(lane, project, selection, threads) for lane in project.lanes if lane.labels]
-    rows = joined(parts, 0)
-    if len(set(rows.y.tolist())) < 2:
-        raise ProjectError(
-            "there is no stored classifier, and strokes of fewer than two classes to train one",
-            where=path,
-            remedy="paint strokes of each class and train",
-        )
-    options = TrainingOptions(n_trees=project.classifier.n_trees, seed=seed, n_threads=threads)
-    return train_forest(rows.x, rows.y, options).forest
-
-
-def lane_rows(lane: Lane, project: Project, selection: FeatureSelection, threads: int) -> Rows:
-    """The training rows of one lane.
-
-    Raises
-    ------
-    ProjectError
-        Its image cannot be found.
-    """
-    with open_lane(lane, project) as image:
-        return labelled_rows(image, lane.labels, selection, threads)

@@ -13,6 +13,7 @@ from underbrush.core.geometry import Box, Shape5, Tile
 from underbrush.core.labels import LabelBlock
 from underbrush.core.predict import feature_frame
 from underbrush.engine.scheduler import run_side_by_side
+from underbrush.errors import MismatchError
 from underbrush.sources.base import Image
 
 CELL_2D = 128
@@ -45,9 +46,13 @@ class _Cell:
 
 
 def labelled_rows(
-    image: Image, blocks: Iterable[LabelBlock], selection: FeatureSelection, threads: int = 1
+    image: Image,
+    blocks: Iterable[LabelBlock],
+    selection: FeatureSelection,
+    threads: int = 1,
+    channels: tuple[int, ...] | None = None,
 ) -> Rows:
-    """Features of the labelled pixels of one image.
+    """Features of the labelled pixels of one image; ``channels`` feed them, None: all.
 
     Only the surroundings of labels are read and computed. Labels outside the image are ignored: reading
     a project reports them.
@@ -61,13 +66,20 @@ def labelled_rows(
     volume = shape[2] > 1
     selection.check(shape, image.info.location)
     where, y = _positions(blocks, shape)
-    x = np.empty((selection.count(shape[1], volume), len(y)), np.float32)
+    used = list(range(shape[1]) if channels is None else channels)
+    if max(used) >= shape[1]:
+        raise MismatchError(
+            f"channel {max(used)} is to be used, the image has {shape[1]} (counted from 0)",
+            where=image.info.location,
+            remedy="choose channels that the image has",
+        )
+    x = np.empty((selection.count(len(used), volume), len(y)), np.float32)
     keep = np.ones(len(y), np.bool_)
     halo = selection.halo(volume)
 
     def work(cell: _Cell) -> None:
         tile = Tile(cell.box, cell.box.grown(halo).clipped(shape))
-        frame = image.read(tile.read)[0]
+        frame = image.read(tile.read)[0, used]
         values, unusable, _ = feature_frame(frame, tile, selection, volume)
         z, yy, xx = (cell.where[:, 1:] - np.array(cell.box.start[2:])).T
         x[:, cell.order] = values[:, z, yy, xx]

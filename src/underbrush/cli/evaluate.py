@@ -1,0 +1,75 @@
+"""`underbrush evaluate`: how well a project segments images whose truth is known."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from underbrush.cli.machine import usable_cores
+from underbrush.config import load_settings, parse_jobs
+from underbrush.errors import UsageError
+from underbrush.log import start_log
+
+if TYPE_CHECKING:
+    from underbrush.core.evaluate import Overlap
+
+SCHEMA = 1
+
+
+def evaluate(
+    project: Annotated[Path, typer.Argument(help="The project (.ilp).")],
+    image: Annotated[list[str], typer.Option(help="An image; give it again for more.")],
+    truth: Annotated[
+        list[str], typer.Option(help="Its truth: 0 to ignore, 1, 2, ... the classes; one for each --image.")
+    ],
+    axes: Annotated[str | None, typer.Option(help="Read the images' axes in this order, as in zyx.")] = None,
+    jobs: Annotated[int | None, typer.Option(help="Threads; by default one for each core.")] = None,
+    memory: Annotated[
+        str | None, typer.Option(help="Peak memory, as in 2GB; by default a quarter of the machine's.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error.")] = None,
+) -> None:
+    """Classify images and compare with their truth: Dice and IoU for each class, per image and in all."""
+    from underbrush.engine.batch import Limits
+    from underbrush.engine.evaluation import evaluate_image
+    from underbrush.engine.memory import memory_cap
+    from underbrush.engine.model import model_of
+    from underbrush.project.read import read_project
+
+    settings = load_settings()
+    start_log(log_level or settings.log_level)
+    if len(image) != len(truth):
+        problem = f"{len(image)} images and {len(truth)} truth images"
+        raise UsageError(problem, remedy="give --truth once for each --image")
+    threads = parse_jobs(jobs) or settings.jobs or usable_cores()
+    limits = Limits(threads, memory_cap(memory or settings.memory))
+    model = model_of(read_project(project), threads)
+    for notice in model.notices:
+        typer.echo(f"underbrush: {notice}", err=True)
+    parts = [evaluate_image(model, i, t, limits, axes) for i, t in zip(image, truth, strict=True)]
+    total = parts[0]
+    for part in parts[1:]:
+        total = total + part
+    each = [{"image": i, "classes": _scores(p)} for i, p in zip(image, parts, strict=True)]
+    if as_json:
+        said = {"schema": SCHEMA, "classes": _scores(total), "images": each}
+        typer.echo(json.dumps(said, ensure_ascii=False, allow_nan=False))
+        return
+    for name, overlap in [*zip(image, parts, strict=True), ("all", total)]:
+        typer.echo(name)
+        for value, score in _scores(overlap).items():
+            label = model.class_names[int(value) - 1] if int(value) <= len(model.class_names) else ""
+            typer.echo(f"  class {value:<4}{label:<20}Dice {_text(score['dice'])}  IoU {_text(score['iou'])}")
+
+
+def _scores(overlap: Overlap) -> dict[str, Any]:
+    classes = range(1, overlap.n_classes + 1)
+    return {str(k): {"dice": overlap.dice(k), "iou": overlap.iou(k)} for k in classes}
+
+
+def _text(value: float | None) -> str:
+    return "  -  " if value is None else f"{value:.3f}"

@@ -1,0 +1,187 @@
+"""A project made from images and label images, without a window."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import MappingProxyType
+
+import numpy as np
+
+from underbrush.core.features.selection import FeatureSelection
+from underbrush.core.forest.train import TrainedForest, TrainingOptions, train_forest
+from underbrush.engine.label_images import label_blocks
+from underbrush.engine.lanes import open_lane
+from underbrush.engine.own import BALANCE, CHANNELS, SEED, own_channels
+from underbrush.engine.training import Rows, joined, labelled_rows
+from underbrush.errors import FeatureError, ProjectError
+from underbrush.project.paths import linked_source
+from underbrush.project.schema import ClassifierInfo, ClassInfo, Lane, Project
+from underbrush.project.settings_layout import default_colour
+from underbrush.sources.opening import open_image
+
+_PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".pgm", ".ppm", ".pnm", ".pbm")
+"""ilastik reads these as yxc, with one channel where they are grey."""
+CLASS_COLOURS = ((0, 130, 200), (255, 225, 25), (245, 130, 48), (240, 50, 230), (70, 240, 240))
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """An image and where its labels are."""
+
+    image: str
+    labels: str
+    axes: str | None = None
+
+
+def project_of(
+    samples: Sequence[Sample], names: Sequence[str] = (), channels: Sequence[int] | None = None
+) -> Project:
+    """A project with a lane for each sample and its labels as strokes; no features and no classifier yet.
+
+    Links are absolute; see `linked_from`.
+
+    Raises
+    ------
+    UnderbrushError
+        An image cannot be read, or labels do not fit their image.
+    """
+    lanes = tuple(_lane(sample) for sample in samples)
+    highest = max((max(lane.label_counts, default=0) for lane in lanes), default=0)
+    if names and len(names) < highest:
+        raise ProjectError(
+            f"there are labels up to {highest} but {len(names)} class names", remedy="name every class"
+        )
+    n = max(highest, len(names), 2)
+    given = list(names) + [f"Class {k}" for k in range(len(names) + 1, n + 1)]
+    own = {} if channels is None else {CHANNELS: ",".join(map(str, channels))}
+    return Project(
+        lanes=lanes,
+        classes=tuple(ClassInfo(name, class_colour(k), class_colour(k)) for k, name in enumerate(given)),
+        own=MappingProxyType(own),
+    )
+
+
+def trained(
+    project: Project, selection: FeatureSelection, options: TrainingOptions
+) -> tuple[Project, TrainedForest, Rows]:
+    """The project with these features and a forest trained on all its strokes.
+
+    Raises
+    ------
+    ProjectError
+        A labelled image is missing, or there are strokes of fewer than two classes.
+    """
+    used = own_channels(project)
+    # A forest trained anew takes today's structure tensor.
+    selection = replace(selection, vigra_structure=False)
+    rows = project_rows(project, selection, used, options.n_threads)
+    forest = train_forest(rows.x, rows.y, options)
+    first = next(lane for lane in project.lanes if lane.labels)
+    with open_lane(first, project) as image:
+        n_channels, volume = image.shape5[1], image.shape5[2] > 1
+    names = selection.names(n_channels if used is None else len(used), volume)
+    info = ClassifierInfo("forest", options.n_trees, (options.n_trees,), names)
+    own = dict(project.own) | {SEED: str(options.seed), BALANCE: str(options.balance).lower()}
+    built = replace(
+        project,
+        selection=selection,
+        feature_ids=selection.filters,
+        scales=selection.scales,
+        forest=forest.forest,
+        classifier=info,
+        own=MappingProxyType(own),
+    )
+    return built, forest, rows
+
+
+def project_rows(
+    project: Project, selection: FeatureSelection, channels: tuple[int, ...] | None, threads: int
+) -> Rows:
+    """The training rows of all lanes, in the order of the lanes.
+
+    Raises
+    ------
+    ProjectError
+        A labelled image is missing, or there are strokes of fewer than two classes.
+    """
+    parts = []
+    for lane in project.lanes:
+        if lane.labels:
+            with open_lane(lane, project) as image:
+                parts.append(labelled_rows(image, lane.labels, selection, threads, channels))
+    rows = joined(parts, 0)
+    if len(np.unique(rows.y)) < 2:
+        raise ProjectError(
+            "there are strokes of fewer than two classes to train on",
+            where=project.path or "",
+            remedy="paint strokes of each class and train",
+        )
+    return rows
+
+
+def linked_from(project: Project, folder: Path) -> Project:
+    """The project with links relative to ``folder`` for images that lie below it, so that both can move."""
+    where = folder.absolute()
+    lanes = []
+    for lane in project.lanes:
+        raw, stored = lane.raw, Path(lane.raw.stored)
+        if raw.kind == "file" and stored.is_absolute() and stored.is_relative_to(where):
+            near = linked_source(stored.relative_to(where).as_posix(), raw.axes, raw.shape)
+            raw = replace(raw, stored=near.stored, files=near.files, inner=near.inner)
+        lanes.append(replace(lane, raw=raw))
+    return replace(project, lanes=tuple(lanes))
+
+
+def class_colour(index: int) -> tuple[int, int, int]:
+    """The colour of the class at ``index`` (from 0): no red beside a green."""
+    return CLASS_COLOURS[index] if index < len(CLASS_COLOURS) else default_colour(index)
+
+
+def selection_from_file(path: Path) -> FeatureSelection:
+    """Features from a JSON file: ``{"filters": {"GaussianSmoothing": [0.3, 1.0], ...}, "in_2d": [1.0]}``.
+
+    Each filter has the sigmas that are wanted; ``in_2d`` (optional) is true, false, or the sigmas that are
+    computed slice by slice. What ``info --json`` prints under "features" is taken as well.
+
+    Raises
+    ------
+    FeatureError
+        It cannot be read, or says something else.
+    """
+    remedy = 'write it as {"filters": {"GaussianSmoothing": [0.3, 1.0]}}'
+    try:
+        said = json.loads(path.read_text(encoding="utf-8"))
+        if "matrix" in said:
+            rows = tuple(tuple(bool(v) for v in row) for row in said["matrix"])
+            flat = None if said.get("in_2d") is None else tuple(bool(v) for v in said["in_2d"])
+            return FeatureSelection(tuple(said["filters"]), tuple(map(float, said["scales"])), rows, flat)
+        filters: Mapping[str, Sequence[float]] = said["filters"]
+        scales = tuple(sorted({float(s) for wanted in filters.values() for s in wanted}))
+        rows = tuple(tuple(s in [float(w) for w in wanted] for s in scales) for wanted in filters.values())
+        in_2d = said.get("in_2d")
+        flat = None
+        if isinstance(in_2d, bool):
+            flat = (in_2d,) * len(scales)
+        elif in_2d is not None:
+            flat = tuple(s in [float(w) for w in in_2d] for s in scales)
+        return FeatureSelection(tuple(filters), scales, rows, flat)
+    except FeatureError as error:
+        raise FeatureError(error.problem, where=path, remedy=error.remedy) from None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise FeatureError(f"the features cannot be read ({error})", where=path, remedy=remedy) from None
+
+
+def _lane(sample: Sample) -> Lane:
+    with open_image(sample.image, sample.axes) as image, open_image(sample.labels) as labels:
+        blocks = tuple(label_blocks(labels, image))
+        axes, shape = image.axes, image.shape
+        pixel_size = dict(image.pixel_size)
+    if "c" not in axes and sample.image.lower().endswith(_PICTURES):
+        axes, shape = axes + "c", (*shape, 1)
+    stored = os.path.abspath(sample.image)  # noqa: PTH100  (resolve would follow links)
+    raw = replace(linked_source(stored, axes, shape), pixel_size=pixel_size)
+    return Lane(nickname=raw.name, raw=raw, labels=blocks)

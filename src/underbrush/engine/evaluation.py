@@ -1,0 +1,50 @@
+"""A project's segmentation of images against their truth."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from underbrush.core import results
+from underbrush.core.evaluate import Overlap
+from underbrush.core.geometry import Box, Tile
+from underbrush.core.plan import plan_tiles
+from underbrush.core.predict import predict_tile, tile_cost
+from underbrush.engine.batch import Limits
+from underbrush.engine.label_images import check_same_size, class_values
+from underbrush.engine.memory import resident
+from underbrush.engine.model import Model
+from underbrush.engine.scheduler import run_side_by_side
+from underbrush.sources.opening import open_image
+
+
+def evaluate_image(
+    model: Model, address: str, truth: str, limits: Limits, axes: str | None = None
+) -> Overlap:
+    """Classify an image tile by tile and count its pixels against a truth image of the same size.
+
+    In the truth 0 is to be ignored, 1..N are the classes.
+
+    Raises
+    ------
+    UnderbrushError
+        An image cannot be read, does not fit the project, or the two differ in size.
+    """
+    with open_image(address, axes) as image, open_image(truth) as known:
+        check_same_size(known, image, "truth")
+        shape = image.shape5
+        volume = shape[2] > 1
+        recipe, _ = model.fitted_to(image.info, shape[1], volume)
+        recipe.selection.check(shape, image.info.location)
+        cost = tile_cost(recipe.selection, recipe.forest, recipe.n_classes, image.dtype.itemsize, shape)
+        budget = max(0.0, 0.9 * limits.memory - resident()) / limits.threads
+        grid = plan_tiles(Box.whole(shape), shape, recipe.selection.halo(volume), cost, budget)
+
+        def work(tile: Tile) -> Overlap:
+            probabilities, _ = predict_tile(image.read(tile.read), tile, recipe, volume)
+            there = class_values(known.read(tile.valid.replace(c=(0, 1))), known.info.location)
+            return Overlap.count(there, results.segmentation(probabilities), recipe.n_classes)
+
+        total = Overlap(np.zeros((recipe.n_classes + 1,) * 2, np.int64))
+        for part in run_side_by_side(grid, work, limits.threads):
+            total = total + part
+    return total

@@ -1,0 +1,73 @@
+"""Labels and truth that come as images: 0 is none, 1..N are the classes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from underbrush.core.geometry import Box, Halo, TileGrid
+from underbrush.core.labels import LabelBlock, make_block, trimmed
+from underbrush.errors import ImageError, MismatchError
+from underbrush.sources.base import Image
+
+LABEL_TILE = 1024
+
+
+def class_values(values: NDArray[Any], where: str) -> NDArray[np.uint8]:
+    """Labels or truth as uint8.
+
+    Raises
+    ------
+    ImageError
+        A value is not a whole number from 0 to 255.
+    """
+    if values.dtype.kind == "b":
+        return values.astype(np.uint8)
+    low, high = values.min(), values.max()
+    if not (low >= 0 and high <= 255) or (values.dtype.kind == "f" and (values != np.rint(values)).any()):
+        raise ImageError(
+            f"the labels go from {low} to {high}",
+            where=where,
+            remedy="give whole numbers, 0 for unlabelled and 1, 2, ... for the classes",
+        )
+    return values.astype(np.uint8)
+
+
+def check_same_size(labels: Image, image: Image, what: str) -> None:
+    """Refuse a label image that has not one value for each pixel of its image.
+
+    Raises
+    ------
+    MismatchError
+        Names both shapes; ``what`` is the word for the label image.
+    """
+    have, need = labels.shape5, image.shape5
+    if (have[0], *have[2:]) != (need[0], *need[2:]) or have[1] != 1:
+        raise MismatchError(
+            f"the {what} has shape {labels.shape} ({labels.axes}), its image {image.shape} ({image.axes})",
+            where=labels.info.location,
+            remedy="give one value for each pixel of the image",
+        )
+
+
+def label_blocks(labels: Image, image: Image) -> Iterator[LabelBlock]:
+    """The labels of an image as blocks, read piece by piece.
+
+    Raises
+    ------
+    MismatchError
+        They do not have the size of the image.
+    ImageError
+        A value is not a whole number from 0 to 255.
+    """
+    check_same_size(labels, image, "label image")
+    shape = labels.shape5
+    tile = (1, 1, 1 if shape[2] == 1 else 64, LABEL_TILE, LABEL_TILE)
+    for part in TileGrid(Box.whole(shape), tile, Halo(), shape):
+        values = class_values(labels.read(part.valid), labels.info.location)
+        block = trimmed(make_block(part.valid, values))
+        if block is not None:
+            yield block

@@ -1,0 +1,166 @@
+"""`underbrush train` and `underbrush evaluate` as an analyst runs them."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import tifffile
+from small_project import SIZE
+
+from underbrush.project.read import read_project
+
+
+@pytest.fixture
+def pair(tmp_path, picture):
+    """A noisy image, labels on parts of it, and its truth; as paths."""
+    rng = np.random.default_rng(0)
+    truth = np.where(picture > 100, 2, 1).astype(np.uint8)
+    labels = np.where(rng.random(SIZE) < 0.15, truth, 0).astype(np.uint8)
+    noisy = np.clip(picture + rng.normal(0, 25, SIZE), 0, 255).astype(np.uint8)
+    for name, values in (("im", noisy), ("labels", labels), ("truth", truth)):
+        tifffile.imwrite(tmp_path / f"{name}.tif", values)
+    return tmp_path / "im.tif", tmp_path / "labels.tif", tmp_path / "truth.tif"
+
+
+def new_project(pair, out, *more):
+    image, labels, _ = pair
+    options = ["--scales", "0.7,1.6", "--trees", 20, "--classes", "dark,bright", *more]
+    return ["train", "--out", out, "--image", image, "--labels", labels, *options]
+
+
+def test_train_predict_and_evaluate(call, call_json, pair, tmp_path):
+    image, labels, truth = pair
+    status, said, err = call_json(*new_project(pair, tmp_path / "t.ilp"))
+    assert (status, err) == (0, "")
+    wanted = tifffile.imread(labels)
+    assert said["labelled"] == {"1": int((wanted == 1).sum()), "2": int((wanted == 2).sum())}
+    assert said["trees"] == 20 and said["features"] == 16 and said["oob_score"] > 0.9
+    project = read_project(tmp_path / "t.ilp")
+    assert [c.name for c in project.classes] == ["dark", "bright"]
+    assert project.lanes[0].raw.stored == "im.tif", "a link relative to the project"
+    status, said, _ = call_json("evaluate", tmp_path / "t.ilp", "--image", image, "--truth", truth)
+    assert status == 0
+    assert said["classes"]["2"]["dice"] > 0.95
+    assert said["images"][0]["classes"] == said["classes"]
+    status, _, _ = call("predict", tmp_path / "t.ilp", image, "--output", tmp_path / "s.npy")
+    predicted = np.load(tmp_path / "s.npy")
+    known = tifffile.imread(truth)
+    both, sizes = ((predicted == 2) & (known == 2)).sum(), (predicted == 2).sum() + (known == 2).sum()
+    assert said["classes"]["2"]["dice"] == pytest.approx(2 * both / sizes)
+
+
+def test_the_same_labels_and_seed_give_the_same_forest(call_json, pair, tmp_path):
+    said = [
+        call_json(*new_project(pair, tmp_path / f"{i}.ilp", "--seed", seed, "--jobs", jobs))[1]
+        for i, (seed, jobs) in enumerate([(0, 1), (0, 3), (1, 1)])
+    ]
+    assert said[0]["classifier"] == said[1]["classifier"] != said[2]["classifier"]
+
+
+def test_a_project_is_trained_again_from_its_strokes(call_json, pair, tmp_path):
+    path = tmp_path / "t.ilp"
+    first = call_json(*new_project(pair, path))[1]
+    again = call_json("train", path, "--trees", 20)[1]
+    assert again["classifier"] == first["classifier"]
+    other = call_json("train", path, "--trees", 20, "--scales", "1.0")[1]
+    assert other["features"] == 8
+    assert read_project(path).selection.scales == (1.0,)
+
+
+def test_chosen_channels_are_remembered(call, call_json, pair, tmp_path):
+    image, labels, _ = pair
+    pixels = tifffile.imread(image)
+    noise = np.random.default_rng(1).integers(0, 255, SIZE, dtype=np.uint8)
+    tifffile.imwrite(tmp_path / "two.tif", np.stack([noise, pixels]), metadata={"axes": "CYX"}, ome=True)
+    options = ["--scales", "0.7", "--channels", "1", "--trees", 5]
+    arguments = ["train", "--out", tmp_path / "c.ilp", "--image", tmp_path / "two.tif", "--labels", labels]
+    status, said, _ = call_json(*arguments, *options)
+    assert status == 0 and said["features"] == 8
+    assert call("predict", tmp_path / "c.ilp", tmp_path / "two.tif", "--output", tmp_path / "c.npy")[0] == 0
+    only = ["train", "--out", tmp_path / "o.ilp", "--image", image, "--labels", labels]
+    assert call(*only, "--scales", "0.7", "--trees", 5)[0] == 0
+    assert call("predict", tmp_path / "o.ilp", image, "--output", tmp_path / "o.npy")[0] == 0
+    assert np.array_equal(np.load(tmp_path / "c.npy"), np.load(tmp_path / "o.npy"))
+
+
+def test_features_from_a_file(call_json, pair, tmp_path):
+    image, labels, _ = pair
+    chosen = {"filters": {"GaussianSmoothing": [0.3, 1.0], "HessianOfGaussianEigenvalues": [1.0]}}
+    (tmp_path / "f.json").write_text(json.dumps(chosen))
+    arguments = ["train", "--out", tmp_path / "f.ilp", "--image", image, "--labels", labels, "--trees", 3]
+    status, said, _ = call_json(*arguments, "--features", tmp_path / "f.json")
+    assert status == 0 and said["features"] == 4
+    printed = call_json("info", tmp_path / "f.ilp")[1]["features"]
+    (tmp_path / "g.json").write_text(json.dumps(printed))
+    status, again, _ = call_json(*arguments, "--features", tmp_path / "g.json")
+    assert again["classifier"] == said["classifier"]
+
+
+def test_truth_of_zero_is_ignored_and_empty_classes_are_null(call_json, pair, tmp_path):
+    image, _, _ = pair
+    assert call_json(*new_project(pair, tmp_path / "t.ilp"))[0] == 0
+    truth = np.zeros(SIZE, np.uint8)
+    tifffile.imwrite(tmp_path / "none.tif", truth)
+    arguments = ["evaluate", tmp_path / "t.ilp", "--image", image, "--truth", tmp_path / "none.tif"]
+    status, said, _ = call_json(*arguments)
+    assert status == 0
+    assert said["classes"] == {"1": {"dice": None, "iou": None}, "2": {"dice": None, "iou": None}}
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "says"),
+    [
+        ("size", 1, ("labels.tif", "(20, 20)", "(48, 57)")),
+        ("large", 1, ("labels.tif", "from 0 to 300")),
+        ("one class", 1, ("fewer than two classes",)),
+        ("names", 1, ("labels up to 2 but 1 class names",)),
+        ("count", 2, ("1 images and 0 label images",)),
+        ("nothing", 2, ("nothing to train on",)),
+        ("both", 2, ("brings its own images",)),
+        ("channel", 1, ("channel 4", "has 1")),
+        ("features", 1, ("f.json", '{"filters"')),
+        ("scales", 2, ("--scales 'x'",)),
+    ],
+)
+def test_mistakes(call, pair, tmp_path, change, status, says):
+    image, labels, _ = pair
+    arguments = [
+        "train",
+        "--out",
+        tmp_path / "t.ilp",
+        "--image",
+        image,
+        "--labels",
+        labels,
+        "--scales",
+        "0.7",
+    ]
+    if change == "size":
+        tifffile.imwrite(labels, np.ones((20, 20), np.uint8))
+    elif change == "large":
+        tifffile.imwrite(labels, np.where(tifffile.imread(labels) == 1, 300, 0).astype(np.uint16))
+    elif change == "one class":
+        tifffile.imwrite(labels, (tifffile.imread(labels) == 1).astype(np.uint8))
+    elif change == "names":
+        arguments += ["--classes", "dark"]
+    elif change == "count":
+        arguments = arguments[:5]
+    elif change == "nothing":
+        arguments = ["train"]
+    elif change == "both":
+        arguments = ["train", tmp_path / "t.ilp", "--image", image, "--labels", labels]
+    elif change == "channel":
+        arguments += ["--channels", "0,4"]
+    elif change == "features":
+        (tmp_path / "f.json").write_text("[1, 2")
+        arguments = [*arguments[:7], "--features", tmp_path / "f.json"]
+    elif change == "scales":
+        arguments[-1] = "x"
+    got, out, err = call(*arguments)
+    assert got == status, err
+    assert out == "" and err.count("\n") == 1 and "Traceback" not in err
+    for words in says:
+        assert words in err
+    assert not (tmp_path / "t.ilp").exists()
