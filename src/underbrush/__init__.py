@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from underbrush.api.arrays import compute_features
+    from underbrush.api.forest_classifier import ForestClassifier
     from underbrush.api.projects import open_project
     from underbrush.core.features.selection import FeatureSelection
     from underbrush.errors import UnderbrushError
@@ -24,6 +25,7 @@ __version__ = "0.1.0.dev0"
 
 __all__ = [
     "FeatureSelection",
+    "ForestClassifier",
     "UnderbrushError",
     "__version__",
     "compute_features",
@@ -33,6 +35,7 @@ __all__ = [
 
 _HOMES = {
     "FeatureSelection": "core.features.selection",
+    "ForestClassifier": "api.forest_classifier",
     "UnderbrushError": "errors",
     "compute_features": "api.arrays",
     "open_image": "sources.opening",

@@ -50,6 +50,25 @@ class UsageError(UnderbrushError):
     exit_code = 2
 
 
+class ArgumentError(UsageError, ValueError):
+    """A value given to the library that cannot be used; also what scikit-learn expects for bad values."""
+
+
+class ArgumentTypeError(UsageError, TypeError):
+    """Something of a kind that the library does not take; also what scikit-learn expects for it."""
+
+
+class NotFittedError(UsageError, ValueError, AttributeError):
+    """An estimator was asked before it was fitted.
+
+    Where scikit-learn is loaded, what is raised is also its ``NotFittedError``.
+    """
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # The joint class with scikit-learn's has no name to be found by in another process.
+        return _rebuild, (NotFittedError, self.problem, self.where, self.remedy)
+
+
 class ImageError(UnderbrushError):
     """An image cannot be read: missing, damaged, of an unknown format, too large a claim."""
 
