@@ -176,6 +176,7 @@ class SinkTests:
                 (whole, pixels[..., 1:]),
                 (whole, pixels.astype(np.complex64)),
                 (outside, pixels),
+                (whole.replace(y=(1, 1)), pixels[:, :, :, :0]),
             ]:
                 with pytest.raises(ValueError, match=r"came for a box|leaves the result"):
                     sink.write(box, block)
@@ -294,7 +295,7 @@ class TestJpg(TestPng):
 class TestNpy(SinkTests):
     format = "npy"
     name = "a.npy"
-    cases = TestHdf5.cases
+    cases = (("zyxc", (1, 2, 6, 30, 40), "f4"), *TestHdf5.cases[1:])
 
     def read(self, path, spec):
         return to_internal(np.load(path, allow_pickle=False), spec.axes)

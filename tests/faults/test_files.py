@@ -218,6 +218,21 @@ def test_hdf5_on_a_full_disk_at_every_call(tmp_path, faulty_disk, once):
         assert only_old(target), f"call {nth}"
 
 
+def test_after_a_failure_a_library_only_sees_a_pretence(tmp_path, faulty_disk):
+    with files.OutputFile.create(tmp_path / "a") as file:
+        between = files.LibraryFile(file)
+        between.write(b"abc")
+        with files.using(faulty_disk(1, ("write",), once=True)):
+            assert between.write(b"def") == 3
+        assert between.write(b"ghi") == 3
+        assert between.tell() == 9
+        between.seek(0)
+        assert between.read(9) == bytes(9)
+        with pytest.raises(OutputError, match="disk is full"):
+            between.check()
+    assert (tmp_path / "a").read_bytes() == b"abc"
+
+
 def test_hdf5_errors_of_the_caller_pass_and_leave_nothing(tmp_path):
     with pytest.raises(ZeroDivisionError), files.replacing_hdf5(tmp_path / "a.h5") as file:
         file["x"] = [1]
@@ -272,6 +287,8 @@ def overlapping(folder: Path) -> list[tuple[str, str]]:
     os.link(folder / "a.h5", folder / "hard.h5")
     (folder / "z.zarr" / "0").mkdir(parents=True)
     (folder / "odd#name.tif").write_bytes(b"x")
+    (folder / "plain").mkdir()
+    (folder / "plain" / "b.tif").write_bytes(b"x")
     return [
         ("a.h5", "a.h5"),
         ("a.h5", "a.h5/volumes/raw"),
@@ -282,6 +299,7 @@ def overlapping(folder: Path) -> list[tuple[str, str]]:
         ("odd#name.tif", "odd#name.tif#series=1"),
         ("z.zarr/result.tif", "z.zarr/0"),
         ("z.zarr", "z.zarr/0"),
+        ("plain", "plain/b.tif"),
     ]
 
 

@@ -114,6 +114,14 @@ def test_probabilities_in_imagej_are_a_composite_in_class_colours(tmp_path):
         assert [lut[:, 255].tolist() for lut in meta["LUTs"]] == [list(c) for c in COLORS]
 
 
+def test_every_page_has_its_name(tmp_path):
+    spec = spec_of(tmp_path / "a.tif", (2, 3, 2, 8, 9), "f4", "features", channel_names=("a", "b", "µ"))
+    write(spec, "tiff")
+    with tifffile.TiffFile(spec.path) as file:
+        assert file.imagej_metadata["Labels"] == ["a", "b", "µ"] * 4
+        assert file.imagej_metadata["mode"] == "grayscale"
+
+
 def ome(path: Path) -> ElementTree.Element:
     with tifffile.TiffFile(path) as file:
         assert file.is_ome
@@ -138,8 +146,8 @@ def test_ome_tiff_says_everything(tmp_path):
     assert (found.get("TimeIncrement"), found.get("TimeIncrementUnit")) == ("2.0", "min")
     channels = found.findall("o:Channel", OME)
     assert [c.get("Name") for c in channels] == list(spec.channel_names)
-    unsigned = int(channels[0].get("Color")) & 0xFFFFFFFF
-    assert unsigned.to_bytes(4, "big") == bytes((*COLORS[0], 255))
+    # OME: red, green, blue and alpha as one signed 32-bit number
+    assert int(channels[0].get("Color")).to_bytes(4, "big", signed=True) == bytes((*COLORS[0], 255))
     texts = {m.get("K"): m.text for m in root.iterfind(".//o:M", OME)}
     assert texts["project"] == "böse <\ufffd> & name.ilp"
 
