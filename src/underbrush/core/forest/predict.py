@@ -8,8 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from underbrush.core.forest import predict_kernels
+from underbrush.core.forest.nodes import LEAF, Forest
 from underbrush.core.forest.packing import PackedForest, compile_forest
 from underbrush.core.forest.quantizer import Bins, quantise
+from underbrush.jit import example
 
 __all__ = ["PackedForest", "bin_block", "compile_forest", "predict_binned", "predict_block", "predict_rows"]
 
@@ -47,7 +49,7 @@ def predict_block(packed: PackedForest, features: NDArray[np.float32], out: NDAr
         image if image is not None else _flat(np.ascontiguousarray(features), False),
         _patches(*features.shape[1:]),
         packed.quantizer.guesses.arrays,
-        (column_starts, np.empty(0, packed.quantizer.dtype)),
+        column_starts,
         _trees(packed),
         packed.in_order,
         target,
@@ -139,7 +141,8 @@ def _patches(height: int, width: int) -> tuple[int, int, int, int]:
 
 def _trees(packed: PackedForest) -> tuple[Any, ...]:
     starts, share_class, share = packed.impure_starts, packed.share_class, packed.share
-    return packed.nodes, packed.roots, starts, share_class, share, packed.n_classes
+    wide = packed.quantizer.dtype == np.uint16
+    return packed.nodes, packed.roots, starts, share_class, share, packed.n_classes, wide
 
 
 def _flat(array: NDArray[np.float32], writeable: bool) -> tuple[NDArray[np.float32], int, int] | None:
@@ -157,3 +160,24 @@ def _flat(array: NDArray[np.float32], writeable: bool) -> tuple[NDArray[np.float
     last = (array.shape[0] - 1) * planes + (array.shape[1] - 1) * rows + (array.shape[2] - 1) * size
     flat = np.lib.stride_tricks.as_strided(array, (last // size + 1,), (size,), writeable=writeable)
     return flat, planes // size, rows // size
+
+
+@example
+def _prediction() -> object:
+    return [predict_rows(compile_forest(_chain(n)), np.zeros((1, 1), np.float32)) for n in (1, 256)]
+
+
+def _chain(n: int) -> Forest:
+    """A tree of ``n`` thresholds on one feature: 255 need bins of 8 bits, more of 16."""
+    leaf = np.arange(n + 1)
+    return Forest(
+        roots=np.zeros(1, np.int32),
+        feature=np.concatenate([np.zeros(n), np.full(n + 1, LEAF)]).astype(np.int32),
+        threshold=np.concatenate([np.arange(n), np.zeros(n + 1)]).astype(np.float64),
+        left=np.concatenate([n + np.arange(n), leaf]).astype(np.int32),
+        right=np.concatenate([np.arange(1, n), [2 * n], leaf]).astype(np.int32),
+        votes=np.ones((n + 1, 1)),
+        weights=np.ones(n + 1),
+        classes=np.ones(1, np.uint32),
+        n_features=1,
+    )

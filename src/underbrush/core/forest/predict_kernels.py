@@ -6,7 +6,8 @@ or, where the child is a leaf, on a list of arrivals. Neighbouring pixels mostly
 a patch visits a few dozen nodes a tree instead of several hundred.
 
     group:   8 patches, walked together through 4 trees at a time, so that nodes and bins stay in cache
-    bins:    bins[(column * 8 + patch) * 64 + lane]
+    bins:    bins[(column * 8 + patch) * 64 + lane], 8 or 16 bits, kept as bytes: only what walks and what
+             fills them is compiled for both widths
     queue:   (node | patch << 32, mask), first in first out, in a ring
     arrival: (leaf | patch << 32, mask), behind the ring
 
@@ -101,6 +102,15 @@ def walk(bins: Any, nodes: Any, roots: Any, lanes: Any, skip: Any, queue: Any, m
 
 
 @kernel()
+def walk_batch(bins: Any, wide: Any, nodes: Any, roots: Any, lanes: Any, skip: Any, scratch: Any) -> Any:
+    """``walk`` for bins kept as bytes, ``wide`` if they have 16 bits."""
+    queue, masks = scratch
+    if wide:
+        return walk(bins.view(np.uint16), nodes, roots, lanes, skip, queue, masks)
+    return walk(bins, nodes, roots, lanes, skip, queue, masks)
+
+
+@kernel()
 def load_patches(flat: Any, start: Any, row_stride: Any, place: Any, values: Any) -> Any:
     """Copy one plane's pixels of a group: flat[start + y * row_stride + x] -> values[patch * 64 + lane].
 
@@ -190,7 +200,7 @@ def count_certain(bins: Any, trees: Any, lanes: Any, usable: Any, scratch: Any, 
     ``sums`` is float32, sums[(patch * n_classes + class) * 64 + lane]. Class 0 is not counted: it is
     what the other classes leave of the number of trees.
     """
-    nodes, roots, _, _, _, n_classes = trees
+    nodes, roots, _, _, _, n_classes, wide = trees
     queue, masks, counts, _ = scratch
     n_trees = len(roots)
     impure = np.zeros(PATCHES, np.uint64)
@@ -198,7 +208,8 @@ def count_certain(bins: Any, trees: Any, lanes: Any, usable: Any, scratch: Any, 
         counts[:] = 0
         end = min(n_trees, t0 + COUNT_LIMIT)
         for t in range(t0, end, BATCH):
-            last = walk(bins, nodes, roots[t : min(end, t + BATCH)], lanes, _ZERO, queue, masks)
+            batch = roots[t : min(end, t + BATCH)]
+            last = walk_batch(bins, wide, nodes, batch, lanes, _ZERO, (queue, masks))
             for e in range(RING, np.int64(last)):
                 # Row k - 1 counts class k, the last row leaves of several classes.
                 row = min(np.int64(queue[e] & _LOW32), n_classes) - 1
@@ -228,10 +239,10 @@ def count_certain(bins: Any, trees: Any, lanes: Any, usable: Any, scratch: Any, 
 @kernel()
 def add_in_order(bins: Any, trees: Any, lanes: Any, scratch: Any, sums: Any) -> Any:
     """Add to ``sums`` of ``lanes`` the shares of the leaves they reach, tree by tree, as float32."""
-    nodes, roots, starts, share_class, share, n_classes = trees
+    nodes, roots, starts, share_class, share, n_classes, wide = trees
     queue, masks, _, _ = scratch
     for t in range(len(roots)):
-        last = walk(bins, nodes, roots[t : t + 1], lanes, _ALL, queue, masks)
+        last = walk_batch(bins, wide, nodes, roots[t : t + 1], lanes, _ALL, (queue, masks))
         for e in range(RING, np.int64(last)):
             leaf, row = np.int64(queue[e] & _LOW32), np.int64(queue[e] >> _S32) * n_classes
             for j in range(starts[leaf], starts[leaf + 1]):
@@ -243,7 +254,7 @@ def predict_group(
     bins: Any, usable: Any, trees: Any, in_order: Any, scratch: Any, place: Any, out: Any
 ) -> Any:
     """Probabilities of a group of patches, from its bins into the image ``out`` (flat, strides)."""
-    _, roots, _, _, _, n_classes = trees
+    _, roots, _, _, _, n_classes, _ = trees
     _, _, _, sums = scratch
     flat, plane_stride, row_stride = out
     lanes = np.empty(PATCHES, np.uint64)
@@ -273,22 +284,22 @@ def make_scratch(n_classes: Any) -> Any:
 
 @kernel()
 def predict_values(
-    image: Any, shape: Any, table: Any, columns: Any, trees: Any, in_order: Any, out: Any
+    image: Any, shape: Any, table: Any, column_starts: Any, trees: Any, in_order: Any, out: Any
 ) -> Any:
     """Probabilities of an image of feature values.
 
     ``image`` and ``out`` are (flat array, plane stride, row stride), ``shape`` is (patch height, patch
-    width, image height, image width), ``table`` is ``GuessTable.arrays``, ``columns`` is (starts
-    (n_features + 1,) of each feature's bin columns, an empty array of the bins' type), ``trees`` is
-    (nodes, roots, impure_starts, share_class, share, n_classes).
+    width, image height, image width), ``table`` is ``GuessTable.arrays``, ``column_starts``
+    (n_features + 1,) int64 says where each feature's bin columns begin, ``trees`` is (nodes, roots,
+    impure_starts, share_class, share, n_classes, whether bins have 16 bits).
     """
     ph, pw, height, width = shape
     flat, plane_stride, row_stride = image
     centre, scale, steps, edges, edge_starts, first_guess = table
-    column_starts, example = columns
     n_patches = ((height + ph - 1) // ph) * ((width + pw - 1) // pw)
     scratch = make_scratch(trees[5])
-    bins = aligned(max(1, len(centre)) * GROUP, example)
+    wide = trees[6]
+    bins = aligned(max(1, len(centre)) * GROUP * (2 if wide else 1), np.empty(0, np.uint8))
     bins[:] = 0
     values, cells = aligned(GROUP, np.empty(0, np.float32)), np.empty(GROUP, np.int32)
     usable = np.empty(GROUP, np.uint8)
@@ -301,8 +312,12 @@ def predict_values(
             set_aside(values, usable)
             for c in range(column_starts[f], column_starts[f + 1]):
                 fill_cells(values, centre[c], scale[c], first_guess.shape[1], cells)
-                target = bins[c * GROUP : (c + 1) * GROUP]
-                fill_bins(values, cells, first_guess[c], edges[edge_starts[c] :], steps[c], target)
+                own = edges[edge_starts[c] :]
+                if wide:
+                    target = bins[2 * c * GROUP : 2 * (c + 1) * GROUP].view(np.uint16)
+                    fill_bins(values, cells, first_guess[c], own, steps[c], target)
+                else:
+                    fill_bins(values, cells, first_guess[c], own, steps[c], bins[c * GROUP : (c + 1) * GROUP])
         predict_group(bins, usable, trees, in_order, scratch, place, out)
 
 
@@ -326,4 +341,4 @@ def predict_binned(binned: Any, finite: Any, shape: Any, trees: Any, in_order: A
         load_patches(flat_finite, 0, width, place, usable)
         for c in range(binned.shape[0]):
             load_patches(flat, c * height * width, width, place, bins[c * GROUP : (c + 1) * GROUP])
-        predict_group(bins, usable, trees, in_order, scratch, place, out)
+        predict_group(bins.view(np.uint8), usable, trees, in_order, scratch, place, out)

@@ -14,7 +14,6 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +22,7 @@ from underbrush.core.forest import train_kernels
 from underbrush.core.forest.nodes import LEAF, Forest
 from underbrush.core.forest.quantizer import Quantizer, place_edges, quantise
 from underbrush.errors import ResourceError, UsageError
+from underbrush.jit import example
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,10 +205,7 @@ def _grow_tree(task: _Task, number: int, predicted: NDArray[np.uint8]) -> _Tree:
     state, weight = tree_state(task.options.seed, number), np.empty(n, np.int32)
     train_kernels.draw_bag(state, task.class_rows, task.class_starts, task.options.balance, weight)
     gains = np.zeros(len(task.bins))
-    tree: tuple[NDArray[Any], ...] = (
-        np.empty(n + 1, np.uint8),
-        *(np.empty(n + 1, np.int32) for _ in range(5)),
-    )
+    tree = train_kernels.empty_tree(n)
     sizes = (task.n_classes, task.mtry)
     n_inner, n_leaves = train_kernels.grow(task.bins, task.y, sizes, state, weight, tree, gains)
     votes, weights = np.zeros((n_leaves, task.n_classes)), np.empty(n_leaves)
@@ -255,3 +252,9 @@ def _importances(trees: list[_Tree], n_features: int) -> NDArray[np.float64]:
         if own > 0:
             total += tree.gains / own
     return total / total.sum() if total.any() else total
+
+
+@example
+def _training() -> object:
+    rows = np.arange(40, dtype=np.float32)[None]
+    return train_forest(rows, np.repeat(np.array([1, 2], np.uint8), 20), TrainingOptions(n_trees=1))
