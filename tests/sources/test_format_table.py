@@ -191,7 +191,7 @@ TABLE: dict[str, Reads | Refused] = {
 }  # fmt: skip
 
 CHILD = f"""
-import json, resource, sys, time
+import json, pathlib, resource, sys, time
 resource.setrlimit(resource.RLIMIT_AS, ({ADDRESS_SPACE}, {ADDRESS_SPACE}))
 resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 from underbrush.errors import ImageError
@@ -208,7 +208,9 @@ for name in json.load(sys.stdin):
     except ImageError as error:
         said = dict(error=str(error))
     said["seconds"] = time.monotonic() - start
-    said["resident"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    # The peak of this program; getrusage would count that of the process that started it.
+    status = pathlib.Path("/proc/self/status").read_text()
+    said["resident"] = int(status.partition("VmHWM:")[2].split()[0]) * 1024
     print(json.dumps([name, said]), flush=True)
 """
 

@@ -154,6 +154,21 @@ def test_lies_are_refused(tmp_path, content, says):
     assert str(caught.value).startswith(str(path))
 
 
+@pytest.mark.parametrize("suffix", ["png", "gif", "bmp", "jpg", "webp", "pbm"])
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB"])
+def test_constant_pictures_are_no_lies(tmp_path, suffix, mode):
+    """However well they pack."""
+    if suffix == "pbm" and mode != "1":
+        pytest.skip("bits only")
+    if suffix in {"jpg", "webp"} and mode == "P":
+        pytest.skip("no palettes")
+    options = {"png": {"bits": 1}, "webp": {"lossless": True}}.get(suffix, {})
+    PIL.Image.new("L", (2500, 2500)).convert(mode).save(tmp_path / f"a.{suffix}", **options)
+    _, pixels = read(tmp_path / f"a.{suffix}")
+    assert pixels.shape[:2] == (2500, 2500)
+    assert pixels.max() == pixels.min()
+
+
 def test_our_limit_replaces_that_of_pillow(tmp_path, monkeypatch):
     """More pixels than Pillow warns at open without a warning; Pillow's setting stays."""
     monkeypatch.setattr(PIL.Image, "MAX_IMAGE_PIXELS", 1000)

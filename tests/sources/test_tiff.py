@@ -442,6 +442,20 @@ def test_planes_missing_from_a_set_are_said_and_never_black(tmp_path):
             image.read()
 
 
+@pytest.mark.parametrize("compression", ["zlib", "lzw", "zstd", "lzma", "packbits", "jpeg", "jpeg2000", None])
+@pytest.mark.parametrize("dtype", ["bool", "uint8"])
+def test_constant_images_are_no_lies(tmp_path, compression, dtype):
+    """However well they pack."""
+    if dtype == "bool" and compression in {"jpeg", "jpeg2000"}:
+        pytest.skip("no such files")
+    tifffile.imwrite(
+        tmp_path / "a.tif", np.zeros((2000, 2000), dtype), compression=compression, rowsperstrip=2000
+    )
+    _, pixels = read(tmp_path / "a.tif")
+    assert pixels.shape == (1, 1, 1, 2000, 2000)
+    assert not pixels.any()
+
+
 def test_nothing_is_printed(tmp_path, data):
     """tifffile's remarks stay out of the terminal of who did not ask for them."""
     code = (

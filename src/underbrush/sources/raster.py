@@ -34,8 +34,8 @@ from underbrush.sources.claims import check_decoded, check_plain
 
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "PPM", "WEBP", "SUN")
 """Those of Pillow's decoders that may see a file; others call programs or are little used."""
-_RATIO = {"PNG": 1040, "GIF": 3000, "BMP": 300, "PPM": 8, "SUN": 200}
-"""How many times smaller a format can make constant pixels; 2000 for others."""
+_PIXELS_IN_A_BYTE = {"PNG": 8 * 1040, "GIF": 3000, "BMP": 300, "PPM": 8, "SUN": 800, "WEBP": 1_000_000}
+"""How many constant pixels a format can pack into a byte at the very best; 1100 for JPEG."""
 _ORIENTATION = 0x0112
 
 
@@ -101,7 +101,8 @@ def _check(layout: _Layout, address: Address) -> None:
     if not math.prod(layout.shape):
         raise ImageError("the picture holds no pixels", where=address.location, remedy="save it again")
     stored = address.path.stat().st_size
-    check_decoded(layout.frame_bytes, stored, _RATIO.get(layout.name, 2000), address.location)
+    ratio = _PIXELS_IN_A_BYTE.get(layout.name, 1100) * layout.channels * layout.dtype.itemsize
+    check_decoded(layout.frame_bytes, stored, ratio, address.location)
 
 
 class RasterImage(Image):

@@ -262,7 +262,7 @@ def _level(
             remedy="copy or export it again",
         )
     layout = _layout(page, shared[1])
-    _check_claims(frames, layout, int(page.compression), address.location)
+    _check_claims(frames, layout, page, address.location)
     level = PagedLevel(file, address.path, frames, frame_shape, layout, shared[0])
     level.check_first_and_last()
     return level
@@ -279,18 +279,20 @@ def _frame(page: Any) -> Frame | None:
     )
 
 
-def _check_claims(frames: list[Frame | None], layout: PageLayout, compression: int, location: str) -> None:
+def _check_claims(frames: list[Frame | None], layout: PageLayout, page: Any, location: str) -> None:
+    """Refuse strips or tiles that are too large to decode, or larger than their bytes can be unpacked to."""
     frame = next((f for f in frames if f is not None), None)
     if frame is None:
         raise ImageError(
             "none of its pages is there", where=location, remedy="copy all files of the set again"
         )
-    if layout.plain is None and frame.counts:
-        ratio = decoders.RATIOS.get(compression, 40_000)
-        largest = max(frame.counts)
-        check_decoded(
-            piece_bytes(layout), largest if compression != decoders.NONE else 1 << 62, ratio, location
-        )
+    if layout.plain is not None or not frame.counts:
+        return
+    bits = page.bitspersample if isinstance(page.bitspersample, int) else 1
+    ratio = decoders.RATIOS.get(int(page.compression), decoders.UNBOUNDED) * -(
+        -8 * layout.dtype.itemsize // max(1, bits)
+    )
+    check_decoded(piece_bytes(layout), max(frame.counts), ratio, location)
 
 
 def _layout(page: Any, opened: list[BytesFile | ChildDecoder]) -> PageLayout:

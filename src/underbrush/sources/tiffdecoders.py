@@ -21,16 +21,17 @@ NONE = 1
 JPEG = 7
 RATIOS = {
     NONE: 1,
-    2: 4000,  # CCITT run lengths
-    3: 4000,
-    4: 4000,
     5: 3000,  # LZW: a code of 12 bits names at most 4096 bytes
     8: 1040,  # deflate: 258 bytes in 2 bits
     32946: 1040,
     32773: 64,  # PackBits: 128 bytes in 2
+    50000: 40_000,  # Zstandard: 128 KiB in 4 bytes
+    34926: 40_000,
+    34925: 40_000,  # LZMA
     JPEG: 1600,
 }
-"""Compression -> how many times smaller it can make constant pixels; 40000 for others."""
+"""Compression -> how many times smaller it can make constant bytes; CCITT, wavelets and others know no bound."""
+UNBOUNDED = 1 << 40
 IN_PROCESS = frozenset({NONE, 5, 8, 32946, 32773, 50000, 34926, 34925})
 """None, LZW, deflate (both numbers), PackBits, Zstandard (both), LZMA."""
 

@@ -11,7 +11,9 @@ Layout: TIFF 6.0 (Adobe, 1992), and BigTIFF for magic number 43. An IFD is a cou
 from __future__ import annotations
 
 import struct
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Literal
 
 from underbrush.errors import ImageError
 from underbrush.sources.bytesfile import BytesFile
@@ -39,26 +41,40 @@ _MAX_PAGES = 10_000_000
 _NEEDED = {256, 257, 258, 259, 262, 273, 277, 278, 279, 284, 317, 322, 323, 324, 325, 330, 339}
 """Tags without which pixels cannot be found or understood; damage of others is harmless."""
 _NDPI = 65420
+_USUAL = 512
+"""Bytes of an IFD of many tags."""
+
+
+_Entries = Mapping[int, Sequence[Any]]
+"""Code -> type, count, and the bytes of the value or of its offset."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Dialect:
-    """Byte order and widths: classic TIFF or BigTIFF."""
+    """Byte order and widths in bytes: classic TIFF or BigTIFF."""
 
-    order: str
-    big: bool
+    endian: Literal["little", "big"]
+    width: int
+    """Of the count of tags."""
+    size: int
+    """Of an entry."""
+    link: int
+    """Of an offset."""
 
     @property
-    def count(self) -> str:
-        return self.order + ("Q" if self.big else "H")
+    def order(self) -> str:
+        return "<" if self.endian == "little" else ">"
 
     @property
     def entry(self) -> str:
-        return self.order + ("HHQ8s" if self.big else "HHI4s")
+        return self.order + ("HHQ8s" if self.link == 8 else "HHI4s")
 
-    @property
-    def offset(self) -> str:
-        return self.order + ("Q" if self.big else "I")
+
+def _dialect(head: bytes) -> _Dialect:
+    endian: Literal["little", "big"] = "little" if head[:2] == b"II" else "big"
+    if int.from_bytes(head[2:4], endian) == 43:
+        return _Dialect(endian, 8, 20, 8)
+    return _Dialect(endian, 2, 12, 4)
 
 
 def check_structure(file: BytesFile) -> int:
@@ -70,11 +86,11 @@ def check_structure(file: BytesFile) -> int:
         The file is cut off, its list of pages runs in a circle, or the first page is impossible.
     """
     head = file.read_at(0, 16) if file.size >= 16 else file.read_at(0, 8)
-    order = "<" if head[:2] == b"II" else ">"
-    dialect = _Dialect(order, struct.unpack(order + "H", head[2:4])[0] == 43)
-    if dialect.big and len(head) < 16:
+    dialect = _dialect(head)
+    if dialect.link == 8 and len(head) < 16:
         raise file.too_short(16)
-    offset: int = struct.unpack(dialect.offset, head[8:16] if dialect.big else head[4:8])[0]
+    # The first offset stands behind as many bytes as it has itself.
+    offset = int.from_bytes(head[dialect.link : 2 * dialect.link], dialect.endian)
     if offset == 0:
         raise _damaged(file, "it names no page")
     seen: set[int] = set()
@@ -84,8 +100,9 @@ def check_structure(file: BytesFile) -> int:
         if len(seen) >= _MAX_PAGES:
             raise _damaged(file, f"it has more than {_MAX_PAGES} pages")
         seen.add(offset)
-        entries, offset = _read_ifd(file, offset, dialect, len(seen))
+        block, offset = _read_ifd(file, offset, dialect, len(seen))
         if len(seen) == 1:
+            entries = {code: rest for code, *rest in struct.iter_unpack(dialect.entry, block)}
             _check_first(file, entries, dialect)
             if _NDPI in entries:
                 # Hamamatsu's offsets have 64 bits in a 32-bit file: only tifffile knows how to follow them.
@@ -93,33 +110,32 @@ def check_structure(file: BytesFile) -> int:
     return len(seen)
 
 
-def _read_ifd(
-    file: BytesFile, offset: int, dialect: _Dialect, page: int
-) -> tuple[dict[int, tuple[int, int, bytes]], int]:
-    width = struct.calcsize(dialect.count)
+def _read_ifd(file: BytesFile, offset: int, dialect: _Dialect, page: int) -> tuple[bytes, int]:
+    """The entries of the IFD at ``offset``, and the offset of the next one or 0."""
+    width, link = dialect.width, dialect.link
     if offset < 8 or offset + width > file.size:
         raise _cut(file, page, offset + width)
-    count: int = struct.unpack(dialect.count, file.read_at(offset, width))[0]
+    # One call to the system reads most IFDs whole; there may be a hundred thousand.
+    block = file.read_at(offset, min(_USUAL, file.size - offset))
+    count = int.from_bytes(block[:width], dialect.endian)
     if not 0 < count <= _MAX_TAGS:
         raise _damaged(file, f"page {page} has {count} tags")
-    size, link = struct.calcsize(dialect.entry), struct.calcsize(dialect.offset)
-    end = offset + width + count * size
-    if end > file.size:
-        raise _cut(file, page, end)
-    # The link to the next page may be missing at the very end of sloppy files; then there is none.
-    block = file.read_at(offset + width, min(count * size + link, file.size - offset - width))
-    entries = {code: rest for code, *rest in struct.iter_unpack(dialect.entry, block[: count * size])}
-    tail = block[count * size :]
-    following = struct.unpack(dialect.offset, tail)[0] if len(tail) == link else 0
-    return {code: (kind, number, value) for code, (kind, number, value) in entries.items()}, following
+    end = width + count * dialect.size
+    if offset + end > file.size:
+        raise _cut(file, page, offset + end)
+    if end + link > len(block):
+        # The link to the next page may be missing at the very end of sloppy files; then there is none.
+        block = file.read_at(offset, min(end + link, file.size - offset))
+    tail = block[end : end + link]
+    return block[width:end], int.from_bytes(tail, dialect.endian) if len(tail) == link else 0
 
 
-def _check_first(file: BytesFile, entries: dict[int, tuple[int, int, bytes]], dialect: _Dialect) -> None:
+def _check_first(file: BytesFile, entries: _Entries, dialect: _Dialect) -> None:
     for code in _NEEDED & entries.keys():
         kind, number, value = entries[code]
         size = _TYPE_BYTES.get(kind, 1) * number
         if size > len(value):
-            end = struct.unpack(dialect.offset, value)[0] + size
+            end = int.from_bytes(value, dialect.endian) + size
             if end > file.size:
                 raise _cut(file, 1, end)
     width, length = _number(entries, 256, dialect), _number(entries, 257, dialect)
@@ -139,7 +155,7 @@ def _check_first(file: BytesFile, entries: dict[int, tuple[int, int, bytes]], di
         )
 
 
-def _pieces(entries: dict[int, tuple[int, int, bytes]], dialect: _Dialect, width: int, length: int) -> int:
+def _pieces(entries: _Entries, dialect: _Dialect, width: int, length: int) -> int:
     across, down = _number(entries, 322, dialect), _number(entries, 323, dialect)
     if across and down:
         return -(-width // across) * -(-length // down)
@@ -147,7 +163,7 @@ def _pieces(entries: dict[int, tuple[int, int, bytes]], dialect: _Dialect, width
     return -(-length // min(rows, length))
 
 
-def _number(entries: dict[int, tuple[int, int, bytes]], code: int, dialect: _Dialect) -> int:
+def _number(entries: _Entries, code: int, dialect: _Dialect) -> int:
     """The single whole number of a tag, 0 if there is none."""
     kind, number, value = entries.get(code, (0, 0, b""))
     form = {1: "B", 3: "H", 4: "I", 16: "Q"}.get(kind)
