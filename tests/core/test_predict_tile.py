@@ -11,7 +11,7 @@ from underbrush.core.features.catalog import reach
 from underbrush.core.features.selection import FeatureSelection
 from underbrush.core.forest.nodes import LEAF, Forest
 from underbrush.core.geometry import Box, Tile, TileGrid
-from underbrush.core.predict import dilated, finite_float32, predict_tile
+from underbrush.core.predict import Scene, dilated, finite_values, predict_tile
 from underbrush.core.recipe import Recipe
 from underbrush.errors import MismatchError
 
@@ -54,7 +54,7 @@ def predict_whole(image, recipe, tile):
     volume = image.shape[2] > 1
     out = np.empty((image.shape[0], recipe.n_classes, *image.shape[2:]), np.float32)
     for t in TileGrid(Box.whole(image.shape), tile, recipe.selection.halo(volume), image.shape):
-        values, _ = predict_tile(image[t.read.slices], t, recipe, volume)
+        values, _ = predict_tile(image[t.read.slices], t, recipe, Scene(volume))
         out[t.valid.replace(c=(0, recipe.n_classes)).slices] = values
     return out
 
@@ -91,7 +91,7 @@ def test_a_broken_pixel_zeroes_exactly_its_reach(bad):
     clean = predict_whole(image, recipe, image.shape)
     image[0, 1, 0, 20, 25] = bad
     whole = Box.whole(image.shape)
-    values, report = predict_tile(image, Tile(whole, whole), recipe, volume=False)
+    values, report = predict_tile(image, Tile(whole, whole), recipe, Scene(False))
     assert report.not_finite == 1
     r = max(reach(t.filter_id, t.scale) for t in selection.terms(False))
     affected = np.zeros((60, 50), bool)
@@ -102,7 +102,7 @@ def test_a_broken_pixel_zeroes_exactly_its_reach(bad):
 
 def test_a_double_too_large_for_float32_counts_as_broken():
     frame = np.array([[[[1.0, 1e300]]]])
-    values, broken = finite_float32(frame)
+    values, broken = finite_values(frame)
     assert broken.tolist() == [[[False, True]]]
     assert values.ravel().tolist() == [1.0, 0.0]
 
@@ -125,9 +125,9 @@ def test_large_integers_are_noticed_and_others_not():
     recipe = Recipe(selection, random_forest(selection.count(1), 2, np.random.default_rng(0)), 2)
     image = np.zeros((1, 1, 1, 9, 9), np.uint32)
     whole = Box.whole(image.shape)
-    assert not predict_tile(image, Tile(whole, whole), recipe, False)[1].rounded
+    assert not predict_tile(image, Tile(whole, whole), recipe, Scene(False))[1].rounded
     image[0, 0, 0, 3, 3] = 2**24 + 1
-    assert predict_tile(image, Tile(whole, whole), recipe, False)[1].rounded
+    assert predict_tile(image, Tile(whole, whole), recipe, Scene(False))[1].rounded
 
 
 def test_an_image_with_other_channels_is_refused_with_both_numbers():

@@ -12,11 +12,16 @@ Tolerances, and why they are what they are:
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
+from underbrush.core.features.compute import compute_features
 from underbrush.core.features.reference import features_reference
 from underbrush.core.geometry import to_internal
+from underbrush.engine.scenes import scene_of
 from underbrush.project.read import read_project
+from underbrush.sources.array import ArrayImage
 
 
 def _compare(golden, compute):
@@ -50,3 +55,8 @@ def check(golden, compute):
 
 def test_the_twin_meets_ilastik(golden):
     check(golden, features_reference)
+
+
+def test_the_kernels_meet_ilastik(golden):
+    offset = scene_of(ArrayImage(golden.pixels, golden.axes)).offset
+    check(golden, partial(compute_features, offset=offset))

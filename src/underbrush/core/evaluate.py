@@ -32,7 +32,7 @@ class Overlap:
         return len(self.table) - 1
 
     def dice(self, value: int) -> float | None:
-        """2 |T and P| / (|T| + |P|) of a class where the truth is known (Dice 1945); None if both are empty."""
+        """2 |T and P| / (|T| + |P|) of a class where truth is known (Dice 1945); None if both are empty."""
         both, true, predicted = self._sizes(value)
         return 2 * both / (true + predicted) if true + predicted else None
 

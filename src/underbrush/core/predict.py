@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from underbrush.core.features.catalog import reach
+from underbrush.core.features.catalog import BY_ID, VIGRA_STRUCTURE, reach
+from underbrush.core.features.compute import compute_features
 from underbrush.core.features.reference import features_reference
 from underbrush.core.features.selection import FeatureSelection, FeatureTerm
 from underbrush.core.forest.nodes import Forest
-from underbrush.core.forest.reference import predict_reference
+from underbrush.core.forest.packing import PackedForest, compile_forest
+from underbrush.core.forest.predict import predict_block
 from underbrush.core.geometry import Shape5, Tile
 from underbrush.core.plan import TileCost
 from underbrush.core.recipe import Recipe
@@ -34,17 +36,25 @@ class TileReport:
         return TileReport(self.not_finite + other.not_finite, self.rounded or other.rounded)
 
 
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What a tile must know of the whole image."""
+
+    volume: bool
+    """It has more than one slice."""
+    offset: float = 0.0
+    """A value near those of its pixels; see `features.compute.compute_features`."""
+
+
 def predict_tile(
-    block: NDArray[Any], tile: Tile, recipe: Recipe, volume: bool
+    block: NDArray[Any], tile: Tile, recipe: Recipe, scene: Scene
 ) -> tuple[NDArray[np.float32], TileReport]:
-    """Probabilities of the valid part of a tile.
+    """Probabilities of the valid part of a tile, on the calling thread.
 
     Parameters
     ----------
     block
         The pixels of ``tile.read``, t c z y x, all channels of the image, any real dtype.
-    volume
-        Whether the image (not the tile) has more than one slice.
 
     Returns
     -------
@@ -52,19 +62,35 @@ def predict_tile(
     reach of one, are 0 for every class.
     """
     used = block[:, list(recipe.pick(block.shape[1]))]
-    shape = tile.valid.shape
-    out = np.zeros((shape[0], recipe.n_classes, *shape[2:]), np.float32)
+    frames, _, depth, height, width = tile.valid.shape
+    out = np.zeros((frames, recipe.n_classes, depth, height, width), np.float32)
     where = np.asarray(recipe.forest.classes, np.intp) - 1
+    packed = _packed(recipe.forest)
+    votes = np.empty((len(where), depth * height, width), np.float32)
     report = TileReport()
     for t, frame in enumerate(used):
-        features, unusable, noticed = feature_frame(frame, tile, recipe.selection, volume)
+        features, unusable, noticed = feature_frame(frame, tile, recipe.selection, scene)
         report = report + noticed
-        rows = features.reshape(len(features), -1).T
-        votes = predict_reference(recipe.forest, rows)
+        predict_block(packed, features.reshape(len(features), depth * height, width), votes)
+        out[t, where] = votes.reshape(-1, depth, height, width)
         if unusable is not None:
-            votes[unusable.ravel()] = 0
-        out[t, where] = votes.T.reshape(-1, *shape[2:])
+            out[t, :, unusable] = 0
     return out, report
+
+
+_PACKED: dict[str, PackedForest] = {}
+_PACKED_KEPT = 16
+
+
+def _packed(forest: Forest) -> PackedForest:
+    """The forest as its kernel wants it; packing takes longer than a small tile: the last ones are kept."""
+    packed = _PACKED.get(forest.digest)
+    if packed is None:
+        packed = compile_forest(forest)
+        while len(_PACKED) >= _PACKED_KEPT:
+            _PACKED.pop(next(iter(_PACKED)), None)
+        _PACKED[forest.digest] = packed
+    return packed
 
 
 def tile_cost(
@@ -75,17 +101,16 @@ def tile_cost(
     ``itemsize`` is that of the image's pixels, ``image`` its sizes in t c z y x; without a forest it is
     the cost of the features alone.
     """
-    volume = image[2] > 1
-    terms = selection.terms(volume)
-    n_features = selection.count(image[1], volume) if forest is None else forest.n_features
-    smoothed = len({(t.scale, t.in_2d) for t in terms}) * image[1]
+    terms = selection.terms(image[2] > 1)
+    n_features = selection.count(image[1], image[2] > 1) if forest is None else forest.n_features
     deep = any(not t.in_2d for t in terms)
-    read = image[1] * (itemsize + 12) + smoothed * 8 + (300 if deep else 140)
-    return TileCost(read=read, valid=8 * n_features + 12 * n_classes + 80)
+    # A block as read and as float32, one channel turned, a smoothed copy or (in 3D) a few of them.
+    read = image[1] * (itemsize + 5) + (40 if deep else 12)
+    return TileCost(read=read, valid=4 * n_features + 8 * n_classes + 24, fixed=2e6)
 
 
 def feature_frame(
-    frame: NDArray[Any], tile: Tile, selection: FeatureSelection, volume: bool
+    frame: NDArray[Any], tile: Tile, selection: FeatureSelection, scene: Scene
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_] | None, TileReport]:
     """Features of one time frame of a tile.
 
@@ -94,23 +119,42 @@ def feature_frame(
     """
     inner = tile.valid.relative_to(tile.read).slices
     valid = (inner[2], inner[3], inner[4])
-    terms = selection.terms(volume)
-    values, broken = finite_float32(frame)
+    terms = selection.terms(scene.volume)
+    values, broken = finite_values(frame)
     report = TileReport(rounded=_is_rounded(frame))
     unusable = None
     if broken is not None:
         report = report + TileReport(not_finite=int(np.count_nonzero(broken[valid])))
         unusable = within_reach(broken, terms)[valid]
-    return features_reference(values, terms, valid), unusable, report
+    return _features(values, terms, valid, scene.offset), unusable, report
 
 
-def finite_float32(frame: NDArray[Any]) -> tuple[NDArray[np.float32], NDArray[np.bool_] | None]:
-    """``frame`` (c, z, y, x) as float32 with 0 for what is not finite; and where, (z, y, x), or None.
+def _features(
+    values: NDArray[Any], terms: tuple[FeatureTerm, ...], valid: tuple[slice, slice, slice], offset: float
+) -> NDArray[np.float32]:
+    old = [t for t in terms if t.filter_id == VIGRA_STRUCTURE]
+    if not old:
+        return compute_features(values, terms, valid, offset=offset)
+    # Projects of before 1.3 are rare: their structure tensor has the plain twin for a kernel.
+    parts = {False: compute_features(values, [t for t in terms if t not in old], valid, offset=offset)}
+    parts[True] = features_reference(values, old, valid)
+    taken = {False: 0, True: 0}
+    rows = []
+    for term in terms:
+        kind = term.filter_id == VIGRA_STRUCTURE
+        n = len(values) * BY_ID[term.filter_id].channels(2 if term.in_2d else 3)
+        rows.append(parts[kind][taken[kind] : taken[kind] + n])
+        taken[kind] += n
+    return np.concatenate(rows)
 
-    A float64 too large for float32 counts as not finite.
+
+def finite_values(frame: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
+    """``frame`` (c, z, y, x) with 0 for what is not finite; and where that was, (z, y, x), or None.
+
+    Floats become float32, integers stay as they are. A float64 too large for float32 counts as not finite.
     """
     if frame.dtype.kind in "biu":
-        return frame.astype(np.float32), None
+        return frame, None
     with np.errstate(over="ignore", invalid="ignore"):
         values = frame.astype(np.float32)
     finite = np.isfinite(values)

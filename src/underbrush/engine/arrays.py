@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,7 @@ from underbrush.core.geometry import Box, Halo, Tile
 from underbrush.core.plan import TileCost, plan_tiles
 from underbrush.core.predict import TileReport, feature_frame, predict_tile, tile_cost
 from underbrush.core.recipe import Recipe
+from underbrush.engine.scenes import scene_of
 from underbrush.engine.scheduler import run_side_by_side
 from underbrush.errors import ResourceError
 from underbrush.sources.base import Image
@@ -31,18 +33,54 @@ def predict_array(
         The image does not fit the recipe, or is too small for its features.
     """
     shape = image.shape5
+    out = np.empty((shape[0], recipe.n_classes, *shape[2:]), np.float32)
+    return out, _predict_into(out, image, recipe, lambda values: values, (threads, working))
+
+
+def result_array(
+    image: Image,
+    recipe: Recipe,
+    result: Callable[[NDArray[np.float32]], NDArray[Any]],
+    threads: int = 1,
+    working: int = WORKING_MEMORY,
+) -> tuple[NDArray[Any], TileReport]:
+    """What ``result`` makes of the probabilities of each tile, (t, 1, z, y, x), and what was noticed.
+
+    The probabilities of the whole image are never held. ``result`` takes and gives t c z y x, pixel by
+    pixel, and gives c of size 1 (as those in `core.results`).
+
+    Raises
+    ------
+    UnderbrushError
+        The image does not fit the recipe, or is too small for its features.
+    """
+    shape = image.shape5
+    dtype = result(np.zeros((1, recipe.n_classes, 1, 1, 1), np.float32)).dtype
+    out = np.empty((shape[0], 1, *shape[2:]), dtype)
+    return out, _predict_into(out, image, recipe, result, (threads, working))
+
+
+def _predict_into(
+    out: NDArray[Any],
+    image: Image,
+    recipe: Recipe,
+    result: Callable[[NDArray[np.float32]], NDArray[Any]],
+    limits: tuple[int, int],
+) -> TileReport:
+    shape = image.shape5
     volume = shape[2] > 1
     recipe.check(shape[1], volume, image.info.location)
     recipe.selection.check(shape, image.info.location)
-    out = np.empty((shape[0], recipe.n_classes, *shape[2:]), np.float32)
+
+    scene = scene_of(image)
 
     def work(tile: Tile) -> TileReport:
-        values, report = predict_tile(image.read(tile.read), tile, recipe, volume)
-        out[tile.valid.replace(c=(0, recipe.n_classes)).slices] = values
+        values, report = predict_tile(image.read(tile.read), tile, recipe, scene)
+        out[tile.valid.replace(c=(0, out.shape[1])).slices] = result(values)
         return report
 
     cost = tile_cost(recipe.selection, recipe.forest, recipe.n_classes, image.dtype.itemsize, shape)
-    return out, _run(image, recipe.selection.halo(volume), cost, work, (threads, working))
+    return _run(image, recipe.selection.halo(volume), cost, work, limits)
 
 
 def features_array(
@@ -73,12 +111,13 @@ def features_array(
             remedy="compute them for parts of the image, choose fewer, or allow more memory",
         )
     out = np.empty(full, np.float32)
+    scene = scene_of(image)
 
     def work(tile: Tile) -> TileReport:
         report = TileReport()
         where = tile.valid.replace(c=(0, full[1]))
         for values, frame in zip(out[where.slices], image.read(tile.read), strict=True):
-            features, unusable, noticed = feature_frame(frame, tile, selection, volume)
+            features, unusable, noticed = feature_frame(frame, tile, selection, scene)
             if unusable is not None:
                 features[:, unusable] = np.nan
             values[...] = features

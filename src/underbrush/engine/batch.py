@@ -21,10 +21,11 @@ from numpy.typing import NDArray
 from underbrush.core import results
 from underbrush.core.geometry import AXES, Box, Shape5, Tile, TileGrid
 from underbrush.core.plan import TileCost, plan_tiles
-from underbrush.core.predict import TileReport, feature_frame, predict_tile, tile_cost
+from underbrush.core.predict import Scene, TileReport, feature_frame, predict_tile, tile_cost
 from underbrush.core.recipe import Recipe
 from underbrush.engine.memory import resident
 from underbrush.engine.model import Model
+from underbrush.engine.scenes import scene_of
 from underbrush.engine.scheduler import run_side_by_side
 from underbrush.errors import MismatchError, UsageError
 from underbrush.files import check_output
@@ -123,6 +124,7 @@ class _Run:
     recipe: Recipe
     image: Image
     mask: Image | None
+    scene: Scene
     box: Box
     """What is classified, in the coordinates of the image; all its channels."""
     spec: OutputSpec
@@ -140,7 +142,7 @@ class _Run:
         spec = _spec(model, recipe, request, image, box)
         check_sink(spec, request.format)
         notices = (*image.info.problems, *([notice] if notice else []))
-        return cls(request, recipe, image, mask, box, spec, notices)
+        return cls(request, recipe, image, mask, scene_of(image), box, spec, notices)
 
     def plan(self, limits: Limits) -> TileGrid:
         """Tiles that fit the memory, each thread with one in hand."""
@@ -156,11 +158,10 @@ class _Run:
     def compute(self, tile: Tile, sink: Sink) -> TileReport:
         """Read, classify and write one tile."""
         block = self.image.read(tile.read)
-        volume = self.image.shape5[2] > 1
         if self.request.result == "features":
-            values, report = _features(block, tile, self.recipe, volume)
+            values, report = _features(block, tile, self.recipe, self.scene)
         else:
-            probabilities, report = predict_tile(block, tile, self.recipe, volume)
+            probabilities, report = predict_tile(block, tile, self.recipe, self.scene)
             values = self._result(probabilities, tile)
         sink.write(self._target(tile), self._converted(values))
         return report
@@ -227,12 +228,12 @@ def _sizes(image: Image) -> str:
 
 
 def _features(
-    block: NDArray[Any], tile: Tile, recipe: Recipe, volume: bool
+    block: NDArray[Any], tile: Tile, recipe: Recipe, scene: Scene
 ) -> tuple[NDArray[np.float32], TileReport]:
     """Feature values of a tile, (t, n_features, z, y, x); NaN where they depend on what is not finite."""
     frames, report = [], TileReport()
     for frame in block[:, list(recipe.pick(block.shape[1]))]:
-        values, unusable, noticed = feature_frame(frame, tile, recipe.selection, volume)
+        values, unusable, noticed = feature_frame(frame, tile, recipe.selection, scene)
         if unusable is not None:
             values[:, unusable] = np.nan
         frames.append(values)

@@ -13,6 +13,7 @@ from underbrush.engine.batch import Limits
 from underbrush.engine.label_images import check_same_size, class_values
 from underbrush.engine.memory import resident
 from underbrush.engine.model import Model
+from underbrush.engine.scenes import scene_of
 from underbrush.engine.scheduler import run_side_by_side
 from underbrush.sources.opening import open_image
 
@@ -39,8 +40,10 @@ def evaluate_image(
         budget = max(0.0, 0.9 * limits.memory - resident()) / limits.threads
         grid = plan_tiles(Box.whole(shape), shape, recipe.selection.halo(volume), cost, budget)
 
+        scene = scene_of(image)
+
         def work(tile: Tile) -> Overlap:
-            probabilities, _ = predict_tile(image.read(tile.read), tile, recipe, volume)
+            probabilities, _ = predict_tile(image.read(tile.read), tile, recipe, scene)
             there = class_values(known.read(tile.valid.replace(c=(0, 1))), known.info.location)
             return Overlap.count(there, results.segmentation(probabilities), recipe.n_classes)
 

@@ -12,6 +12,7 @@ from underbrush.core.features.selection import FeatureSelection
 from underbrush.core.geometry import Box, Shape5, Tile
 from underbrush.core.labels import LabelBlock
 from underbrush.core.predict import feature_frame
+from underbrush.engine.scenes import scene_of
 from underbrush.engine.scheduler import run_side_by_side
 from underbrush.errors import MismatchError
 from underbrush.sources.base import Image
@@ -76,11 +77,12 @@ def labelled_rows(
     x = np.empty((selection.count(len(used), volume), len(y)), np.float32)
     keep = np.ones(len(y), np.bool_)
     halo = selection.halo(volume)
+    scene = scene_of(image)
 
     def work(cell: _Cell) -> None:
         tile = Tile(cell.box, cell.box.grown(halo).clipped(shape))
         frame = image.read(tile.read)[0, used]
-        values, unusable, _ = feature_frame(frame, tile, selection, volume)
+        values, unusable, _ = feature_frame(frame, tile, selection, scene)
         z, yy, xx = (cell.where[:, 1:] - np.array(cell.box.start[2:])).T
         x[:, cell.order] = values[:, z, yy, xx]
         if unusable is not None:
