@@ -373,6 +373,13 @@ class TestTiffChannelsOfColour(TiffChecks):
         return Case(str(folder / "a.ome.tif"), merged, "yxc")
 
 
+class TestTiffVolumeTiles(TiffChecks):
+    """Tiles that reach over several slices of a page that is itself a volume."""
+
+    shape, axes = (20, 50, 61), "zyx"
+    options = {"volumetric": True, "tile": (16, 16, 32), "compression": "zlib", "metadata": {"axes": "ZYX"}}
+
+
 class TestTiffBits(TiffChecks):
     dtype = "bool"
 

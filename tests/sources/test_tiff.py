@@ -284,6 +284,36 @@ def test_tiles_left_out_read_as_said_and_are_counted(tmp_path):
     assert info.problems == ("1 tiles of the first page are left out in the file; they read as 0.",)
 
 
+@pytest.mark.parametrize("subsampling", [(1, 1), (2, 2)])
+@pytest.mark.parametrize("photometric", ["ycbcr", "rgb", "minisblack"])
+def test_jpeg_is_decoded_as_tifffile_does(tmp_path, photometric, subsampling):
+    array = noise((70, 90) if photometric == "minisblack" else (70, 90, 3), "uint8")
+    options = {"subsampling": subsampling} if photometric == "ycbcr" else {}
+    tifffile.imwrite(
+        tmp_path / "a.tif",
+        array,
+        compression="jpeg",
+        photometric=photometric,
+        tile=(32, 48),
+        metadata=None,
+        **options,
+    )
+    expected = tifffile.imread(tmp_path / "a.tif")
+    info, pixels = read(tmp_path / "a.tif")
+    assert info.shape == array.shape
+    np.testing.assert_array_equal(np.squeeze(np.moveaxis(pixels, 1, -1)), expected)
+
+
+def test_old_style_jpeg_is_decoded_in_boxes(data):
+    path = data / "formats" / "third_party" / "pillow_old-style-jpeg-compression.tif"
+    expected = tifffile.imread(path)
+    with open_image(path) as image:
+        box = Box((0, 1, 0, 300, 1000), (1, 3, 1, 310, 1100))
+        np.testing.assert_array_equal(
+            np.moveaxis(image.read(box)[0, :, 0], 0, -1), expected[300:310, 1000:1100, 1:]
+        )
+
+
 # Which claims are refused
 
 

@@ -30,8 +30,9 @@ RATIOS = {
     34925: 40_000,  # LZMA
     JPEG: 1600,
 }
-"""Compression -> how many times smaller it can make constant bytes; CCITT, wavelets and others know no bound."""
+"""Compression -> how many times smaller it can make constant bytes."""
 UNBOUNDED = 1 << 40
+"""The same for CCITT, wavelets and others, which know no bound."""
 IN_PROCESS = frozenset({NONE, 5, 8, 32946, 32773, 50000, 34926, 34925})
 """None, LZW, deflate (both numbers), PackBits, Zstandard (both), LZMA."""
 
