@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +38,7 @@ from underbrush.core.features.selection import FeatureSelection, FeatureTerm
 from underbrush.jit import example
 
 Slices = tuple[slice, slice, slice]
+Lent = TypeVar("Lent", Scratch, flat.FlatBuffers, volume.VolumeBuffers)
 _FLAT_SLOTS = {
     "GaussianSmoothing": flat.SMOOTHED,
     "LaplacianOfGaussian": flat.LAPLACE,
@@ -260,14 +261,67 @@ def _load(
     turn_plane(plain, stride, w.tall, w.wide, target, w.turned, w.lead - w.top, ends)
 
 
-def _scratch(w: Window, p: Pass) -> Scratch:
+_INDEX = {"xs", "ys", "zs"}
+"""Buffers of int64; all others hold float32."""
+
+
+def _flat_sizes(w: Window, p: Pass) -> dict[str, int]:
+    """Values in each buffer of `Scratch` and `FlatBuffers`."""
     rows = 2 * p.reach + ROWS
-    return Scratch(
-        _LENDER.lend("strip", rounded(LANES + w.width + w.halo + ROWS) * COLUMNS),
-        _LENDER.lend("plane", w.lanes * w.line),
-        _LENDER.lend("xs", w.width + rows, np.int64),
-        _LENDER.lend("ys", w.height + rows, np.int64),
-    )
+    return {
+        "strip": rounded(LANES + w.width + w.halo + ROWS) * COLUMNS,
+        "plane": w.lanes * w.line,
+        "xs": w.width + rows,
+        "ys": w.height + rows,
+        "smoothed": (w.height + 2 * w.halo + ROWS) * w.line,
+        "ring": flat.RING * flat.PRODUCTS * w.line,
+        "stage": flat.SLOTS * w.line,
+    }
+
+
+def _volume_sizes(w: Window, p: Pass, d: volume.Depth) -> dict[str, int]:
+    """Values in each buffer of `Scratch` and `VolumeBuffers`."""
+    sizes = _flat_sizes(w, p)
+    return {
+        **sizes,
+        "across": (d.depth + 2 * w.halo + ROWS) * d.across,
+        "zs": d.depth + 2 * p.reach + ROWS,
+        "smoothed": flat.RING * sizes["smoothed"],
+        "lines": flat.RING * volume.PRODUCTS * w.line,
+        "products": flat.RING * volume.PRODUCTS * (w.height + 2 * flat.REACH) * w.line,
+        "stage": volume.SLOTS * w.line,
+    }
+
+
+def _lend(kind: type[Lent], sizes: dict[str, int]) -> Lent:
+    return kind(*(_LENDER.lend(f, sizes[f], np.int64 if f in _INDEX else np.float32) for f in kind._fields))
+
+
+def scratch_bytes(size: tuple[int, int, int], terms: Sequence[FeatureTerm]) -> int:
+    """Bytes that a thread needs, and keeps, to compute ``terms`` for blocks with a valid part of ``size``.
+
+    ``size`` is z, y, x. The block itself and the result come on top.
+    """
+    passes, _ = plan_passes(tuple(terms), 1)
+    need: dict[str, int] = {}
+    for in_2d in {p.in_2d for p in passes}:
+        chosen = [p for p in passes if p.in_2d == in_2d]
+        margin = max(p.reach for p in chosen)
+        request = Request((0 if in_2d else margin, margin, margin), size, (1, 1, 1), 0.0)
+        shape = (size[0] if in_2d else size[0] + 2 * margin, size[1] + 2 * margin, size[2] + 2 * margin)
+        window = _window(shape, margin, request)
+        stride = rounded(window.wide) * window.turned
+        found = [{"plain": rounded(window.tall) * row_length(window.wide)}]
+        found.append({"turned": stride * (1 if in_2d else shape[0])})
+        for p in chosen:
+            if in_2d:
+                found.append(_flat_sizes(_fit(window, p), p))
+            else:
+                d, w = _fit_depth(window, p, shape, request, stride)
+                found.append(_volume_sizes(w, p, d))
+        for sizes in found:
+            need.update({k: max(n, need.get(k, 0)) for k, n in sizes.items()})
+    return sum(n * (8 if k in _INDEX else 4) + 64 for k, n in need.items())
 
 
 def _compute_plane(
@@ -285,60 +339,59 @@ def _compute_plane(
     results = out.reshape(-1)
     for p in passes:
         w = _fit(window, p)
-        buffers = flat.FlatBuffers(
-            _LENDER.lend("smoothed", (w.height + 2 * w.halo + ROWS) * w.line),
-            _LENDER.lend("lines", flat.RING * flat.PRODUCTS * w.line),
-            _LENDER.lend("stage", flat.SLOTS * w.line),
-        )
+        sizes = _flat_sizes(w, p)
+        scratch, buffers = _lend(Scratch, sizes), _lend(flat.FlatBuffers, sizes)
         taps = np.append(p.taps, np.float32(request.offset))
-        flat.flat_scale(
-            turned, w, p.pre, taps, _targets(p, channel, out, k), _scratch(w, p), buffers, results
-        )
+        flat.flat_scale(turned, w, p.pre, taps, _targets(p, channel, out, k), scratch, buffers, results)
+
+
+def _fit_depth(
+    window: Window, p: Pass, shape: tuple[int, ...], request: Request, stride: int
+) -> tuple[volume.Depth, Window]:
+    """The third axis for one pass, and the window of the planes that are smoothed along it.
+
+    ``shape`` is that of the part of the block that is read along z, ``stride`` the size of a turned plane.
+    """
+    w = _fit(window, p)
+    first = max(0, w.left - p.reach)
+    rows = min(w.wide, w.left + w.width + p.reach) - first
+    length = row_length(w.lanes)
+    d = volume.Depth(
+        depth=request.size[0],
+        front=request.start[0],
+        deep=shape[0],
+        step=request.step[0],
+        stride=stride,
+        across=rows * length,
+        first=first,
+        lane=w.lane,
+        length=length,
+        result=request.shape[1] * request.shape[2],
+    )
+    return d, w._replace(left=w.left - first, wide=rows, lead=w.lead - w.lane, lane=0)
 
 
 def _compute_volume(
     block: NDArray[Any], passes: tuple[Pass, ...], channel: int, request: Request, out: NDArray[np.float32]
 ) -> None:
     margin = max(p.reach for p in passes)
-    (z0, _, _), (nz, ny, _) = request.start, request.size
+    (z0, y0, x0), (nz, _, _) = request.start, request.size
     front = min(z0, margin)
     block = block[z0 - front : z0 + nz + margin]
+    request = replace(request, start=(front, y0, x0))
     window = _window(block.shape, margin, request)
     stride = rounded(window.wide) * window.turned
     turned = _LENDER.lend("turned", len(block) * stride)
     for z, plane in enumerate(block):
         _load(plane, margin, request, window, turned[z * stride : (z + 1) * stride])
     for p in passes:
-        w = _fit(window, p)
-        first = max(0, w.left - p.reach)
-        rows = min(w.wide, w.left + w.width + p.reach) - first
-        length = row_length(w.lanes)
-        d = volume.Depth(
-            nz,
-            front,
-            len(block),
-            request.step[0],
-            stride,
-            rows * length,
-            first,
-            length,
-            out.shape[2] * out.shape[3],
-        )
-        inner = w._replace(left=w.left - first, wide=rows, lead=w.lead - w.lane, lane=0)
-        lines = ny + 2 * flat.REACH
-        buffers = volume.VolumeBuffers(
-            _LENDER.lend("across", (nz + 2 * w.halo + ROWS) * d.across),
-            _LENDER.lend("zs", nz + 2 * p.reach + ROWS, np.int64),
-            _LENDER.lend("smoothed", flat.RING * (ny + 2 * w.halo + ROWS) * w.line),
-            _LENDER.lend("lines", flat.RING * volume.PRODUCTS * w.line),
-            _LENDER.lend("products", flat.RING * volume.PRODUCTS * lines * w.line),
-            _LENDER.lend("stage", volume.SLOTS * w.line),
-        )
+        d, w = _fit_depth(window, p, block.shape, request, stride)
+        sizes = _volume_sizes(w, p, d)
+        scratch, buffers = _lend(Scratch, sizes), _lend(volume.VolumeBuffers, sizes)
         taps = np.append(p.taps, np.float32(request.offset))
-        volume.smooth_depth(turned, d, w, p.pre, buffers, rows)
-        volume.volume_scale(
-            d, inner, p.pre, taps, _targets(p, channel, out, 0), _scratch(inner, p), buffers, out.reshape(-1)
-        )
+        volume.smooth_depth(turned, d, w, window.turned, p.pre, buffers)
+        at = _targets(p, channel, out, 0)
+        volume.volume_scale(d, w, p.pre, taps, at, scratch, buffers, out.reshape(-1))
 
 
 @example

@@ -2,10 +2,11 @@
 
 For a matrix A without trace and the part N of A A without trace, the eigenvalues are
 2 p cos(phi + 2 pi k / 3) with p = sqrt(A.A / 6) and 3 phi the angle between A and N (inner products of all
-nine entries, because A.N = 3 det A and |A| |N| = 6 p^3). The usual way takes the arc cosine of det A / (2 p^3), whose error is
-the root of the machine's precision when two eigenvalues are close. Here the sine of the angle is computed as
-well, from the 2 x 2 minors of A and N (Lagrange's identity: |A|^2 |N|^2 - (A.N)^2 is the sum of their
-squares), so that the error stays a few units in the last place of the largest entry, always.
+nine entries, because A.N = 3 det A and |A| |N| = 6 p^3). The usual way takes the arc cosine of
+det A / (2 p^3), whose error is the root of the machine's precision when two eigenvalues are close. Here the
+sine of the angle is computed as well, from the 2 x 2 minors of A and N (Lagrange's identity:
+|A|^2 |N|^2 - (A.N)^2 is the sum of their squares), so that the error stays below 1e-6 of the largest entry,
+always.
 """
 
 from __future__ import annotations

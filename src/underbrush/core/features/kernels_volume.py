@@ -61,6 +61,8 @@ class Depth(NamedTuple):
     """Values from plane to plane, smoothed along z."""
     first: int
     """First turned row of the block that this scale needs."""
+    lane: int
+    """First lane of the block that this scale needs."""
     length: int
     """Length of a turned row, smoothed along z."""
     result: int
@@ -85,13 +87,13 @@ class VolumeBuffers(NamedTuple):
 
 
 @kernel()
-def smooth_depth(volume: Any, d: Depth, w: Window, pre: Any, buffers: VolumeBuffers, rows: int) -> None:
-    """Smooth ``rows`` turned rows of all planes along z."""
+def smooth_depth(volume: Any, d: Depth, w: Window, turned: int, pre: Any, buffers: VolumeBuffers) -> None:
+    """Smooth the turned rows of all planes along z; in ``volume`` their length is ``turned``."""
     radius = len(pre) - 1
     reflect_rows(buffers.zs, d.front - w.halo - radius, len(buffers.zs), d.deep, d.stride)
-    for x in range(rows):
+    for x in range(w.wide):
         smooth_near(
-            volume, buffers.zs, d.depth, w.halo, d.step, (d.first + x) * w.turned + w.lane, w.lanes, pre,
+            volume, buffers.zs, d.depth, w.halo, d.step, (d.first + x) * turned + d.lane, w.lanes, pre,
             buffers.across, x * d.length, d.across,
         )  # fmt: skip
 
