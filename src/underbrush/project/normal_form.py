@@ -43,10 +43,10 @@ def normal_form(project: Project, path: Path) -> Project:
         selection = replace(selection, vigra_structure=False)
     return replace(
         project,
-        lanes=tuple(_lane(lane, project, path) for lane in project.lanes),
+        lanes=tuple(_lane(i, lane, project, path) for i, lane in enumerate(project.lanes)),
         classes=tuple(replace(c, name=clean(c.name)) for c in project.classes),
         selection=None if selection is None else _settled(selection, project.lanes),
-        feature_ids=project.feature_ids if selection is None else selection.filters,
+        feature_ids=tuple(clean(n) for n in project.feature_ids) if selection is None else selection.filters,
         scales=project.scales if selection is None else selection.scales,
         classifier=_classifier(project),
         export=_export(project.export),
@@ -71,9 +71,12 @@ def extent(source: Source, lane: Lane) -> Shape5:
     return t, c, z, y, x
 
 
-def _lane(lane: Lane, project: Project, path: Path) -> Lane:
-    raw = _source(lane.raw, project, path, lane.nickname)
-    mask = None if lane.mask is None else _source(lane.mask, project, path, lane.mask.name)
+def _lane(number: int, lane: Lane, project: Project, path: Path) -> Lane:
+    raw = Source("file", "", name=f"lane{number:04}")  # what is read of a lane without image
+    if lane.raw.stored:
+        raw = _source(lane.raw, project, path, lane.nickname)
+    mask = lane.mask
+    mask = _source(mask, project, path, mask.name) if mask is not None and mask.stored else None
     shape = raw.shape5
     blocks = [b if shape is None else clipped(b, shape) for b in lane.labels]
     labels = tuple(p for block in disjoint(blocks) for p in pieces(block, BLOCK_PIXELS))

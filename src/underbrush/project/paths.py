@@ -53,6 +53,8 @@ def linked(stored: str) -> Place:
     """What a stored address is: one file, a stack of several (or of a pattern), or an address on the net."""
     if is_url(stored):
         return "url", (), ""
+    if not stored:
+        return "file", (), ""
     split = [split_inner(p) for p in split_files(stored)]
     several = len(split) > 1 or "*" in split[0][0]
     return "stack" if several else "file", tuple(p for p, _ in split), split[0][1]

@@ -134,7 +134,7 @@ def decode(value: object) -> str:
     if isinstance(value, str):
         value = _encoded(value)
     if isinstance(value, bytes):
-        value = value.rstrip(b"\x00")
+        value = value.partition(b"\x00")[0]  # as C reads it
         try:
             return value.decode("utf-8")
         except UnicodeDecodeError:
@@ -180,8 +180,6 @@ class Node:
     def _member(self, name: str) -> Any:
         """The member, or None if it is not there; links to elsewhere count as not there."""
         with guarded(self.where, self._label(name)):
-            if name not in self._group and self._group.get(name, getlink=True) is None:
-                return None
             if not isinstance(self._group.get(name, getlink=True), h5py.HardLink):
                 return None
             return self._group[name]
@@ -265,12 +263,16 @@ class Node:
         array = np.asarray(value)
         if array.dtype.kind not in "biuf":
             return None
-        return np.zeros((0,) * max(1, array.ndim), array.dtype) if self.is_empty(name) else array
+        if array.size == 1 and self.is_empty(name):
+            return np.zeros((0,) * max(1, array.ndim), array.dtype)
+        return array
 
     def number(self, name: str) -> float | None:
         """One number, or None where there is none."""
-        array = self.numbers(name)
-        return float(array.reshape(-1)[0]) if array is not None and array.size == 1 else None
+        value = self.value(name)
+        if value is None or np.size(value) != 1 or (array := np.asarray(value)).dtype.kind not in "biuf":
+            return None
+        return float(array.reshape(-1)[0])
 
     def flag(self, name: str) -> bool | None:
         """One truth value, or None where there is none."""
