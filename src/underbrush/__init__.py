@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from underbrush.api.arrays import compute_features
     from underbrush.api.forest_classifier import ForestClassifier
+    from underbrush.api.pixel_classifier import PixelClassifier
     from underbrush.api.projects import open_project
     from underbrush.core.features.selection import FeatureSelection
     from underbrush.errors import UnderbrushError
@@ -26,6 +27,7 @@ __version__ = "0.1.0.dev0"
 __all__ = [
     "FeatureSelection",
     "ForestClassifier",
+    "PixelClassifier",
     "UnderbrushError",
     "__version__",
     "compute_features",
@@ -36,6 +38,7 @@ __all__ = [
 _HOMES = {
     "FeatureSelection": "core.features.selection",
     "ForestClassifier": "api.forest_classifier",
+    "PixelClassifier": "api.pixel_classifier",
     "UnderbrushError": "errors",
     "compute_features": "api.arrays",
     "open_image": "sources.opening",
