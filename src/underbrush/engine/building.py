@@ -176,7 +176,7 @@ def selection_from_file(path: Path) -> FeatureSelection:
 
 
 def _lane(sample: Sample) -> Lane:
-    with open_image(sample.image, sample.axes) as image, open_image(sample.labels) as labels:
+    with open_image(sample.image, sample.axes) as image, open_image(sample.labels, indexed=True) as labels:
         blocks = tuple(label_blocks(labels, image))
         axes, shape = image.axes, image.shape
         pixel_size = dict(image.pixel_size)

@@ -37,6 +37,8 @@ class Address:
     """Level of the pyramid that is to be the image."""
     scene: str = ""
     """Name of the scene, empty if not named."""
+    indexed: bool = False
+    """Give the indexes into a table of colours instead of the colours."""
 
 
 def parse_address(location: str) -> Address:

@@ -13,11 +13,12 @@ from underbrush.sources.kinds import kind_of, suffix_problem
 _READERS = {"TIFF": "tiff", "HDF5": "hdf5", "npy": "npy", "npz": "npz", "PNM": "pnm"}
 
 
-def open_image(address: str | os.PathLike[str], axes: str | None = None) -> Image:
+def open_image(address: str | os.PathLike[str], axes: str | None = None, *, indexed: bool = False) -> Image:
     """Open ``PATH``, ``PATH/inner/dataset`` or ``PATH#series=2,level=1`` for reading.
 
     ``axes`` says what the stored axes mean, letters of tczyx in stored order (``zyx``, ``yxc``), and
-    overrides the file. No pixel is read yet, but what the file claims is checked against its size.
+    overrides the file. A picture with a table of colours is given in colours, or, where ``indexed``, as its
+    indexes: labels and segmentations are stored so. No pixel is read yet, but what the file claims is checked against its size.
     Close the image, or use it in a ``with`` statement.
 
     Raises
@@ -29,7 +30,7 @@ def open_image(address: str | os.PathLike[str], axes: str | None = None) -> Imag
     UsageError
         An unknown option after '#'.
     """
-    parsed = parse_address(os.fspath(address))
+    parsed = replace(parse_address(os.fspath(address)), indexed=indexed)
     kind = kind_of(parsed.path, parsed.location)
     module = import_module(f"underbrush.sources.{_READERS.get(kind, 'raster')}")
     image: Image = module.open_source(parsed)

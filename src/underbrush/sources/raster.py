@@ -42,9 +42,9 @@ _ORIENTATION = 0x0112
 class _Layout:
     """What is known of a picture before it is decoded."""
 
-    def __init__(self, picture: PIL.Image.Image, head: bytes) -> None:
+    def __init__(self, picture: PIL.Image.Image, head: bytes, indexed: bool) -> None:
         self.name = picture.format or ""
-        self.mode = _target_mode(picture)
+        self.mode = "P" if indexed and picture.mode == "P" else _target_mode(picture)
         self.width, self.height = picture.size
         # MPO is a photo with a preview or a second view behind it, not a series.
         self.frames = 1 if self.name == "MPO" else int(getattr(picture, "n_frames", 1))
@@ -82,7 +82,7 @@ def open_source(address: Address) -> Image:
         with address.path.open("rb") as file:
             head = file.read(64)
         with _unguarded(), PIL.Image.open(address.path, formats=FORMATS) as picture:
-            layout = _Layout(picture, head)
+            layout = _Layout(picture, head, address.indexed)
             _check(layout, address)
             problems = _problems(picture)
     except UnderbrushError:
