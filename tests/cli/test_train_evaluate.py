@@ -164,3 +164,11 @@ def test_mistakes(call, pair, tmp_path, change, status, says):
     for words in says:
         assert words in err
     assert not (tmp_path / "t.ilp").exists()
+
+
+def test_a_segmentation_as_png_is_labels_again(call, call_json, pair, tmp_path):
+    image, _, _ = pair
+    assert call_json(*new_project(pair, tmp_path / "t.ilp"))[0] == 0
+    assert call("predict", tmp_path / "t.ilp", image, "--output", tmp_path / "s.png")[0] == 0
+    said = call_json("evaluate", tmp_path / "t.ilp", "--image", image, "--truth", tmp_path / "s.png")[1]
+    assert said["classes"] == {"1": {"dice": 1.0, "iou": 1.0}, "2": {"dice": 1.0, "iou": 1.0}}

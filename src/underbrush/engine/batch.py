@@ -98,7 +98,7 @@ def predict_file(
     check_output(request.output, [*inputs, model.path])
     with ExitStack() as stack:
         image = stack.enter_context(open_image(request.image, request.axes))
-        mask = stack.enter_context(open_image(request.mask)) if request.mask else None
+        mask = stack.enter_context(open_image(request.mask, indexed=True)) if request.mask else None
         run = _Run.prepare(model, request, image, mask)
         grid = run.plan(limits)
         sink = stack.enter_context(open_sink(run.spec, request.format))
