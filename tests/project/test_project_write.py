@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import h5py
@@ -14,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from underbrush.core.features.selection import FeatureSelection
+from underbrush.core.forest.nodes import Forest
 from underbrush.core.geometry import Box
 from underbrush.core.labels import make_block, paint
 from underbrush.errors import OutputError, ProjectError
@@ -23,7 +26,9 @@ from underbrush.project.paths import embedded_source, linked_source
 from underbrush.project.read import read_project
 from underbrush.project.resolve import resolve_source
 from underbrush.project.schema import ClassifierInfo, ClassInfo, ExportSettings, Lane, Project
+from underbrush.project.shapes import with_known_shapes
 from underbrush.project.write import write_project
+from underbrush.sources.opening import open_image
 
 CLASSES = (ClassInfo("background", (1, 2, 3), (4, 5, 6)), ClassInfo("σ ñucleus", (255, 0, 9), (0, 255, 8)))
 
@@ -45,13 +50,25 @@ def test_a_real_project_survives_saving(data: Path, tmp_path: Path) -> None:
         p = read_project(data / name)
         saved = write_project(p, tmp_path / "p.ilp")
         again = read_project(tmp_path / "p.ilp")
-        assert again == saved == normal_form(p, tmp_path / "p.ilp")
+        assert again == saved == normal_form(with_known_shapes(p), tmp_path / "p.ilp")
         assert again.problems == saved.problems == ()
         assert [lane.label_counts for lane in again.lanes] == [lane.label_counts for lane in p.lanes]
         assert again.classifier.feature_names == p.classifier.feature_names
         assert (again.forest and again.forest.digest) == (p.forest and p.forest.digest)
         for old, new in zip(p.lanes, again.lanes, strict=True):  # links lead to the same place from elsewhere
             assert resolve_source(new.raw, again).address == resolve_source(old.raw, p).address
+
+
+def test_labels_of_an_old_project_are_saved_in_the_order_of_today(data: Path, tmp_path: Path) -> None:
+    # stored without shape, in txyzc; ilastik works in tyxc on this image of one slice
+    write_project(
+        read_project(data / "ilp/mitocheck_v120/mitocheckPixelClassification.ilp"), tmp_path / "p.ilp"
+    )
+    with h5py.File(tmp_path / "p.ilp") as f:
+        block = f["PixelClassification/LabelSets/labels000/block0000"]
+        assert block.attrs["blockSlice"] == "[2:3,50:63,42:49,0:1]"
+        assert block.shape == (1, 13, 7, 1)
+        assert len(f["Input Data/infos/lane0000/Raw Data/shape"]) == 5
 
 
 def test_saving_in_place_twice_changes_nothing(data: Path, tmp_path: Path) -> None:
@@ -145,6 +162,11 @@ def test_an_image_is_embedded_and_stays_so(tmp_path: Path) -> None:
     with h5py.File(found.files[0]) as f:
         data = f[found.inner]
         assert np.array_equal(data[()], pixels)
+    with open_image(resolve_source(p.lanes[0].raw, p).address) as image:
+        assert image.axes == "yxc"
+        assert np.array_equal(image.read()[0, :, 0].transpose(1, 2, 0), pixels)
+    with h5py.File(found.files[0]) as f:
+        data = f[found.inner]
         assert data.chunks is not None
         assert [e["key"] for e in json.loads(data.attrs["axistags"])["axes"]] == ["y", "x", "c"]
         assert [d.label for d in data.dims] == ["y", "x", "c"]
@@ -171,6 +193,29 @@ def test_a_link_from_another_folder_leads_to_the_same_file(tmp_path: Path) -> No
         found = resolve_source(q.lanes[0].raw, q).address
         assert found is not None
         assert Path(found).samefile(tmp_path / "old/sub/images/a.tif")
+
+
+def _stump(threshold: float, classes: tuple[int, ...]) -> Forest:
+    k = len(classes)
+    return Forest(
+        np.array([0], np.int32), np.array([1, -1, -1], np.int32), np.array([threshold, 0, 0]),
+        np.array([1, 0, 1], np.int32), np.array([2, 0, 1], np.int32), np.eye(2, k), np.array([3.0, 4.0]),
+        np.array(classes, np.uint32), 2,
+    )  # fmt: skip
+
+
+def test_forests_of_some_classes_and_kept_ones_are_saved(tmp_path: Path) -> None:
+    classes = (*CLASSES, ClassInfo("third", (0, 0, 0), (0, 0, 0)))
+    p = Project((_lane(),), classes, forest=_stump(0.5, (1, 3)), own={"log": "[1]", "seed": "7"},
+                frozen={"before": _stump(9.25, (1, 2)), "Zähne": _stump(-1e-300, (2, 3))})  # fmt: skip
+    write_project(p, tmp_path / "p.ilp")
+    again = read_project(tmp_path / "p.ilp")
+    assert again.forest is not None
+    assert again.forest.digest == p.forest.digest
+    assert again.forest.classes.tolist() == [1, 3]
+    assert again.classifier.parts == (1,)
+    assert {k: f.digest for k, f in again.frozen.items()} == {k: f.digest for k, f in p.frozen.items()}
+    assert dict(again.own) == {"log": "[1]", "seed": "7"}
 
 
 def test_2d_is_said_where_all_images_agree(tmp_path: Path) -> None:
@@ -210,6 +255,33 @@ def test_what_would_not_read_back_is_not_saved(tmp_path: Path) -> None:
         write_project(lost, path)
     assert read_project(path) == before
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_project_that_is_open_in_ilastik_is_not_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "p.ilp"
+    before = write_project(Project((_lane(),), CLASSES), path)
+    hold = "import h5py, sys; f = h5py.File(sys.argv[1], 'r+'); print('open', flush=True); sys.stdin.read()"
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", hold, str(path)], **pipes) as other:
+        assert other.stdout.readline() == b"open\n"
+        with pytest.raises(ProjectError, match="another program is writing it"):
+            write_project(before, path)
+        other.communicate(b"")
+    assert read_project(path) == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_cannot_be_taken_over_from_a_damaged_file_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "p.ilp"
+    source = embedded_source("inside", "yx", (4, 5))
+    p = write_project(
+        Project((Lane("inside", source),), CLASSES), path, embed={source.inner: np.ones((4, 5))}
+    )
+    path.write_bytes(path.read_bytes()[:3000])
+    saved = write_project(p, path)
+    assert len(saved.problems) == 2
+    assert "cut short" in saved.problems[-2] + saved.problems[-1]
+    assert "'inside' could not be kept" in saved.problems[-2] + saved.problems[-1]
 
 
 names = st.text(st.characters(blacklist_categories=["Cs"]), min_size=1, max_size=12)

@@ -100,10 +100,14 @@ def _missing(path: Path, error: Exception) -> ProjectError:
     )
 
 
+class LockedError(ProjectError):
+    """Another program has the file open for writing."""
+
+
 def _unopened(where: str, head: bytes, error: Exception) -> ProjectError:
     text = " ".join(str(error).split())
     if getattr(error, "errno", None) in {errno.EAGAIN, errno.EACCES} or "unable to lock file" in text:
-        return ProjectError(
+        return LockedError(
             "another program is writing it", where=where, remedy="close the project there and try again"
         )
     if "truncated file" in text:

@@ -28,7 +28,8 @@ from underbrush.project.members import write_list, write_text
 from underbrush.project.normal_form import normal_form
 from underbrush.project.read import OWN_GROUP, OWN_VERSION, read_root
 from underbrush.project.schema import WORKFLOW, WRITTEN_VERSION, ExportSettings, Project
-from underbrush.project.storage import Node, open_storage
+from underbrush.project.shapes import with_known_shapes
+from underbrush.project.storage import LockedError, Node, open_storage
 from underbrush.project.structure import structure_note
 
 if TYPE_CHECKING:
@@ -67,9 +68,11 @@ def write_project(
     OutputError
         The disk is full, the place cannot be written; ``path`` is as it was before.
     ProjectError
-        What was written does not read back as the same project; ``path`` is as it was before.
+        Another program is writing the old file, or what was written does not read back as the same project;
+        ``path`` is as it was before.
     """
     target = Path(path)
+    project = with_known_shapes(project)
     saved = normal_form(project, target)
     problems: list[str] = []
     with Replacing(target) as output:
@@ -121,6 +124,8 @@ def _old(project: Project, problems: list[str]) -> Iterator[Node | None]:
     try:
         opened = open_storage(project.path)
         root = opened.__enter__()
+    except LockedError:
+        raise
     except ProjectError as error:
         problems.append(f"Parts of the old file that Underbrush does not know were not kept: {error}")
         yield None
