@@ -103,15 +103,18 @@ def test_all_volume_features_at_all_scales_even_of_tiny_volumes(shape):
 
 
 @pytest.mark.parametrize(
-    "name", ["nuclei_fluo_520x696/nuclei_fluo_520x696_ecb36c90.tif", "cytology_brightfield_1024/*"]
+    "name", ["nuclei_fluo_520x696/*_ecb36c90.tif", "cytology_brightfield_1024/*_76a372bf.tif"]
 )
 def test_8_bit_images_agree_within_a_small_part_of_each_features_range(data, name):
-    path = sorted((data / "images").glob(name))[0]
-    block = tifffile.imread(path)[None, None, :300, :300]
+    block = tifffile.imread(next((data / "images").glob(name)))[None, None, :300, :300]
     terms = FeatureSelection.all().terms(False)
-    got, want = compute_features(block, terms, ALL), features_reference(block, terms, ALL)
+    want = features_reference(block, terms, ALL)
     span = np.ptp(want, axis=(1, 2, 3))
-    assert (np.abs(got - want).max((1, 2, 3)) / span).max() < 2e-5
+    small = np.array([float(n.split("σ=")[1].split(")")[0]) <= 3.5 for n in FeatureSelection.all().names()])
+    for offset, fine, coarse in ((0.0, 1e-5, 1.5e-4), (float(np.median(block)), 5e-6, 5e-5)):
+        part = np.abs(compute_features(block, terms, ALL, offset=offset) - want).max((1, 2, 3)) / span
+        assert part[small].max() < fine
+        assert part.max() < coarse
 
 
 def test_a_large_background_loses_digits_unless_it_is_taken_off():

@@ -59,7 +59,7 @@ class Pass:
     pre: NDArray[np.float32]
     """(radius + 1,) taps of the smoothing, the centre first."""
     taps: NDArray[np.float32]
-    """(12,) taps of the filters, see `kernels_flat.flat_scale`."""
+    """(11,) taps of the filters, see `kernels_flat.flat_scale`."""
     features: tuple[tuple[str, int], ...]
     """Filters, and the index of the first feature of each for channel 0."""
 
@@ -85,7 +85,7 @@ def _filter_taps(scale: float) -> NDArray[np.float32]:
     t = filter_sigma(scale)
     w = FILTER_WINDOW
     gaussian, slope, bend = _half(t, 0, w, 3), _half(t, 1, w, 2), _half(t, 2, w, 2)
-    narrow = _half(DOG_RATIO * t, 0, w, 2)
+    narrow = _half(DOG_RATIO * t, 0, w, 2)[1:]
     inner = _half(STRUCTURE_RATIO * t, 0, w, 2) + _half(STRUCTURE_RATIO * t, 1, w, 1)
     return np.array(gaussian + slope + bend + narrow + inner, np.float32)
 

@@ -64,10 +64,14 @@ def slope(a1: Any, b1: Any, a2: Any, b2: Any, w1: Any, w2: Any) -> Any:
 
 
 @kernel(forceinline=True)
-def bend(c: Any, a1: Any, b1: Any, a2: Any, b2: Any, w1: Any, w2: Any) -> Any:
-    """A symmetric filter of five taps whose sum is 0, as differences to the centre: offsets cancel."""
+def excess(c: Any, a1: Any, b1: Any, a2: Any, b2: Any) -> Any:
+    """What the two nearest and the two next neighbours together have more than twice the centre.
+
+    Second derivatives, and the change that smoothing makes, are sums of these: an offset cancels before it
+    can cost digits.
+    """
     twice = c + c
-    return fma(w1, (a1 + b1) - twice, w2 * ((a2 + b2) - twice))
+    return (a1 + b1) - twice, (a2 + b2) - twice
 
 
 @kernel(forceinline=True)
@@ -82,15 +86,12 @@ def put_eigenvalues(target: Any, first: int, second: int, k: int, xx: Any, xy: A
 
 @kernel(forceinline=True)
 def down(p: Any, o: int, line: int, f: Any) -> Any:
-    """Smoothed, sloped, bent, and narrowly smoothed along y: four vectors."""
+    """Along y: smoothed, sloped, bent, narrowly smoothed, and the difference of the two smoothed ones."""
     a2, a1, c = load(p, o - 2 * line), load(p, o - line), load(p, o)
     b1, b2 = load(p, o + line), load(p, o + 2 * line)
-    return (
-        symmetric(c, a1, b1, a2, b2, f[0], f[1], f[2]),
-        slope(a1, b1, a2, b2, f[3], f[4]),
-        bend(c, a1, b1, a2, b2, f[5], f[6]),
-        fma(f[7], c, f[8] * (a1 + b1)),
-    )
+    near, far = excess(c, a1, b1, a2, b2)
+    wide, narrow = fma(f[1], near, f[2] * far), f[7] * near
+    return c + wide, slope(a1, b1, a2, b2, f[3], f[4]), fma(f[5], near, f[6] * far), c + narrow, wide - narrow
 
 
 @kernel()
@@ -103,32 +104,33 @@ def point_row(p: Any, o: int, line: int, n: int, taps: Any, target: Any, at: Any
         return
     f = (
         splat(taps[0]), splat(taps[1]), splat(taps[2]), splat(taps[3]), splat(taps[4]),
-        splat(taps[5]), splat(taps[6]), splat(taps[7]), splat(taps[8]),
+        splat(taps[5]), splat(taps[6]), splat(taps[7]),
     )  # fmt: skip
-    offset = splat(taps[12])
+    offset = splat(taps[11])
     smoothed, laplace, magnitude, difference = at[SMOOTHED], at[LAPLACE], at[MAGNITUDE], at[DIFFERENCE]
     hessian, second = at[HESSIAN], at[HESSIAN + 1]
     target = target[start:]
-    u0, v0, w0, d0 = down(p, o - LANES, line, f)
-    u1, v1, w1, d1 = down(p, o, line, f)
+    u0, v0, w0, d0, _ = down(p, o - LANES, line, f)
+    u1, v1, w1, d1, e1 = down(p, o, line, f)
     for k in range(0, n, LANES):
-        u2, v2, w2, d2 = down(p, o + k + LANES, line, f)
+        u2, v2, w2, d2, e2 = down(p, o + k + LANES, line, f)
         ua, ub, uc, ud = before(u0, u1, 2), before(u0, u1, 1), after(u1, u2, 1), after(u1, u2, 2)
         va, vb, vc, vd = before(v0, v1, 2), before(v0, v1, 1), after(v1, v2, 1), after(v1, v2, 2)
+        near, far = excess(u1, ub, uc, ua, ud)
         if smoothed >= 0 or difference >= 0:
-            wide = symmetric(u1, ub, uc, ua, ud, f[0], f[1], f[2])
+            wide = fma(f[1], near, f[2] * far)
             if smoothed >= 0:
-                store(target, smoothed + k, wide + offset)
+                store(target, smoothed + k, (u1 + wide) + offset)
             if difference >= 0:
-                around = before(d0, d1, 1) + after(d1, d2, 1)
-                store(target, difference + k, wide - fma(f[7], d1, f[8] * around))
+                narrow = f[7] * ((before(d0, d1, 1) + after(d1, d2, 1)) - (d1 + d1))
+                store(target, difference + k, e1 + (wide - narrow))
         if magnitude >= 0:
             gx = slope(ub, uc, ua, ud, f[3], f[4])
             gy = symmetric(v1, vb, vc, va, vd, f[0], f[1], f[2])
             store(target, magnitude + k, sqrt(fma(gx, gx, gy * gy)))
         if laplace >= 0 or hessian >= 0:
             wa, wb, wc, wd = before(w0, w1, 2), before(w0, w1, 1), after(w1, w2, 1), after(w1, w2, 2)
-            xx = bend(u1, ub, uc, ua, ud, f[5], f[6])
+            xx = fma(f[5], near, f[6] * far)
             yy = symmetric(w1, wb, wc, wa, wd, f[0], f[1], f[2])
             if laplace >= 0:
                 store(target, laplace + k, xx + yy)
@@ -136,7 +138,7 @@ def point_row(p: Any, o: int, line: int, n: int, taps: Any, target: Any, at: Any
                 xy = slope(vb, vc, va, vd, f[3], f[4])
                 put_eigenvalues(target, hessian, second, k, xx, xy, yy)
         u0, v0, w0, d0 = u1, v1, w1, d1
-        u1, v1, w1, d1 = u2, v2, w2, d2
+        u1, v1, w1, d1, e1 = u2, v2, w2, d2, e2
 
 
 @kernel(forceinline=True)
@@ -149,7 +151,7 @@ def down_narrow(p: Any, o: int, line: int, g0: Any, g1: Any, s1: Any) -> Any:
 @kernel()
 def product_row(p: Any, o: int, line: int, n: int, taps: Any, ring: Any, at: int) -> None:
     """Products xx, xy, yy of the gradient for ``n`` values (whole vectors) of the line at ``p[o]``."""
-    g0, g1, s1 = splat(taps[9]), splat(taps[10]), splat(taps[11])
+    g0, g1, s1 = splat(taps[8]), splat(taps[9]), splat(taps[10])
     u0, v0 = down_narrow(p, o, line, g0, g1, s1)
     u1, v1 = u0, v0
     for k in range(0, n, LANES):
@@ -276,9 +278,9 @@ def flat_scale(
     pre
         (radius + 1,) float32: taps of the smoothing.
     taps
-        (13,) float32: Gaussian 3, its slope 2, its bend 2, narrow Gaussian 2, of the structure tensor's
-        derivative Gaussian 2 and slope 1; each from the centre (slopes and bends from its neighbour)
-        outwards. The last is added to the smoothed image: what was taken off the pixels before.
+        (12,) float32: Gaussian 3, its slope 2, its bend 2, narrow Gaussian 1, of the structure tensor's
+        derivative Gaussian 2 and slope 1; each from the centre (slopes, bends and the narrow one from its
+        neighbour) outwards. The last is added to the smoothed image: what was taken off the pixels before.
     at
         (SLOTS,) int64: where in ``out`` each output starts, negative where it is not wanted.
     out

@@ -16,10 +16,10 @@ from underbrush.core.features.kernels_flat import (
     REACH,
     RING,
     along,
-    bend,
     direct,
     down_ring,
     emit,
+    excess,
     mirror_line,
     part_of_row,
     slope,
@@ -38,8 +38,9 @@ from underbrush.jit import kernel
 
 SMOOTHED, LAPLACE, MAGNITUDE, DIFFERENCE, TENSOR, HESSIAN, SLOTS = 0, 1, 2, 3, 4, 7, 10
 """Places of a scale's outputs: tensor and Hessian have three each, the largest eigenvalue first."""
-ACROSS = 4
-"""What is made of five planes: smoothed, sloped, bent, narrowly smoothed along z."""
+ACROSS = 5
+"""What is made of five planes, along z: smoothed, sloped, bent, narrowly smoothed, and the difference of the
+two smoothed ones."""
 PRODUCTS = 6
 """xx, xy, xz, yy, yz, zz."""
 
@@ -100,21 +101,24 @@ def smooth_depth(volume: Any, d: Depth, w: Window, turned: int, pre: Any, buffer
 
 @kernel()
 def across_row(p: Any, o: Any, n: int, taps: Any, lines: Any, at: int, line: int) -> None:
-    """Smoothed, sloped, bent, and narrowly smoothed along z: ``n`` values of the lines at ``p[o[k]]``."""
-    g0, g1, g2, s1, s2 = splat(taps[0]), splat(taps[1]), splat(taps[2]), splat(taps[3]), splat(taps[4])
-    b1, b2, n0, n1 = splat(taps[5]), splat(taps[6]), splat(taps[7]), splat(taps[8])
+    """The ``ACROSS`` combinations along z of the lines at ``p[o[k]]``, ``n`` values of each."""
+    g1, g2, s1, s2 = splat(taps[1]), splat(taps[2]), splat(taps[3]), splat(taps[4])
+    b1, b2, n1 = splat(taps[5]), splat(taps[6]), splat(taps[7])
     o0, o1, o2, o3, o4 = o[0], o[1], o[2], o[3], o[4]
     for k in range(0, n, LANES):
         u, v, c, x, y = load(p, o0 + k), load(p, o1 + k), load(p, o2 + k), load(p, o3 + k), load(p, o4 + k)
-        store(lines, at + k, symmetric(c, v, x, u, y, g0, g1, g2))
+        near, far = excess(c, v, x, u, y)
+        wide, narrow = fma(g1, near, g2 * far), n1 * near
+        store(lines, at + k, c + wide)
         store(lines, at + line + k, slope(v, x, u, y, s1, s2))
-        store(lines, at + 2 * line + k, bend(c, v, x, u, y, b1, b2))
-        store(lines, at + 3 * line + k, fma(n0, c, n1 * (v + x)))
+        store(lines, at + 2 * line + k, fma(b1, near, b2 * far))
+        store(lines, at + 3 * line + k, c + narrow)
+        store(lines, at + 4 * line + k, wide - narrow)
 
 
 @kernel(forceinline=True)
 def down_lines(q: Any, o: int, r: Any, line: int, f: Any) -> Any:
-    """Along y, of five lines of each of the four made along z; the names of orders are z y."""
+    """Along y, of five lines of each combination made along z; the names of orders are z y."""
     a2, a1, c, b1, b2 = (
         load(q, o + r[0]),
         load(q, o + r[1]),
@@ -122,9 +126,9 @@ def down_lines(q: Any, o: int, r: Any, line: int, f: Any) -> Any:
         load(q, o + r[3]),
         load(q, o + r[4]),
     )
-    s00 = symmetric(c, a1, b1, a2, b2, f[0], f[1], f[2])
-    s01 = slope(a1, b1, a2, b2, f[3], f[4])
-    s02 = bend(c, a1, b1, a2, b2, f[5], f[6])
+    near, far = excess(c, a1, b1, a2, b2)
+    wide = fma(f[1], near, f[2] * far)
+    s00, s01, s02 = c + wide, slope(a1, b1, a2, b2, f[3], f[4]), fma(f[5], near, f[6] * far)
     o += line
     a2, a1, c, b1, b2 = (
         load(q, o + r[0]),
@@ -145,8 +149,10 @@ def down_lines(q: Any, o: int, r: Any, line: int, f: Any) -> Any:
     )
     s20 = symmetric(c, a1, b1, a2, b2, f[0], f[1], f[2])
     o += line
-    narrow = fma(f[7], load(q, o + r[2]), f[8] * (load(q, o + r[1]) + load(q, o + r[3])))
-    return s00, s01, s02, s10, s11, s20, narrow
+    c = load(q, o + r[2])
+    narrow = f[7] * ((load(q, o + r[1]) + load(q, o + r[3])) - (c + c))
+    difference = load(q, o + line + r[2]) + (wide - narrow)
+    return s00, s01, s02, s10, s11, s20, c + narrow, difference
 
 
 @kernel(forceinline=True)
@@ -169,42 +175,43 @@ def volume_row(
     target, q = target[start:], q[start:]
     f = (
         splat(taps[0]), splat(taps[1]), splat(taps[2]), splat(taps[3]), splat(taps[4]),
-        splat(taps[5]), splat(taps[6]), splat(taps[7]), splat(taps[8]),
+        splat(taps[5]), splat(taps[6]), splat(taps[7]),
     )  # fmt: skip
-    g0, g1, g2, s1, s2, n0, n1 = f[0], f[1], f[2], f[3], f[4], f[7], f[8]
-    offset = splat(taps[12])
+    g0, g1, g2, s1, s2 = f[0], f[1], f[2], f[3], f[4]
+    offset = splat(taps[11])
     r = (rows[0], rows[1], rows[2], rows[3], rows[4])
     smoothed, laplace, magnitude, difference = at[SMOOTHED], at[LAPLACE], at[MAGNITUDE], at[DIFFERENCE]
     high, centre, low = at[HESSIAN], at[HESSIAN + 1], at[HESSIAN + 2]
-    u0, v0, w0, a0, b0, c0, d0 = down_lines(q, -LANES, r, line, f)
-    u1, v1, w1, a1, b1, c1, d1 = down_lines(q, 0, r, line, f)
+    u0, v0, w0, a0, b0, c0, d0, _ = down_lines(q, -LANES, r, line, f)
+    u1, v1, w1, a1, b1, c1, d1, e1 = down_lines(q, 0, r, line, f)
     for k in range(0, n, LANES):
-        u2, v2, w2, a2, b2, c2, d2 = down_lines(q, k + LANES, r, line, f)
+        u2, v2, w2, a2, b2, c2, d2, e2 = down_lines(q, k + LANES, r, line, f)
+        near, far = excess(u1, before(u0, u1, 1), after(u1, u2, 1), before(u0, u1, 2), after(u1, u2, 2))
         if smoothed >= 0 or difference >= 0:
-            wide = along(u0, u1, u2, g0, g1, g2)
+            wide = fma(g1, near, g2 * far)
             if smoothed >= 0:
-                store(target, smoothed + k, wide + offset)
+                store(target, smoothed + k, (u1 + wide) + offset)
             if difference >= 0:
-                store(target, difference + k, wide - fma(n0, d1, n1 * (before(d0, d1, 1) + after(d1, d2, 1))))
+                narrow = f[7] * ((before(d0, d1, 1) + after(d1, d2, 1)) - (d1 + d1))
+                store(target, difference + k, e1 + (wide - narrow))
         if magnitude >= 0:
             gx = slope_along(u0, u1, u2, s1, s2)
             gy, gz = along(v0, v1, v2, g0, g1, g2), along(a0, a1, a2, g0, g1, g2)
             store(target, magnitude + k, sqrt(fma(gx, gx, fma(gy, gy, gz * gz))))
         if laplace >= 0 or high >= 0:
-            xx = bend(
-                u1, before(u0, u1, 1), after(u1, u2, 1), before(u0, u1, 2), after(u1, u2, 2), f[5], f[6]
-            )
+            xx = fma(f[5], near, f[6] * far)
             yy, zz = along(w0, w1, w2, g0, g1, g2), along(c0, c1, c2, g0, g1, g2)
             if laplace >= 0:
                 store(target, laplace + k, (xx + yy) + zz)
             if high >= 0:
                 xy, xz = slope_along(v0, v1, v2, s1, s2), slope_along(a0, a1, a2, s1, s2)
-                e0, e1, e2 = eigenvalues(xx, xy, xz, yy, along(b0, b1, b2, g0, g1, g2), zz)
-                store(target, high + k, e0)
-                store(target, centre + k, e1)
-                store(target, low + k, e2)
+                yz = along(b0, b1, b2, g0, g1, g2)
+                largest, middle, smallest = eigenvalues(xx, xy, xz, yy, yz, zz)
+                store(target, high + k, largest)
+                store(target, centre + k, middle)
+                store(target, low + k, smallest)
         u0, v0, w0, a0, b0, c0, d0 = u1, v1, w1, a1, b1, c1, d1
-        u1, v1, w1, a1, b1, c1, d1 = u2, v2, w2, a2, b2, c2, d2
+        u1, v1, w1, a1, b1, c1, d1, e1 = u2, v2, w2, a2, b2, c2, d2, e2
 
 
 @kernel(forceinline=True)
@@ -227,7 +234,7 @@ def volume_products(
 
     Product number j is written from ``at + j * plane`` on.
     """
-    g0, g1, s1 = splat(taps[9]), splat(taps[10]), splat(taps[11])
+    g0, g1, s1 = splat(taps[8]), splat(taps[9]), splat(taps[10])
     o = (offsets[0], offsets[1], offsets[2])
     x0, y0, z0 = gradient_columns(p, o, 0, line, g0, g1, s1)
     x1, y1, z1 = x0, y0, z0
