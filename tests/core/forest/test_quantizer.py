@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from underbrush.core.forest.quantise_kernels import even_cuts, fill_cells
+from underbrush.core.forest.quantise_kernels import fill_cells
 from underbrush.core.forest.quantizer import (
     Quantizer,
     cells_reference,
@@ -81,16 +81,37 @@ def test_cells_of_kernel_and_twin_agree_and_never_decrease():
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.lists(finite, min_size=1, max_size=60), st.integers(1, 20))
-def test_training_edges_lie_between_values_that_occur(values, max_edges):
-    x = np.array(values, np.float32)
-    edges = place_edges(x, max_edges)
+@given(st.lists(st.tuples(finite, st.integers(1, 3)), min_size=1, max_size=60), st.integers(1, 20))
+def test_training_edges_lie_between_values_that_occur(rows, max_edges):
+    x, labels = np.array([v for v, _ in rows], np.float32), np.array([k for _, k in rows], np.uint8)
+    edges = place_edges(x, labels, max_edges)
     distinct = np.unique(x)
     assert len(edges) == min(max_edges, len(distinct) - 1)
     assert (np.diff(edges) > 0).all()
     for e in edges:
         k = int(np.searchsorted(distinct, e, side="left"))
         assert distinct[k - 1] < e <= distinct[k], "an edge separates two neighbouring values"
+    other = np.random.default_rng(0).permutation(len(x))
+    assert place_edges(x[other], labels[other], max_edges).tobytes() == edges.tobytes()
+
+
+def test_sharp_borders_of_classes_are_kept_exactly():
+    """Nine borders among 20,000 rows: an edge stands at each, however few rows a bin has."""
+    x = np.random.default_rng(3).normal(size=20000).astype(np.float32)
+    ordered = np.sort(x)
+    borders = np.array([1, 7, 500, 501, 5000, 9999, 12345, 19000, 19999])
+    labels = (1 + (np.searchsorted(borders, np.searchsorted(ordered, x), side="right"))).astype(np.uint8)
+    edges = place_edges(x, labels)
+    assert np.isin(midpoints(ordered[borders - 1], ordered[borders]), edges).all()
+
+
+def test_values_of_several_classes_have_borders_on_both_sides():
+    """Every second value is mixed, so that all positions are borders and edges are even."""
+    x = np.repeat(np.arange(2000, dtype=np.float32), 2)
+    labels = np.tile(np.array([1, 1, 1, 2], np.uint8), 1000)
+    counts = np.bincount(np.searchsorted(place_edges(x, labels), x, side="right"), minlength=256)
+    assert counts.min() >= 14
+    assert counts.max() <= 18
 
 
 def test_midpoint_of_neighbouring_floats_is_the_upper_one():
@@ -103,7 +124,7 @@ def test_midpoint_of_neighbouring_floats_is_the_upper_one():
 def test_a_value_of_many_rows_leaves_bins_for_the_others():
     """Half of all rows are 0; the other half still gets nearly all edges."""
     x = np.concatenate([np.zeros(5000), np.random.default_rng(1).random(5000) + 1]).astype(np.float32)
-    edges = place_edges(x)
+    edges = place_edges(x, np.ones(10000, np.uint8))
     assert len(edges) == 255
     counts = np.bincount(np.searchsorted(edges, x, side="right"))
     assert counts[0] == 5000
@@ -112,15 +133,11 @@ def test_a_value_of_many_rows_leaves_bins_for_the_others():
 
 def test_bins_of_distinct_rows_are_even():
     x = np.random.default_rng(2).permutation(10000).astype(np.float32)
-    counts = np.bincount(np.searchsorted(place_edges(x), x, side="right"), minlength=256)
+    counts = np.bincount(
+        np.searchsorted(place_edges(x, np.ones(10000, np.uint8)), x, side="right"), minlength=256
+    )
     assert counts.min() >= 35
     assert counts.max() <= 45
-
-
-def test_cuts_as_many_as_positions_take_them_all():
-    new, cuts = np.array([1, 2, 50], np.int64), np.empty(3, np.int64)
-    even_cuts(new, 100, cuts)
-    assert cuts.tolist() == [1, 2, 50]
 
 
 @pytest.mark.parametrize(

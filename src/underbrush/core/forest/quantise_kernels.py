@@ -10,22 +10,58 @@ from underbrush.jit import kernel
 
 
 @kernel()
-def even_cuts(new: Any, n: Any, cuts: Any) -> Any:
-    """Choose positions where a new value begins among ``n`` sorted rows, so that bins are about even.
+def sort_keys(values: Any, labels: Any, keys: Any) -> Any:
+    """Keys that sort by value, then label: ``keys`` (n,) int64 of finite float32 and uint8.
 
-    ``new`` (m,) int64 increasing, all such positions, m >= len(cuts); ``cuts`` (k,) int64 is filled. Each
-    cut is the first position that gives its bin a fair share of the rows that remain.
+    The bits of a float32, read as an integer, grow with it where it is positive and fall where not.
     """
-    k, m = len(cuts), len(new)
-    at, last = -1, 0
-    for i in range(k):
-        remaining = k - i
+    for i in range(len(values)):
+        bits = np.int64((values[i : i + 1] + np.float32(0)).view(np.int32)[0])
+        keys[i] = ((bits if bits >= 0 else bits ^ 0x7FFFFFFF) << 8) | np.int64(labels[i])
+
+
+@kernel()
+def choose_cuts(keys: Any, cuts: Any) -> Any:
+    """Choose positions among sorted ``keys`` where a bin begins; their number, at most ``len(cuts)``.
+
+    A bin may begin wherever a new value begins. Where there are more such positions than ``cuts`` has
+    room for, half of the cuts are spread evenly over the rows, and half over the borders of classes, the
+    positions where not all rows of both neighbouring values are of one class: no other can be the best
+    split (Fayyad and Irani 1992). Each cut is the first position that gives its bin a fair share of what
+    remains, so a value of many rows leaves the cuts it does not need to others.
+    """
+    n, room = len(keys), len(cuts)
+    starts, is_border = np.empty(n + 1, np.int64), np.zeros(n + 1, np.uint8)
+    m, first, pure_before, borders = 0, 0, np.int64(-1), 0
+    # Keys are sorted by label within a value: it is pure if its first and last label agree.
+    for i in range(1, n + 1):
+        if i < n and keys[i] >> 8 == keys[first] >> 8:
+            continue
+        pure = keys[first] & 255 if keys[first] == keys[i - 1] else np.int64(-1)
+        if first > 0:
+            starts[m] = first
+            is_border[m] = pure < 0 or pure != pure_before
+            borders += is_border[m]
+            m += 1
+        first, pure_before = i, pure
+    if m <= room:
+        cuts[:m] = starts[:m]
+        return m
+    weight = n / borders if borders > 0 else 0.0
+    total, passed, last = n + weight * borders, 0.0, 0.0
+    at = -1
+    for i in range(room):
+        remaining = room - i
         at += 1
-        share = (n - last) / (remaining + 1)
+        passed += weight * is_border[at]
+        share = last + (total - last) / (remaining + 1)
         # As many positions must stay as there are cuts to come.
-        while new[at] < last + share and at < m - remaining:
+        while starts[at] + passed < share and at < m - remaining:
             at += 1
-        cuts[i] = last = new[at]
+            passed += weight * is_border[at]
+        cuts[i] = starts[at]
+        last = starts[at] + passed
+    return room
 
 
 @kernel()

@@ -157,25 +157,33 @@ def midpoints(low: NDArray[np.float32], high: NDArray[np.float32]) -> NDArray[np
     return np.where(middle > low, middle, high) + np.float32(0)
 
 
-def place_edges(values: NDArray[np.float32], max_edges: int = MAX_TRAINING_EDGES) -> NDArray[np.float32]:
-    """Edges for one column of training rows.
+def place_edges(
+    values: NDArray[np.float32], labels: NDArray[np.uint8], max_edges: int = MAX_TRAINING_EDGES
+) -> NDArray[np.float32]:
+    """Edges for one column of training rows; the order of rows does not matter.
 
     Parameters
     ----------
     values
-        (n,) float32, finite, in any order.
+        (n,) float32, finite.
+    labels
+        (n,) uint8, the class of each row.
     max_edges
-        Where there are more distinct values, each of the ``max_edges + 1`` bins gets about the same number of
-        rows; a value held by many rows gets a bin of its own and the others share the rest.
+        Where there are more distinct values, half of the edges are quantiles of the rows and half are
+        quantiles of the borders of classes, so that few sharp borders are kept exactly.
 
     Returns
     -------
-    (k,) float32, k <= max_edges, strictly increasing.
+    (k,) float32, k <= max_edges, strictly increasing, each between two neighbouring values.
     """
-    ordered = np.sort(values)
-    new = np.flatnonzero(ordered[1:] > ordered[:-1]) + 1
-    if len(new) > max_edges:
-        cuts = np.empty(max_edges, np.int64)
-        quantise_kernels.even_cuts(new, len(ordered), cuts)
-        new = cuts
-    return midpoints(ordered[new - 1], ordered[new])
+    keys, cuts = np.empty(len(values), np.int64), np.empty(max_edges, np.int64)
+    quantise_kernels.sort_keys(values, labels, keys)
+    keys.sort()
+    cuts = cuts[: quantise_kernels.choose_cuts(keys, cuts)]
+    return midpoints(_values_of(keys[cuts - 1]), _values_of(keys[cuts]))
+
+
+def _values_of(keys: NDArray[np.int64]) -> NDArray[np.float32]:
+    """The values that `sort_keys` made keys of."""
+    grows = keys >> 8
+    return np.where(grows < 0, grows ^ 0x7FFFFFFF, grows).astype(np.int32).view(np.float32)

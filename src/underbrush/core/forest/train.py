@@ -120,7 +120,7 @@ def train_forest(
     options = options or TrainingOptions()
     _check(x, labels, options)
     classes, y = np.unique(labels, return_inverse=True)
-    quantizer, bins = _binned(x, options.n_threads)
+    quantizer, bins = _binned(x, labels, options.n_threads)
     order = np.argsort(y, kind="stable").astype(np.int64)
     starts = np.searchsorted(y[order], np.arange(len(classes) + 1)).astype(np.int64)
     task = _Task(bins, y.astype(np.uint8), order, starts, options)
@@ -168,10 +168,12 @@ def _check(x: NDArray[np.float32], labels: NDArray[np.uint8], options: TrainingO
         raise ValueError("training data hold values that are not finite; leave such rows out")
 
 
-def _binned(x: NDArray[np.float32], n_threads: int) -> tuple[Quantizer, NDArray[np.uint8]]:
+def _binned(
+    x: NDArray[np.float32], labels: NDArray[np.uint8], n_threads: int
+) -> tuple[Quantizer, NDArray[np.uint8]]:
     """Edges of all columns and the bins of all values, (n_features, n) uint8."""
     with ThreadPoolExecutor(max(1, n_threads)) as pool:
-        quantizer = Quantizer.from_columns(list(pool.map(place_edges, x)))
+        quantizer = Quantizer.from_columns(list(pool.map(lambda column: place_edges(column, labels), x)))
     bins = quantise(quantizer, np.ascontiguousarray(x))
     return quantizer, bins.astype(np.uint8, copy=False)
 
