@@ -1,0 +1,165 @@
+"""Compiled code is kept in a private folder, found again, checked, and never in the way."""
+
+import os
+import stat
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from underbrush import jit
+
+KERNELS = """
+    import sys
+    from underbrush.jit import kernel
+
+    @kernel()
+    def twice(x):
+        return x + x
+
+    @kernel()
+    def thrice(x):
+        return twice(x) + x
+
+    if __name__ == "__main__":
+        assert thrice(14) == 42
+        print("hits", sum(thrice.stats.cache_hits.values()))
+"""
+
+
+def python(*args, **environment):
+    """What a new process prints to both outputs; it must succeed."""
+    done = subprocess.run(
+        [sys.executable, *map(str, args)],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout, done.stderr
+
+
+@pytest.fixture
+def script(tmp_path):
+    path = tmp_path / "some_kernels.py"
+    path.write_text(textwrap.dedent(KERNELS))
+    return path
+
+
+def folders(base):
+    return [p for p in Path(base).glob("kernels-*") if p.is_dir()]
+
+
+@pytest.mark.parametrize(
+    "module", ["underbrush", "underbrush.core.geometry", "underbrush.core.features.selection"]
+)
+def test_numba_is_imported_by_kernels_only(module):
+    out, _ = python("-c", f"import sys, {module}; print('numba' in sys.modules)")
+    assert out.strip() == "False"
+
+
+def test_compiled_code_is_found_again_in_a_folder_of_the_users_own(script, tmp_path):
+    cache = tmp_path / "cache"
+    assert python(script, UNDERBRUSH_CACHE_DIR=str(cache))[0] == "hits 0\n"
+    assert python(script, UNDERBRUSH_CACHE_DIR=str(cache))[0] == "hits 1\n"
+    (folder,) = folders(cache)
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert not list(tmp_path.rglob("__pycache__/*.nbi"))
+    script.write_text(script.read_text().replace("return x + x", "return 2 * x"))
+    assert python(script, UNDERBRUSH_CACHE_DIR=str(cache))[0] == "hits 0\n"
+
+
+@pytest.mark.parametrize(
+    ("suffix", "harm"),
+    [(".nbi", "cut"), (".nbi", "empty"), (".nbc", "cut"), (".nbc", "flip"), (".sum", "empty")],
+)
+def test_damaged_code_is_compiled_again_and_mended(script, tmp_path, suffix, harm):
+    cache = tmp_path / "cache"
+    python(script, UNDERBRUSH_CACHE_DIR=str(cache))
+    files = [p for p in cache.rglob(f"*thrice*{suffix}") if p.is_file()]
+    assert files
+    for path in files:
+        good = path.read_bytes()
+        middle = len(good) // 2
+        flipped = good[:middle] + bytes([good[middle] ^ 4]) + good[middle + 1 :]
+        path.write_bytes({"cut": good[:middle], "flip": flipped, "empty": b""}[harm])
+    assert python(script, UNDERBRUSH_CACHE_DIR=str(cache)) == ("hits 0\n", "")
+    assert python(script, UNDERBRUSH_CACHE_DIR=str(cache))[0] == "hits 1\n"
+
+
+def test_without_a_folder_that_can_be_written_a_temporary_one_serves_and_this_is_said_once(script, tmp_path):
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    out, err = python(script, UNDERBRUSH_CACHE_DIR=str(blocked / "cache"), TMPDIR=str(temporary))
+    assert out == "hits 0\n"
+    assert err.count("compiled code cannot be kept") == 1 and "UNDERBRUSH_CACHE_DIR" in err
+    assert not list(temporary.iterdir())
+
+
+@pytest.mark.skipif(not hasattr(os, "getuid"), reason="Windows has other means")
+def test_a_folder_that_others_can_write_to_is_closed_and_one_of_others_is_refused(tmp_path, monkeypatch):
+    tmp_path.chmod(0o777)
+    jit._check_private(tmp_path)
+    assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o700
+    monkeypatch.setattr(os, "getuid", lambda: tmp_path.stat().st_uid + 1)
+    with pytest.raises(PermissionError):
+        jit._check_private(tmp_path)
+
+
+def test_old_folders_go_and_the_last_used_stay(tmp_path):
+    for k in range(jit.KEPT + 3):
+        (tmp_path / f"kernels-{k}").mkdir()
+        os.utime(tmp_path / f"kernels-{k}", (1000 + k, 1000 + k))
+    (tmp_path / "something else").mkdir()
+    jit._forget_old(tmp_path, "kernels-")
+    left = {p.name for p in tmp_path.iterdir()}
+    assert left == {f"kernels-{k}" for k in range(3, jit.KEPT + 3)} | {"something else"}
+
+
+def test_processes_take_turns(tmp_path):
+    code = (
+        "import sys, time; from pathlib import Path; from underbrush import jit\n"
+        "with jit._turn(Path(sys.argv[1])):\n"
+        "    a = time.time(); time.sleep(0.3); print(a, time.time())\n"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "lock")]
+    running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    spans = sorted(tuple(map(float, p.communicate()[0].split())) for p in running)
+    assert len(spans) == 2 and spans[0][1] <= spans[1][0]
+
+
+def test_warming_up_runs_every_example_and_tells_how_far_it_is(monkeypatch):
+    ran, told = [], []
+    monkeypatch.setattr(jit, "_EXAMPLES", {})
+    monkeypatch.setattr(jit.pkgutil, "walk_packages", lambda *_: [])
+    for name in ("one", "two"):
+
+        def run(name=name):
+            ran.append(name)
+
+        run.__name__ = f"_{name}"
+        jit.example(run)
+    jit.warmup(lambda *a: told.append(a))
+    assert ran == ["one", "two"]
+    names = [f"{__name__}.one", f"{__name__}.two", ""]
+    assert told == [(k, 2, name) for k, name in enumerate(names)]
+
+
+def test_the_examples_cover_the_features_whatever_the_image():
+    code = (
+        "import numpy as np\n"
+        "from underbrush import jit\n"
+        "from underbrush.core.features import compute, kernels_flat, kernels_volume\n"
+        "jit.warmup()\n"
+        "found = [len(k.signatures) for k in (kernels_flat.flat_scale, kernels_volume.volume_scale)]\n"
+        "for volume in (False, True):\n"
+        "    terms = compute.FeatureSelection.all((0.7, 3.5)).terms(volume)\n"
+        "    compute.compute_features(np.ones((2, 4, 9, 40), '>u2'), terms, (slice(None),) * 3, (1, 2, 4))\n"
+        "print(found, [len(k.signatures) for k in (kernels_flat.flat_scale, kernels_volume.volume_scale)])\n"
+    )
+    assert python("-c", code)[0] == "[1, 1] [1, 1]\n"
