@@ -334,6 +334,27 @@ def test_a_project_of_a_newer_underbrush_is_refused(build) -> None:
         read_project(b.done())
 
 
+def test_a_forest_of_more_classes_than_the_project_has_is_not_used(build) -> None:
+    leaf = 0x40000000
+    b = build()
+    b.classes(["only"])
+    b.forest([([2, 2, leaf, 0], [5.0, 0.5, 0.5])])
+    p = read_project(b.done())
+    assert (p.forest, p.classifier.parts) == (None, ())
+    assert "knows class 2 but the project has 1; it will be trained anew" in p.problems[0]
+
+
+def test_a_damaged_forest_does_not_keep_a_project_from_opening(build) -> None:
+    b = build()
+    b.lane(axisorder="yx", shape=(9, 9))
+    b.labels(("[5:7,1:4,0:1]", ONE[..., None]))
+    b.forest([([2, 2, 0, 0, 2, 2, 0], [1.0, 0.5])])  # a node that is its own child
+    p = read_project(b.done())
+    assert p.forest is None
+    assert p.lanes[0].label_counts == {1: 2, 2: 1}
+    assert "two links lead to the same node" in p.problems[0]
+
+
 def test_links_to_other_files_are_not_followed(build, tmp_path: Path) -> None:
     with h5py.File(tmp_path / "secret.h5", "w") as file:
         file["names"] = [b"secret"]

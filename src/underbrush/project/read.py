@@ -16,7 +16,7 @@ from underbrush.project.classifier_layout import AGAIN, read_classifier
 from underbrush.project.forest_layout import read_forest
 from underbrush.project.inputs_layout import read_sources
 from underbrush.project.labels_layout import read_labels, split_label_sets
-from underbrush.project.schema import WORKFLOW, ClassInfo, Lane, Project, Source
+from underbrush.project.schema import WORKFLOW, ClassifierInfo, ClassInfo, Lane, Project, Source
 from underbrush.project.settings_layout import default_colour, read_classes, read_export, read_features
 from underbrush.project.storage import Node, open_storage
 from underbrush.project.structure import with_trained_structure, without_structure_note
@@ -66,7 +66,7 @@ def read_root(root: Node, path: Path) -> Project:
             f"The stored classifier knows class {forest.classes[-1]} but the project has {len(classes)};"
             f" {AGAIN}."
         )
-        forest = None
+        forest, info = None, ClassifierInfo(n_trees=info.n_trees)
     selection = with_trained_structure(selection, forest is not None, version, own)
     own = without_structure_note(own)
     return Project(

@@ -170,7 +170,7 @@ class Project:
     classifier: ClassifierInfo = ClassifierInfo()
     export: ExportSettings = ExportSettings()
     own: Mapping[str, str] = field(default_factory=_nothing)
-    """Texts by name that only Underbrush needs (history, working level, seed)."""
+    """Texts by name (without a slash) that only Underbrush needs: history, working level, seed."""
     frozen: Mapping[str, Forest] = field(default_factory=lambda: MappingProxyType({}))
     """Classifiers that were kept under a name."""
     path: Path | None = None

@@ -183,6 +183,8 @@ class Node:
 
     def _member(self, name: str) -> Any:
         """The member, or None if it is not there; links to elsewhere count as not there."""
+        if not name or "/" in name:
+            return None
         with guarded(self.where, self._label(name)):
             if not isinstance(self._group.get(name, getlink=True), h5py.HardLink):
                 return None
