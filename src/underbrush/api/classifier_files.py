@@ -31,8 +31,8 @@ EMBED_LIMIT = 1_000_000_000
 """Bytes of images that are stored inside a project, in all."""
 RECORD = "training"
 """Name of our text that says what training learned, bound to the forest by its digest."""
-_STORED = {"b": np.uint8, "e": np.float32, "g": np.float64}
-"""Types that other programs do not read from HDF5, and what is stored instead."""
+_STORED = {"?": np.uint8, "e": np.float32, "g": np.float64}
+"""Character of a dtype (bool, half, long double) that other programs do not read, and what is stored."""
 
 
 @dataclass(frozen=True, eq=False)
