@@ -75,6 +75,15 @@ class Done:
     notices: tuple[str, ...] = ()
 
 
+BUFFERS = 130_000_000
+"""Bytes that a source's decoded pieces and a sink's unfinished ones may take beside the tiles."""
+
+
+def tile_budget(limits: Limits) -> float:
+    """Bytes that each tile in flight may take: what is left of the cap for each thread."""
+    return max(0.0, 0.9 * limits.memory - resident() - BUFFERS) / limits.threads
+
+
 Progress = Callable[[int, int], None]
 """Called with pixels done and pixels in all."""
 
@@ -151,7 +160,7 @@ class _Run:
         cost = tile_cost(recipe.selection, recipe.forest, recipe.n_classes, itemsize, self.image.shape5)
         extra = 2.0 * self.spec.dtype.itemsize * self.spec.shape[1]
         cost = TileCost(cost.read, cost.valid + extra, cost.fixed)
-        budget = max(0.0, 0.9 * limits.memory - resident()) / limits.threads
+        budget = tile_budget(limits)
         halo = self.recipe.selection.halo(volume)
         return plan_tiles(self.box, self.image.shape5, halo, cost, budget)
 

@@ -9,9 +9,8 @@ from underbrush.core.evaluate import Overlap
 from underbrush.core.geometry import Box, Tile
 from underbrush.core.plan import plan_tiles
 from underbrush.core.predict import predict_tile, tile_cost
-from underbrush.engine.batch import Limits
+from underbrush.engine.batch import Limits, tile_budget
 from underbrush.engine.label_images import check_same_size, class_values
-from underbrush.engine.memory import resident
 from underbrush.engine.model import Model
 from underbrush.engine.scenes import scene_of
 from underbrush.engine.scheduler import run_side_by_side
@@ -37,8 +36,7 @@ def evaluate_image(
         recipe, _ = model.fitted_to(image.info, shape[1], volume)
         recipe.selection.check(shape, image.info.location)
         cost = tile_cost(recipe.selection, recipe.forest, recipe.n_classes, image.dtype.itemsize, shape)
-        budget = max(0.0, 0.9 * limits.memory - resident()) / limits.threads
-        grid = plan_tiles(Box.whole(shape), shape, recipe.selection.halo(volume), cost, budget)
+        grid = plan_tiles(Box.whole(shape), shape, recipe.selection.halo(volume), cost, tile_budget(limits))
 
         scene = scene_of(image)
 
