@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from underbrush.core.forest.nodes import Forest
 from underbrush.errors import ProjectError
-from underbrush.files import LibraryFile, Replacing
+from underbrush.files import Replacing, hdf5_in
 from underbrush.project.forest_writer import write_forests
 from underbrush.project.inputs_writer import write_inputs
 from underbrush.project.labels_writer import write_label_sets
@@ -76,10 +76,10 @@ def write_project(
     saved = normal_form(project, target)
     problems: list[str] = []
     with Replacing(target) as output:
-        with _hdf5(output, "w") as file, _old(project, problems) as old:
+        with hdf5_in(output, "w") as file, _old(project, problems) as old:
             _write(file, saved, old, embed or {}, problems)
         output.fsync()
-        with _hdf5(output, "r") as file:
+        with hdf5_in(output, "r") as file:
             size = output.seek(0, os.SEEK_END)
             again = read_root(Node(file, str(target), size), target)
         if _without_kind(again) != _without_kind(saved):
@@ -96,23 +96,6 @@ def _without_kind(project: Project) -> Project:
     if project.forest is not None:
         return project
     return replace(project, classifier=replace(project.classifier, kind="none"))
-
-
-@contextmanager
-def _hdf5(output: Any, mode: str) -> Iterator[h5py.File]:
-    """An HDF5 file on an open output file; a failure of the disk comes out as what it was."""
-    between = LibraryFile(output)
-    try:
-        file = h5py.File(between, mode)
-        try:
-            yield file
-        finally:
-            file.close()
-    except Exception as error:
-        if between.failure is not None and error is not between.failure:
-            raise between.failure from error
-        raise
-    between.check()
 
 
 @contextmanager
