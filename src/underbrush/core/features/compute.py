@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, TypeVar
 
 import numpy as np
@@ -50,7 +50,7 @@ _FLAT_SLOTS = {
 _VOLUME_SLOTS = {**_FLAT_SLOTS, "HessianOfGaussianEigenvalues": volume.HESSIAN}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Pass:
     """One scale in 2D or 3D: its taps, and which features it makes."""
 
@@ -59,17 +59,15 @@ class Pass:
     pre: NDArray[np.float32]
     """(radius + 1,) taps of the smoothing, the centre first."""
     taps: NDArray[np.float32]
-    """(11,) taps of the filters, see `kernels_flat.flat_scale`."""
-    features: tuple[tuple[str, int], ...]
-    """Filters, and the index of the first feature of each for channel 0."""
+    """(12,) taps of the filters, see `kernels_flat.flat_scale`; nothing is added in the end."""
+    features: NDArray[np.int64]
+    """(slots,) the index of the feature that each output of a kernel is for channel 0, or -1."""
+    per_channel: NDArray[np.int64]
+    """(slots,) how much further it is for the next channel."""
+    halo: int
+    """Pixels of the smoothed image that the filters need around the valid part."""
 
-    @property
-    def halo(self) -> int:
-        """Pixels of the smoothed image that the filters need around the valid part."""
-        tensor = any(f == "StructureTensorEigenvalues" for f, _ in self.features)
-        return flat.TENSOR_REACH if tensor else flat.REACH
-
-    @property
+    @cached_property
     def reach(self) -> int:
         """Pixels of the image that are read around the valid part, mirrored where there are none."""
         return self.halo + len(self.pre) - 1
@@ -87,7 +85,7 @@ def _filter_taps(scale: float) -> NDArray[np.float32]:
     gaussian, slope, bend = _half(t, 0, w, 3), _half(t, 1, w, 2), _half(t, 2, w, 2)
     narrow = _half(DOG_RATIO * t, 0, w, 2)[1:]
     inner = _half(STRUCTURE_RATIO * t, 0, w, 2) + _half(STRUCTURE_RATIO * t, 1, w, 1)
-    return np.array(gaussian + slope + bend + narrow + inner, np.float32)
+    return np.array([*gaussian, *slope, *bend, *narrow, *inner, 0.0], np.float32)
 
 
 @lru_cache(maxsize=64)
@@ -101,12 +99,22 @@ def plan_passes(terms: tuple[FeatureTerm, ...], channels: int) -> tuple[tuple[Pa
             copy += 1
         found.setdefault((term.scale, term.in_2d, copy), []).append((term.filter_id, total))
         total += channels * BY_ID[term.filter_id].channels(2 if term.in_2d else 3)
-    passes = []
-    for (scale, in_2d, _), features in found.items():
-        sigma = presmooth_sigma(scale)
-        pre = _half(sigma, 0, PRESMOOTH_WINDOW, kernel_radius(PRESMOOTH_WINDOW, sigma) + 1)
-        passes.append(Pass(scale, in_2d, np.array(pre, np.float32), _filter_taps(scale), tuple(features)))
-    return tuple(passes), total
+    return tuple(_make_pass(scale, in_2d, features) for (scale, in_2d, _), features in found.items()), total
+
+
+def _make_pass(scale: float, in_2d: bool, filters: Sequence[tuple[str, int]]) -> Pass:
+    """One pass, of filters and the first feature of each."""
+    places, slots = (_FLAT_SLOTS, flat.SLOTS) if in_2d else (_VOLUME_SLOTS, volume.SLOTS)
+    features, per_channel = np.full(slots, -1), np.zeros(slots, np.int64)
+    for name, first in filters:
+        n = BY_ID[name].channels(2 if in_2d else 3)
+        for e in range(n):
+            features[places[name] + e], per_channel[places[name] + e] = first + e, n
+    sigma = presmooth_sigma(scale)
+    pre = np.array(_half(sigma, 0, PRESMOOTH_WINDOW, kernel_radius(PRESMOOTH_WINDOW, sigma) + 1), np.float32)
+    tensor = any(name == "StructureTensorEigenvalues" for name, _ in filters)
+    halo = flat.TENSOR_REACH if tensor else flat.REACH
+    return Pass(scale, in_2d, pre, _filter_taps(scale), features, per_channel, halo)
 
 
 class _Lender(threading.local):
@@ -213,14 +221,18 @@ def compute_features(
 
 def _targets(p: Pass, channel: int, out: NDArray[np.float32], k: int) -> NDArray[np.int64]:
     """Where in flat ``out`` each output of a pass starts for result slice ``k``; -1: not wanted."""
-    slots, count = (_FLAT_SLOTS, flat.SLOTS) if p.in_2d else (_VOLUME_SLOTS, volume.SLOTS)
-    at = np.full(count, -1, np.int64)
-    plane = out.shape[2] * out.shape[3]
-    for name, first in p.features:
-        n = BY_ID[name].channels(2 if p.in_2d else 3)
-        for e in range(n):
-            at[slots[name] + e] = ((first + channel * n + e) * out.shape[1] + k) * plane
+    _, depth, height, width = out.shape
+    at: NDArray[np.int64] = ((p.features + channel * p.per_channel) * depth + k) * (height * width)
+    at[p.features < 0] = -1
     return at
+
+
+def _taps(p: Pass, offset: float) -> NDArray[np.float32]:
+    if not offset:
+        return p.taps
+    taps = p.taps.copy()
+    taps[-1] = offset
+    return taps
 
 
 def _window(shape: tuple[int, ...], margin: int, request: Request) -> Window:
@@ -236,6 +248,7 @@ def _window(shape: tuple[int, ...], margin: int, request: Request) -> Window:
     )
 
 
+@lru_cache(maxsize=256)
 def _fit(window: Window, p: Pass) -> Window:
     """The window for one pass: only the lanes that it needs."""
     lane = (window.lead - p.reach) // LANES * LANES
@@ -265,6 +278,7 @@ _INDEX = {"xs", "ys", "zs"}
 """Buffers of int64; all others hold float32."""
 
 
+@lru_cache(maxsize=256)
 def _flat_sizes(w: Window, p: Pass) -> dict[str, int]:
     """Values in each buffer of `Scratch` and `FlatBuffers`."""
     rows = 2 * p.reach + ROWS
@@ -294,7 +308,8 @@ def _volume_sizes(w: Window, p: Pass, d: volume.Depth) -> dict[str, int]:
 
 
 def _lend(kind: type[Lent], sizes: dict[str, int]) -> Lent:
-    return kind(*(_LENDER.lend(f, sizes[f], np.int64 if f in _INDEX else np.float32) for f in kind._fields))
+    lend = _LENDER.lend
+    return kind(*[lend(f, sizes[f], np.int64 if f in _INDEX else np.float32) for f in kind._fields])
 
 
 def scratch_bytes(size: tuple[int, int, int], terms: Sequence[FeatureTerm]) -> int:
@@ -341,8 +356,8 @@ def _compute_plane(
         w = _fit(window, p)
         sizes = _flat_sizes(w, p)
         scratch, buffers = _lend(Scratch, sizes), _lend(flat.FlatBuffers, sizes)
-        taps = np.append(p.taps, np.float32(request.offset))
-        flat.flat_scale(turned, w, p.pre, taps, _targets(p, channel, out, k), scratch, buffers, results)
+        taps, at = _taps(p, request.offset), _targets(p, channel, out, k)
+        flat.flat_scale(turned, w, p.pre, taps, at, scratch, buffers, results)
 
 
 def _fit_depth(
@@ -388,9 +403,8 @@ def _compute_volume(
         d, w = _fit_depth(window, p, block.shape, request, stride)
         sizes = _volume_sizes(w, p, d)
         scratch, buffers = _lend(Scratch, sizes), _lend(volume.VolumeBuffers, sizes)
-        taps = np.append(p.taps, np.float32(request.offset))
         volume.smooth_depth(turned, d, w, window.turned, p.pre, buffers)
-        at = _targets(p, channel, out, 0)
+        taps, at = _taps(p, request.offset), _targets(p, channel, out, 0)
         volume.volume_scale(d, w, p.pre, taps, at, scratch, buffers, out.reshape(-1))
 
 
