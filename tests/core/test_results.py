@@ -35,3 +35,8 @@ def test_rescaled_rounds_to_nearest_even_and_clips():
     out = results.rescaled(v, np.dtype(np.uint8), (0, 1), (0, 255))
     assert out.dtype == np.uint8
     assert out.tolist() == [0, 128, 255, 26, 255, 0]
+
+
+def test_rescaled_float32_is_reckoned_in_float32_as_ilastik_does():
+    out = results.rescaled(np.array([0.3, 0.9], np.float32), np.dtype(np.uint8), (0, 1), (0, 255))
+    assert out.tolist() == [76, 230]
