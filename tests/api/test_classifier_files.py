@@ -160,10 +160,16 @@ def test_what_training_learned_is_not_told_of_another_forest(tmp_path, sample, m
     loaded = ub.PixelClassifier.load(tmp_path / "p.ilp")
     assert np.isnan(loaded.oob_score_) and np.isnan(loaded.feature_importances_).all()
     assert loaded.feature_names_ == model.feature_names_
-    with h5py.File(tmp_path / "p.ilp", "r+") as file:
-        del file["Underbrush/Texts"][RECORD]
-        file["Underbrush/Texts"][RECORD] = "[damaged"
-    assert np.isnan(ub.PixelClassifier.load(tmp_path / "p.ilp").oob_score_)
+    for damaged in (
+        "[damaged",
+        "[" * 100_000,
+        "[1]",
+        json.dumps({"forest": model.forest_.digest, "oob_score": "high"}),
+    ):
+        with h5py.File(tmp_path / "p.ilp", "r+") as file:
+            del file["Underbrush/Texts"][RECORD]
+            file["Underbrush/Texts"][RECORD] = damaged
+        assert np.isnan(ub.PixelClassifier.load(tmp_path / "p.ilp").oob_score_)
 
 
 def test_what_save_refuses_leaves_the_old_file(tmp_path, sample, model, monkeypatch):

@@ -160,6 +160,7 @@ def test_parameters_are_checked_by_fit(blobs, params, problem):
         (lambda x, y: (x, y + 0.5), r"y is continuous, with values as \d"),
         (lambda x, y: (x, np.where(y > 1, np.nan, y)), "y contains NaN"),
         (lambda x, y: (x, [1, "a", None] * 200), "Unknown label type: y mixes kinds"),
+        (lambda x, y: (x, [10**30, 1, 2] * 200), "y holds whole numbers beyond 64 bits"),
         (lambda x, y: (x, np.stack([y, y], 1)), "y should be a 1d array"),
         (lambda x, y: (x[:, 0], y), "Expected a 2D array"),
         (lambda x, y: (x.astype(str), y), "X has values of type <U"),

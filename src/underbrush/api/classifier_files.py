@@ -179,8 +179,9 @@ def _recorded(project: Project, recipe: Recipe) -> tuple[NDArray[np.float64], fl
             values = unknown if told is None else np.array(told, np.float64)
             if values.shape == (n,):
                 return values, math.nan if oob is None else float(oob)
-    except (ValueError, TypeError, AttributeError):
-        pass  # Damaged or not ours: it is only for reading, and nothing is computed from it.
+    except (ValueError, TypeError, AttributeError, ArithmeticError, RecursionError):
+        # Damaged: nothing is computed from it, so the classifier is as good without.
+        return unknown, math.nan
     table = project.classifier.importances
     if table is None or project.forest is None:
         return unknown, math.nan

@@ -215,10 +215,11 @@ class PixelClassifier(Estimator):
     ) -> None:
         """Save as a project (.ilp) that the window, the command line, `load` and ilastik open.
 
-        It holds features, classes and the classifier. An estimator does not keep what it was trained on:
-        give the images and labels of ``fit`` again and they are stored inside the project too, up to
-        1 GB of images in all, so that strokes can be added in the window. A loaded project keeps its
-        images, strokes, names and colours; the images come after its own.
+        It holds features, classes and the classifier, and no image: an estimator does not keep what it was
+        trained on. Give the images and labels of ``fit`` again and they are stored inside the project too,
+        up to 1 GB of images in all, so that strokes can be added in the window. The classifier is not
+        trained again for it. A loaded project keeps its images, strokes, names and colours; the images
+        come after its own.
 
         Parameters
         ----------

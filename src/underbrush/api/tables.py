@@ -88,7 +88,10 @@ def label_vector(labels: ArrayLike, n: int) -> tuple[NDArray[Any], bool]:
                 remedy="give whole numbers or strings",
             )
         if kinds == {"number"}:
-            return label_vector(np.array(y.tolist()), n)[0], was_column
+            numbers = np.array(y.tolist())
+            if numbers.dtype.kind == "O":
+                raise ArgumentError("y holds whole numbers beyond 64 bits", remedy="give smaller ones")
+            return label_vector(numbers, n)[0], was_column
     elif y.dtype.kind not in "biuUS":
         raise ArgumentError(
             f"Unknown label type: y has values of type {y.dtype}", remedy="give whole numbers or strings"
