@@ -302,7 +302,7 @@ def _volume_sizes(w: Window, p: Pass, d: volume.Depth) -> dict[str, int]:
         "zs": d.depth + 2 * p.reach + ROWS,
         "smoothed": flat.RING * sizes["smoothed"],
         "lines": flat.RING * volume.PRODUCTS * w.line,
-        "products": flat.RING * volume.PRODUCTS * (w.height + 2 * flat.REACH) * w.line,
+        "gradients": flat.RING * volume.GRADIENT * (w.height + 2 * flat.REACH) * w.line,
         "stage": volume.SLOTS * w.line,
     }
 

@@ -15,7 +15,16 @@ from typing import Any
 
 import numpy as np
 
-from underbrush.core.features.kernels_vector import absolute, fma, larger, splat, sqrt, where_negative
+from underbrush.core.features.kernels_vector import (
+    absolute,
+    fma,
+    inverse_power_below,
+    larger,
+    power_below,
+    splat,
+    sqrt,
+    where_negative,
+)
 from underbrush.jit import kernel
 
 
@@ -60,7 +69,7 @@ def eigenvalues(xx: Any, xy: Any, xz: Any, yy: Any, yz: Any, zz: Any) -> Any:
     a, b, c = xx - mean, yy - mean, zz - mean
     size = larger(larger(absolute(a), absolute(b)), larger(absolute(c), absolute(xy)))
     size = larger(larger(size, tiny), larger(absolute(xz), absolute(yz)))
-    unit = one / size
+    unit, size = inverse_power_below(size), power_below(size)
     a, b, c, d, e, f = a * unit, b * unit, c * unit, xy * unit, xz * unit, yz * unit
     dd, ee, ff = d * d, e * e, f * f
     na, nb, nc = fma(a, a, dd + ee), fma(b, b, dd + ff), fma(c, c, ee + ff)

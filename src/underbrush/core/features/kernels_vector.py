@@ -141,6 +141,29 @@ def absolute(typing: Any, a: Any) -> Any:
     return vector(vector), lambda _context, builder, _sig, args: _call(builder, "fabs", *args)
 
 
+def _exponent(builder: Any, value: Any) -> Any:
+    return builder.and_(builder.bitcast(value, _INDEX), ir.Constant(_INDEX, [0x7F800000] * LANES))
+
+
+@_intrinsic
+def power_below(typing: Any, a: Any) -> Any:
+    """The largest power of two that is not above each value; they are normal numbers."""
+    return vector(vector), lambda _context, builder, _sig, args: builder.bitcast(
+        _exponent(builder, args[0]), _VECTOR
+    )
+
+
+@_intrinsic
+def inverse_power_below(typing: Any, a: Any) -> Any:
+    """One divided by `power_below`, exactly; 0 from 2 ** 127 on."""
+
+    def emit(_context: Any, builder: Any, _sig: Any, args: Any) -> Any:
+        twice_bias = ir.Constant(_INDEX, [0x7F000000] * LANES)
+        return builder.bitcast(builder.sub(twice_bias, _exponent(builder, args[0])), _VECTOR)
+
+    return vector(vector), emit
+
+
 @_intrinsic
 def larger(typing: Any, a: Any, b: Any) -> Any:
     """The larger of each pair; ``b`` where one is NaN."""

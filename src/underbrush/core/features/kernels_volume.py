@@ -2,7 +2,7 @@
 
 Smoothing along z is done first, for all planes; each is then smoothed along x and y into the ring of the last
 five, from which the filters of the plane in the middle are computed line by line: across the planes, down
-the lines, along the line. Products of gradients go through a ring of five planes of their own.
+the lines, along the line. Gradients go through a ring of five planes of their own.
 """
 
 from __future__ import annotations
@@ -41,6 +41,8 @@ SMOOTHED, LAPLACE, MAGNITUDE, DIFFERENCE, TENSOR, HESSIAN, SLOTS = 0, 1, 2, 3, 4
 ACROSS = 5
 """What is made of five planes, along z: smoothed, sloped, bent, narrowly smoothed, and the difference of the
 two smoothed ones."""
+GRADIENT = 3
+"""x, y, z."""
 PRODUCTS = 6
 """xx, xy, xz, yy, yz, zz."""
 
@@ -81,8 +83,8 @@ class VolumeBuffers(NamedTuple):
     """float32: ``RING`` smoothed planes, in lines."""
     lines: Any
     """float32: ``RING`` times ``PRODUCTS`` lines, combined across planes."""
-    products: Any
-    """float32: ``RING`` times ``PRODUCTS`` planes of ``height + 2 * REACH`` lines."""
+    gradients: Any
+    """float32: ``RING`` times ``GRADIENT`` planes of ``height + 2 * REACH`` lines."""
     stage: Any
     """float32: ``SLOTS`` lines, where not each pixel of a row is wanted."""
 
@@ -227,12 +229,12 @@ def gradient_columns(p: Any, o: Any, k: int, line: int, g0: Any, g1: Any, s1: An
 
 
 @kernel()
-def volume_products(
-    p: Any, offsets: Any, line: int, n: int, taps: Any, products: Any, at: int, plane: int
+def gradient_row(
+    p: Any, offsets: Any, line: int, n: int, taps: Any, gradients: Any, at: int, plane: int
 ) -> None:
-    """Products of the gradient for ``n`` values, a multiple of `LANES`, of the lines at ``p[offsets[k]]``.
+    """The gradient for ``n`` values (whole vectors) of the lines at ``p[offsets[k]]``.
 
-    Product number j is written from ``at + j * plane`` on.
+    Its x, y and z are written from ``at``, ``at + plane`` and ``at + 2 * plane`` on.
     """
     g0, g1, s1 = splat(taps[8]), splat(taps[9]), splat(taps[10])
     o = (offsets[0], offsets[1], offsets[2])
@@ -243,25 +245,51 @@ def volume_products(
         gx = s1 * (after(x1, x2, 1) - before(x0, x1, 1))
         gy = fma(g0, y1, g1 * (before(y0, y1, 1) + after(y1, y2, 1)))
         gz = fma(g0, z1, g1 * (before(z0, z1, 1) + after(z1, z2, 1)))
-        store(products, at + k, gx * gx)
-        store(products, at + plane + k, gx * gy)
-        store(products, at + 2 * plane + k, gx * gz)
-        store(products, at + 3 * plane + k, gy * gy)
-        store(products, at + 4 * plane + k, gy * gz)
-        store(products, at + 5 * plane + k, gz * gz)
+        store(gradients, at + k, gx)
+        store(gradients, at + plane + k, gy)
+        store(gradients, at + 2 * plane + k, gz)
         x0, y0, z0, x1, y1, z1 = x1, y1, z1, x2, y2, z2
+
+
+@kernel(forceinline=True)
+def add_products(x: Any, y: Any, z: Any, w: Any, sums: Any) -> Any:
+    """``sums`` (xx, xy, xz, yy, yz, zz) with the products of a gradient, times ``w``, added."""
+    wx, wy = w * x, w * y
+    return (
+        fma(wx, x, sums[0]),
+        fma(wx, y, sums[1]),
+        fma(wx, z, sums[2]),
+        fma(wy, y, sums[3]),
+        fma(wy, z, sums[4]),
+        fma(w * z, z, sums[5]),
+    )
 
 
 @kernel()
 def across_products(
-    products: Any, o: Any, plane: int, n: int, taps: Any, lines: Any, at: int, line: int
+    gradients: Any, o: Any, plane: int, n: int, taps: Any, lines: Any, at: int, line: int
 ) -> None:
-    """Products smoothed along z: ``n`` values of the lines at ``o[k]`` of five planes, to those at ``at``."""
+    """Products of gradients smoothed along z: ``n`` values of the lines at ``o[k]`` of five planes.
+
+    Gradients are kept instead of their products, because half as much memory is then read five times.
+    """
     w0, w1, w2 = splat(taps[0]), splat(taps[1]), splat(taps[2])
-    r = (o[0], o[1], o[2], o[3], o[4])
-    for j in range(PRODUCTS):
-        for k in range(0, n, LANES):
-            store(lines, at + j * line + k, down_ring(products, j * plane + k, r, w0, w1, w2))
+    zero = splat(np.float32(0))
+    o0, o1, o2, o3, o4 = o[0], o[1], o[2], o[3], o[4]
+    for k in range(0, n, LANES):
+        y, z = plane + k, 2 * plane + k
+        s = (zero, zero, zero, zero, zero, zero)
+        s = add_products(load(gradients, o0 + k), load(gradients, o0 + y), load(gradients, o0 + z), w2, s)
+        s = add_products(load(gradients, o4 + k), load(gradients, o4 + y), load(gradients, o4 + z), w2, s)
+        s = add_products(load(gradients, o1 + k), load(gradients, o1 + y), load(gradients, o1 + z), w1, s)
+        s = add_products(load(gradients, o3 + k), load(gradients, o3 + y), load(gradients, o3 + z), w1, s)
+        s = add_products(load(gradients, o2 + k), load(gradients, o2 + y), load(gradients, o2 + z), w0, s)
+        store(lines, at + k, s[0])
+        store(lines, at + line + k, s[1])
+        store(lines, at + 2 * line + k, s[2])
+        store(lines, at + 3 * line + k, s[3])
+        store(lines, at + 4 * line + k, s[4])
+        store(lines, at + 5 * line + k, s[5])
 
 
 @kernel()
@@ -348,7 +376,7 @@ def point_plane(
 
 @kernel()
 def tensor_plane(z: int, d: Depth, w: Window, taps: Any, at: Any, buffers: VolumeBuffers, out: Any) -> None:
-    """The structure tensor's eigenvalues for plane ``z``, from the ring of products."""
+    """The structure tensor's eigenvalues for plane ``z``, from the ring of gradients."""
     line = w.line
     plane = (w.height + 2 * REACH) * line
     count = 2 * LANES + -(-w.width // LANES) * LANES
@@ -358,14 +386,14 @@ def tensor_plane(z: int, d: Depth, w: Window, taps: Any, at: Any, buffers: Volum
         here[slot] = at[slot] + (z // d.step) * d.result if at[slot] >= 0 else -1
     for k in range(RING):
         mirrored = reflected(d.front + z + k - REACH, d.deep) - d.front
-        planes[k] = (mirrored % RING) * PRODUCTS * plane
+        planes[k] = (mirrored % RING) * GRADIENT * plane
     target = out if direct(w) else buffers.stage
     for r in range(-REACH, w.height + REACH):
         if 0 <= w.top + r < w.tall and near_step(r, w.step_y):
             for k in range(RING):
                 o[k] = planes[k] + (r + REACH) * line
             across_products(
-                buffers.products, o, plane, count, taps, buffers.lines, (r % RING) * PRODUCTS * line, line
+                buffers.gradients, o, plane, count, taps, buffers.lines, (r % RING) * PRODUCTS * line, line
             )
         y = r - REACH
         if y >= 0 and y % w.step_y == 0:
@@ -381,8 +409,8 @@ def tensor_plane(z: int, d: Depth, w: Window, taps: Any, at: Any, buffers: Volum
 
 
 @kernel()
-def product_plane(z: int, planes: Any, w: Window, taps: Any, buffers: VolumeBuffers) -> None:
-    """Products of the gradient of plane ``z`` into their ring; ``planes`` are three offsets."""
+def gradient_plane(z: int, planes: Any, w: Window, taps: Any, buffers: VolumeBuffers) -> None:
+    """The gradient of plane ``z`` into its ring; ``planes`` are offsets of three smoothed planes."""
     line = w.line
     plane = (w.height + 2 * REACH) * line
     wide = -(-(LANES + w.width + REACH) // LANES) * LANES
@@ -391,10 +419,10 @@ def product_plane(z: int, planes: Any, w: Window, taps: Any, buffers: VolumeBuff
         if 0 <= w.top + r < w.tall and near_step(r, w.step_y):
             for k in range(3):
                 o[k] = planes[k] + (r + w.halo) * line
-            start = (z % RING) * PRODUCTS * plane + (r + REACH) * line
-            volume_products(buffers.smoothed, o, line, wide, taps, buffers.products, start, plane)
-            for k in range(PRODUCTS):
-                mirror_line(buffers.products, start + k * plane + LANES, w)
+            start = (z % RING) * GRADIENT * plane + (r + REACH) * line
+            gradient_row(buffers.smoothed, o, line, wide, taps, buffers.gradients, start, plane)
+            for k in range(GRADIENT):
+                mirror_line(buffers.gradients, start + k * plane + LANES, w)
 
 
 @kernel()
@@ -424,7 +452,7 @@ def volume_scale(
         if tensor and -REACH <= z < d.depth + REACH and 0 <= d.front + z < d.deep and near_step(z, d.step):
             for k in range(3):
                 planes[k] = ((i - 2 + k) % RING) * size
-            product_plane(z, planes, w, taps, buffers)
+            gradient_plane(z, planes, w, taps, buffers)
         z -= 1
         if point and 0 <= z < d.depth and z % d.step == 0:
             for k in range(RING):
