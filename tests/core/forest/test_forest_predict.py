@@ -89,6 +89,20 @@ def test_a_few_impure_leaves_take_the_way_of_single_pixels(forest_of, values_for
     assert compile_forest(forest_of(impure=0.5)).in_order
 
 
+@pytest.mark.parametrize("row", [0, 1], ids=["impure", "certain"])
+def test_counts_do_not_overflow_where_all_trees_agree(row):
+    """512 bare leaves that all arrive at one row of votes: a count of 8 bits would be 0 again."""
+    votes = np.eye(3)[np.full(300, 1)]
+    votes[0] = [0.25, 0.5, 0.25]
+    own = np.full(512, row, np.int32)
+    forest = Forest(
+        np.arange(512, dtype=np.int32), np.full(512, LEAF, np.int32), np.zeros(512), own, own, votes,
+        np.ones(300), np.array([1, 2, 3], np.uint32), 1,
+    )  # fmt: skip
+    assert not compile_forest(forest).in_order
+    _assert_same_bytes(forest, np.zeros((1, 3, 70), np.float32))
+
+
 def test_deep_chain_of_one_branch():
     """A tree of 3,000 levels: nothing may recurse, and every pixel leaves at its own level."""
     n = 3000
