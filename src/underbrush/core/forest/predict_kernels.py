@@ -166,7 +166,8 @@ def inside(place: Any, usable: Any) -> Any:
     first, ph, pw, height, width = place
     across = (width + pw - 1) // pw
     n = ((height + ph - 1) // ph) * across
-    usable[:] = 0
+    for i in range(GROUP):
+        usable[i] = 0
     for b in range(min(PATCHES, n - first)):
         y0, x0 = ((first + b) // across) * ph, ((first + b) % across) * pw
         for y in range(min(ph, height - y0)):
@@ -205,7 +206,8 @@ def count_certain(bins: Any, trees: Any, lanes: Any, usable: Any, scratch: Any, 
     n_trees = len(roots)
     impure = np.zeros(PATCHES, np.uint64)
     for t0 in range(0, n_trees, COUNT_LIMIT):
-        counts[:] = 0
+        for i in range(len(counts)):
+            counts[i] = 0
         end = min(n_trees, t0 + COUNT_LIMIT)
         for t in range(t0, end, BATCH):
             batch = roots[t : min(end, t + BATCH)]
@@ -229,11 +231,19 @@ def count_certain(bins: Any, trees: Any, lanes: Any, usable: Any, scratch: Any, 
             for i in range(LANES):
                 sums[at + i] -= sums[at + k * LANES + i]
         lanes[b] = impure[b]
-        if impure[b] != _ZERO:
-            for k in range(n_classes):
-                for i in range(LANES):
-                    if (impure[b] >> np.uint64(i)) & _ONE:
-                        sums[at + k * LANES + i] = 0
+        forget(impure[b], b, n_classes, sums)
+
+
+@kernel()
+def forget(mask: Any, patch: Any, n_classes: Any, sums: Any) -> Any:
+    """Set the sums of the lanes of ``mask`` back to 0."""
+    if mask == _ZERO:
+        return
+    for k in range(n_classes):
+        at = (patch * n_classes + k) * LANES
+        for i in range(LANES):
+            if (mask >> np.uint64(i)) & _ONE:
+                sums[at + i] = 0
 
 
 @kernel()
@@ -259,10 +269,14 @@ def predict_group(
     flat, plane_stride, row_stride = out
     lanes = np.empty(PATCHES, np.uint64)
     lane_masks(usable, lanes)
-    sums[:] = 0
+    for i in range(len(sums)):
+        sums[i] = 0
     if not in_order:
         count_certain(bins, trees, lanes, usable, scratch, sums)
-    if lanes.max() != _ZERO:
+    waiting = _ZERO
+    for b in range(PATCHES):
+        waiting |= lanes[b]
+    if waiting != _ZERO:
         add_in_order(bins, trees, lanes, scratch, sums)
     n_trees = np.float32(len(roots))
     values = np.empty(GROUP, np.float32)
@@ -300,13 +314,15 @@ def predict_values(
     scratch = make_scratch(trees[5])
     wide = trees[6]
     bins = aligned(max(1, len(centre)) * GROUP * (2 if wide else 1), np.empty(0, np.uint8))
-    bins[:] = 0
+    for i in range(len(bins)):
+        bins[i] = 0
     values, cells = aligned(GROUP, np.empty(0, np.float32)), np.empty(GROUP, np.int32)
     usable = np.empty(GROUP, np.uint8)
     for first in range(0, n_patches, PATCHES):
         place = (first, ph, pw, height, width)
         inside(place, usable)
-        values[:] = 0
+        for i in range(GROUP):
+            values[i] = 0
         for f in range(len(column_starts) - 1):
             load_patches(flat, f * plane_stride, row_stride, place, values)
             set_aside(values, usable)

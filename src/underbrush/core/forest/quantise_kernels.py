@@ -11,12 +11,13 @@ from underbrush.jit import kernel
 
 @kernel()
 def sort_keys(values: Any, labels: Any, keys: Any) -> Any:
-    """Keys that sort by value, then label: ``keys`` (n,) int64 of finite float32 and uint8.
+    """Keys that sort by value, then label: ``keys`` (n,) int64 of finite float32, no -0, and uint8.
 
     The bits of a float32, read as an integer, grow with it where it is positive and fall where not.
     """
+    as_bits = values.view(np.int32)
     for i in range(len(values)):
-        bits = np.int64((values[i : i + 1] + np.float32(0)).view(np.int32)[0])
+        bits = np.int64(as_bits[i])
         keys[i] = ((bits if bits >= 0 else bits ^ 0x7FFFFFFF) << 8) | np.int64(labels[i])
 
 
@@ -45,7 +46,8 @@ def choose_cuts(keys: Any, cuts: Any) -> Any:
             m += 1
         first, pure_before = i, pure
     if m <= room:
-        cuts[:m] = starts[:m]
+        for i in range(m):
+            cuts[i] = starts[i]
         return m
     weight = n / borders if borders > 0 else 0.0
     total, passed, last = n + weight * borders, 0.0, 0.0
@@ -77,6 +79,18 @@ def fill_cells(x: Any, centre: Any, scale: Any, n_cells: Any, cells: Any) -> Any
 
 
 @kernel()
+def count_cells(cells: Any, per_cell: Any) -> Any:
+    """How often each cell occurs, into ``per_cell`` (n_cells,) int32; the largest of these numbers."""
+    for c in range(len(per_cell)):
+        per_cell[c] = 0
+    most = np.int64(0)
+    for i in range(len(cells)):
+        per_cell[cells[i]] += 1
+        most = max(most, np.int64(per_cell[cells[i]]))
+    return most
+
+
+@kernel()
 def fit_column(edges: Any, n_cells: Any, first: Any) -> Any:
     """Choose how one column's values are squashed, so that few edges share a cell, and fill ``first``.
 
@@ -103,10 +117,7 @@ def fit_column(edges: Any, n_cells: Any, first: Any) -> Any:
             wanted = part / width if width > 0 else 1.0
             trial = np.float32(min(max(wanted, 1.2e-38), 3.4e38))
             fill_cells(edges, middle, trial, n_cells, cells)
-            per_cell[:] = 0
-            for i in range(k):
-                per_cell[cells[i]] += 1
-            most = np.int64(per_cell.max())
+            most = count_cells(cells, per_cell)
             if most < fullest:
                 centre, scale, fullest = middle, trial, most
             if fullest <= 1:
@@ -114,9 +125,7 @@ def fit_column(edges: Any, n_cells: Any, first: Any) -> Any:
     if n == 0:
         fullest = np.int64(k)
     fill_cells(edges, centre, scale, n_cells, cells)
-    per_cell[:] = 0
-    for i in range(k):
-        per_cell[cells[i]] += 1
+    count_cells(cells, per_cell)
     below = 0
     for c in range(n_cells):
         first[c] = below

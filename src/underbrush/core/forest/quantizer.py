@@ -177,7 +177,7 @@ def place_edges(
     (k,) float32, k <= max_edges, strictly increasing, each between two neighbouring values.
     """
     keys, cuts = np.empty(len(values), np.int64), np.empty(max_edges, np.int64)
-    quantise_kernels.sort_keys(values, labels, keys)
+    quantise_kernels.sort_keys(values + np.float32(0), labels, keys)
     keys.sort()
     cuts = cuts[: quantise_kernels.choose_cuts(keys, cuts)]
     return midpoints(_values_of(keys[cuts - 1]), _values_of(keys[cuts]))

@@ -59,7 +59,8 @@ def draw_bag(state: Any, class_rows: Any, class_starts: Any, balance: Any, weigh
     ``class_rows[class_starts[k]:class_starts[k + 1]]``.
     """
     n = len(weight)
-    weight[:] = 0
+    for i in range(n):
+        weight[i] = 0
     for _ in range(n):
         if balance:
             k = below(state, len(class_starts) - 1)
@@ -90,7 +91,8 @@ def try_sorted(column: Any, node: Any, rows: Any, buffers: Any) -> Any:
     best, cut = -1.0, np.int64(0)
     if keys[0] >> 32 == keys[m - 1] >> 32:
         return best, cut
-    left[:] = 0
+    for k in range(len(left)):
+        left[k] = 0
     n_left, left2, right2 = np.int64(0), np.int64(0), squares
     for i in range(m - 1):
         key = keys[i]
@@ -168,7 +170,8 @@ def try_histogram(column: Any, node: Any, rows: Any, buffers: Any) -> Any:
         counts[at + np.uint64(packed[i] & _W255)] += weight
         counts[at + np.uint64(n_classes)] += weight
     best, cut, previous = -1.0, np.int64(0), np.int64(-1)
-    left[:] = 0
+    for k in range(len(left)):
+        left[k] = 0
     n_left, left2, right2 = np.int64(0), np.int64(0), squares
     for b in range(256):
         own = counts[b * (n_classes + 1) : (b + 1) * (n_classes + 1)]
@@ -184,7 +187,8 @@ def try_histogram(column: Any, node: Any, rows: Any, buffers: Any) -> Any:
             left2 += w * (2 * left[k] + w)
             right2 -= w * (2 * (totals[k] - left[k]) - w)
             left[k] += w
-        own[:] = 0
+        for k in range(n_classes + 1):
+            own[k] = 0
         previous = np.int64(b)
     return best, cut
 
@@ -204,7 +208,8 @@ def try_chained(column: Any, node: Any, rows: Any, buffers: Any) -> Any:
         following[i] = heads[at]
         heads[at] = np.uint32(i + 1)
     best, cut, previous = -1.0, np.int64(0), np.int64(-1)
-    left[:] = 0
+    for k in range(len(left)):
+        left[k] = 0
     n_left, left2, right2 = np.int64(0), np.int64(0), squares
     for b in range(256):
         link = heads[b]
@@ -306,10 +311,14 @@ def grow(bins: Any, y: Any, sizes: Any, state: Any, weight: Any, tree: Any, gain
         depth -= 1
         first, end, parent = waiting[depth, 0], waiting[depth, 1], waiting[depth, 2]
         own_order, own_packed = order[first:end], packed[first:end]
-        totals[:] = 0
+        for k in range(n_classes):
+            totals[k] = 0
         for i in range(len(own_packed)):
             totals[own_packed[i] & _W255] += np.int64(own_packed[i] >> _W8)
-        total, squares = totals.sum(), (totals * totals).sum()
+        total, squares = np.int64(0), np.int64(0)
+        for k in range(n_classes):
+            total += totals[k]
+            squares += totals[k] * totals[k]
         chosen, cut, score = np.int64(-1), np.int64(0), 0.0
         if squares != total * total:
             node = (totals, squares, total)
@@ -336,10 +345,9 @@ def grow(bins: Any, y: Any, sizes: Any, state: Any, weight: Any, tree: Any, gain
             spare_order[q], spare_packed[q] = row, value
             p += np.uint64(1) - above
             q += above
-        middle = np.int64(p)
-        own_order[middle:] = spare_order[: np.int64(q)]
-        own_packed[middle:] = spare_packed[: np.int64(q)]
-        middle += first
+        for i in range(np.int64(q)):
+            own_order[p + np.uint64(i)], own_packed[p + np.uint64(i)] = spare_order[i], spare_packed[i]
+        middle = np.int64(p) + first
         waiting[depth, 0], waiting[depth, 1], waiting[depth, 2] = middle, end, 2 * me + 1
         waiting[depth + 1, 0], waiting[depth + 1, 1], waiting[depth + 1, 2] = first, middle, 2 * me
         depth += 2
@@ -359,8 +367,12 @@ def count_leaves(packed: Any, leaf_starts: Any, votes: Any, weights: Any) -> Any
     for leaf in range(len(votes)):
         for i in range(leaf_starts[leaf], leaf_starts[leaf + 1]):
             votes[leaf, packed[i] & 255] += packed[i] >> 8
-        weights[leaf] = votes[leaf].sum()
-        votes[leaf] /= weights[leaf]
+        total = 0.0
+        for k in range(votes.shape[1]):
+            total += votes[leaf, k]
+        weights[leaf] = total
+        for k in range(votes.shape[1]):
+            votes[leaf, k] /= total
 
 
 @kernel()
