@@ -163,6 +163,19 @@ def test_pixels_that_are_not_finite_spoil_their_reach_and_nothing_else():
         assert not np.isfinite(spoiled[:, 0, 8, 9]).any()
 
 
+@pytest.mark.parametrize("power", [-45, 45])
+def test_units_of_the_pixels_do_not_matter(power):
+    """A power of two times the image is exactly that times the features, or its square for the tensor."""
+    for volume, shape in ((False, (1, 1, 30, 40)), (True, (1, 9, 20, 30))):
+        block = np.random.default_rng(8).random(shape).astype(np.float32)
+        terms = FeatureSelection.all((0.7, 1.6)).terms(volume)
+        want, got = (compute_features(b, terms, ALL) for b in (block, block * np.float32(2.0**power)))
+        factor = np.array([2.0**power] * len(want))
+        names = FeatureSelection.all((0.7, 1.6)).names(1, volume)
+        factor[[n.startswith("Structure") for n in names]] **= 2
+        np.testing.assert_array_equal(got, want * factor.astype(np.float32)[:, None, None, None])
+
+
 def test_huge_values_do_not_crash_and_do_not_warn():
     block = np.full((1, 1, 20, 20), 1e300)
     block[0, 0, ::2] = -1e300

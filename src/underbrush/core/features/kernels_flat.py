@@ -20,10 +20,14 @@ from underbrush.core.features.kernels_smooth import (
 )
 from underbrush.core.features.kernels_vector import (
     LANES,
+    absolute,
     after,
     before,
     fma,
+    inverse_power_below,
+    larger,
     load,
+    power_below,
     splat,
     sqrt,
     store,
@@ -77,9 +81,12 @@ def excess(c: Any, a1: Any, b1: Any, a2: Any, b2: Any) -> Any:
 @kernel(forceinline=True)
 def put_eigenvalues(target: Any, first: int, second: int, k: int, xx: Any, xy: Any, yy: Any) -> None:
     """Store the eigenvalues of [[xx, xy], [xy, yy]], the larger one at ``first``."""
-    half = splat(np.float32(0.5))
+    half, tiny = splat(np.float32(0.5)), splat(np.float32(1e-37))
     mean, apart = half * (xx + yy), half * (xx - yy)
-    root = sqrt(fma(apart, apart, xy * xy))
+    size = larger(larger(absolute(apart), absolute(xy)), tiny)
+    unit = inverse_power_below(size)  # the tensor has squares of pixels: their squares again leave float32
+    apart, xy = apart * unit, xy * unit
+    root = power_below(size) * sqrt(fma(apart, apart, xy * xy))
     store(target, first + k, mean + root)
     store(target, second + k, mean - root)
 
