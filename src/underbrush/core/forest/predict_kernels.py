@@ -123,18 +123,18 @@ def load_patches(flat: Any, start: Any, row_stride: Any, place: Any, values: Any
     for b in range(min(PATCHES, n - first)):
         y0, x0 = ((first + b) // across) * ph, ((first + b) % across) * pw
         rows, columns = min(ph, height - y0), min(pw, width - x0)
-        if columns == 8 and pw == 8:
-            for y in range(rows):
-                source = start + (y0 + y) * row_stride + x0
-                target = b * LANES + y * 8
+        for y in range(rows):
+            source = start + (y0 + y) * row_stride + x0
+            target = b * LANES + y * pw
+            # Slices, for their indices need no test for being negative; a fixed length, to be one move.
+            if columns == 8 and pw == 8:
+                line, lanes = flat[source : source + 8], values[target : target + 8]
                 for x in range(8):
-                    values[target + x] = flat[source + x]
-        else:
-            for y in range(rows):
-                source = start + (y0 + y) * row_stride + x0
-                target = b * LANES + y * pw
+                    lanes[x] = line[x]
+            else:
+                line, lanes = flat[source : source + columns], values[target : target + columns]
                 for x in range(columns):
-                    values[target + x] = flat[source + x]
+                    lanes[x] = line[x]
 
 
 @kernel()
@@ -146,18 +146,12 @@ def store_patches(values: Any, place: Any, flat: Any, start: Any, row_stride: An
     for b in range(min(PATCHES, n - first)):
         y0, x0 = ((first + b) // across) * ph, ((first + b) % across) * pw
         rows, columns = min(ph, height - y0), min(pw, width - x0)
-        if columns == 8 and pw == 8:
-            for y in range(rows):
-                source = b * LANES + y * 8
-                target = start + (y0 + y) * row_stride + x0
-                for x in range(8):
-                    flat[target + x] = values[source + x]
-        else:
-            for y in range(rows):
-                source = b * LANES + y * pw
-                target = start + (y0 + y) * row_stride + x0
-                for x in range(columns):
-                    flat[target + x] = values[source + x]
+        for y in range(rows):
+            source = b * LANES + y * pw
+            target = start + (y0 + y) * row_stride + x0
+            line, lanes = flat[target : target + columns], values[source : source + columns]
+            for x in range(columns):
+                line[x] = lanes[x]
 
 
 @kernel()
@@ -316,7 +310,7 @@ def predict_values(
     bins = aligned(max(1, len(centre)) * GROUP * (2 if wide else 1), np.empty(0, np.uint8))
     for i in range(len(bins)):
         bins[i] = 0
-    values, cells = aligned(GROUP, np.empty(0, np.float32)), np.empty(GROUP, np.int32)
+    values, cells = aligned(GROUP, np.empty(0, np.float32)), np.empty(GROUP, np.uint32)
     usable = np.empty(GROUP, np.uint8)
     for first in range(0, n_patches, PATCHES):
         place = (first, ph, pw, height, width)

@@ -8,6 +8,8 @@ import numpy as np
 
 from underbrush.jit import kernel
 
+_ONE, _TWO, _THREE, _FOUR = (np.uint64(v) for v in (1, 2, 3, 4))
+
 
 @kernel()
 def sort_keys(values: Any, labels: Any, keys: Any) -> Any:
@@ -68,14 +70,14 @@ def choose_cuts(keys: Any, cuts: Any) -> Any:
 
 @kernel()
 def fill_cells(x: Any, centre: Any, scale: Any, n_cells: Any, cells: Any) -> Any:
-    """Cells of finite values: (n,) float32 -> (n,) int32; the arithmetic of ``cells_reference``."""
+    """Cells of finite values: (n,) float32 -> (n,) uint32; the arithmetic of ``cells_reference``."""
     one = np.float32(1)
     half, top = np.float32(n_cells // 2), np.int32(n_cells - 1)
     for i in range(len(x)):
         t = (x[i] - centre) * scale
         r = one - one / (one + abs(t))
         s = -r if t < np.float32(0) else r
-        cells[i] = min(np.int32((s + one) * half), top)
+        cells[i] = np.uint32(min(np.int32((s + one) * half), top))
 
 
 @kernel()
@@ -107,7 +109,7 @@ def fit_column(edges: Any, n_cells: Any, first: Any) -> Any:
         hi -= 1
     n = hi - lo
     centre, scale, fullest = np.float32(0), np.float32(1), np.int64(k + 1)
-    cells, per_cell = np.empty(k, np.int32), np.zeros(n_cells, np.int32)
+    cells, per_cell = np.empty(k, np.uint32), np.zeros(n_cells, np.int32)
     for place in (8, 4, 2, 0, 12, 14, 16):
         if n == 0 or fullest <= 1:
             break
@@ -140,32 +142,31 @@ def fit_column(edges: Any, n_cells: Any, first: Any) -> Any:
 def fill_bins(x: Any, cells: Any, first: Any, edges: Any, steps: Any, bins: Any) -> Any:
     """Bins of finite values: the guess of each value's cell, then ``steps`` halvings over the edges.
 
-    ``x`` (n,) float32, ``cells`` (n,) int32, ``first`` (n_cells,) uint16, ``edges`` float32 padded with
-    infinities, ``bins`` (n,) uint8 or uint16. One to three steps are written out, which is what makes
-    the loop fast; they are the same search.
+    ``x`` (n,) float32, ``cells`` (n,) uint32, ``first`` (n_cells,) uint16, ``edges`` float32 padded with
+    infinities, ``bins`` (n,) uint8 or uint16. One to three steps are written out and all indices are
+    unsigned, which is what makes the loops fast; they are the same search.
     """
-    one, two, four = np.int32(1), np.int32(2), np.int32(4)
     if steps <= 1:
         for i in range(len(x)):
-            b = np.int32(first[cells[i]])
-            bins[i] = b + np.int32(edges[b] <= x[i])
+            b = np.uint64(first[cells[i]])
+            bins[i] = b + np.uint64(edges[b] <= x[i])
     elif steps == 2:
         for i in range(len(x)):
-            b = np.int32(first[cells[i]])
-            b += two * np.int32(edges[b + one] <= x[i])
-            bins[i] = b + np.int32(edges[b] <= x[i])
+            b = np.uint64(first[cells[i]])
+            b += _TWO * np.uint64(edges[b + _ONE] <= x[i])
+            bins[i] = b + np.uint64(edges[b] <= x[i])
     elif steps == 3:
         for i in range(len(x)):
-            b = np.int32(first[cells[i]])
-            b += four * np.int32(edges[b + np.int32(3)] <= x[i])
-            b += two * np.int32(edges[b + one] <= x[i])
-            bins[i] = b + np.int32(edges[b] <= x[i])
+            b = np.uint64(first[cells[i]])
+            b += _FOUR * np.uint64(edges[b + _THREE] <= x[i])
+            b += _TWO * np.uint64(edges[b + _ONE] <= x[i])
+            bins[i] = b + np.uint64(edges[b] <= x[i])
     else:
         for i in range(len(x)):
-            b = np.int32(first[cells[i]])
+            b = np.uint64(first[cells[i]])
             for s in range(steps - 1, -1, -1):
-                step = one << np.int32(s)
-                b += step * np.int32(edges[b + step - one] <= x[i])
+                step = _ONE << np.uint64(s)
+                b += step * np.uint64(edges[b + step - _ONE] <= x[i])
             bins[i] = b
 
 
@@ -177,7 +178,7 @@ def quantise_rows(x: Any, table: Any, bins: Any) -> Any:
     """
     centre, scale, steps, edges, edge_starts, first = table
     chunk = 1024
-    cells = np.empty(chunk, np.int32)
+    cells = np.empty(chunk, np.uint32)
     for c in range(x.shape[0]):
         e = edges[edge_starts[c] :]
         for i in range(0, x.shape[1], chunk):
