@@ -21,8 +21,8 @@ demo: setup
 	@$(BIN)/underbrush demo $(DEMO)
 
 check: $(VENV)/.test-installed
-	@$(BIN)/ruff check --quiet src tests benchmarks
-	@$(BIN)/ruff format --quiet --check src tests benchmarks
+	@$(BIN)/ruff check --quiet src tests benchmarks examples
+	@$(BIN)/ruff format --quiet --check src tests benchmarks examples
 	@$(BIN)/mypy --no-error-summary
 
 test: check

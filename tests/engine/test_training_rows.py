@@ -11,7 +11,7 @@ from underbrush.core.features.selection import FeatureSelection
 from underbrush.core.geometry import Box
 from underbrush.core.labels import make_block
 from underbrush.engine.arrays import features_array
-from underbrush.engine.training import joined, labelled_rows
+from underbrush.engine.training import Rows, joined, labelled_rows
 from underbrush.sources.array import ArrayImage
 
 
@@ -73,3 +73,17 @@ def test_no_labels():
     image, _ = scene("2d", np.random.default_rng(0))
     rows = labelled_rows(image, [], FeatureSelection.all((0.7,)))
     assert rows.x.shape == (8, 0) and len(joined([], 8).y) == 0
+
+
+def test_joined_rows_do_not_depend_on_the_order_of_the_images():
+    rng = np.random.default_rng(0)
+    parts = [
+        Rows(rng.normal(size=(5, n)).astype(np.float32), rng.integers(1, 4, n).astype(np.uint8))
+        for n in (7, 1, 30)
+    ]
+    parts.append(Rows(np.zeros((5, 4), np.float32), np.array([1, 2, 2, 1], np.uint8)))
+    one, other = joined(parts, 5), joined(parts[::-1], 5)
+    assert np.array_equal(one.x, other.x) and np.array_equal(one.y, other.y)
+    pairs = lambda rows: sorted(zip(rows.y.tolist(), map(tuple, rows.x.T.tolist()), strict=True))  # noqa: E731
+    everything = Rows(np.concatenate([p.x for p in parts], axis=1), np.concatenate([p.y for p in parts]))
+    assert pairs(one) == pairs(everything), "no row is lost or changed"

@@ -39,8 +39,9 @@ def rescaled(
     ilastik does: 255 x 0.3 is 76.5 there, which rint makes 76.
     """
     (a, b), (c, d) = source, target
-    work = np.float32 if values.dtype == np.float32 and dtype.itemsize <= 2 else np.float64
-    scaled = (values.astype(work) - work(a)) * work((d - c) / (b - a)) + work(c)
+    work = np.dtype(np.float32 if values.dtype == np.float32 and dtype.itemsize <= 2 else np.float64)
+    low, factor, base = (work.type(v) for v in (a, (d - c) / (b - a), c))
+    scaled: NDArray[Any] = (values.astype(work) - low) * factor + base
     if dtype.kind in "iu":
         limits = np.iinfo(dtype)
         scaled = np.clip(np.rint(scaled), limits.min, limits.max)

@@ -95,15 +95,31 @@ def labelled_rows(
 
 
 def joined(parts: Iterable[Rows], n_features: int) -> Rows:
-    """The rows of several images, one after the other."""
+    """The rows of several images in an order that depends on their values alone.
+
+    The same strokes then train the same forest, in whatever order the images were added.
+    """
     rows = list(parts)
     if not rows:
         return Rows(np.empty((n_features, 0), np.float32), np.empty(0, np.uint8))
-    return Rows(
-        np.concatenate([r.x for r in rows], axis=1),
-        np.concatenate([r.y for r in rows]),
-        sum(r.not_finite for r in rows),
-    )
+    x = np.concatenate([r.x for r in rows], axis=1)
+    y = np.concatenate([r.y for r in rows])
+    order = np.lexsort((row_keys(x), y))
+    return Rows(np.ascontiguousarray(x[:, order]), y[order], sum(r.not_finite for r in rows))
+
+
+def row_keys(x: NDArray[np.float32]) -> NDArray[np.uint64]:
+    """A number for each row (column of ``x``), (n,) uint64, that depends on all its values and their order.
+
+    Multiplication and shift as in FNV and splitmix; rows that differ have the same key about once in 2^64.
+    """
+    keys = np.full(x.shape[1], 0xCBF29CE484222325, np.uint64)
+    with np.errstate(over="ignore"):
+        for column in x:
+            keys ^= np.ascontiguousarray(column).view(np.uint32)
+            keys *= np.uint64(0x9E3779B97F4A7C15)
+            keys ^= keys >> np.uint64(29)
+    return keys
 
 
 def _positions(blocks: Iterable[LabelBlock], shape: Shape5) -> tuple[NDArray[np.intp], NDArray[np.uint8]]:

@@ -18,8 +18,8 @@ def open_image(address: str | os.PathLike[str], axes: str | None = None, *, inde
 
     ``axes`` says what the stored axes mean, letters of tczyx in stored order (``zyx``, ``yxc``), and
     overrides the file. A picture with a table of colours is given in colours, or, where ``indexed``, as its
-    indexes: labels and segmentations are stored so. No pixel is read yet, but what the file claims is checked against its size.
-    Close the image, or use it in a ``with`` statement.
+    indexes: labels and segmentations are stored so. No pixel is read yet, but what the file claims is
+    checked against its size. Close the image, or use it in a ``with`` statement.
 
     Raises
     ------
