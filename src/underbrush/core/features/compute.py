@@ -291,7 +291,7 @@ def _flat_sizes(w: Window, p: Pass) -> dict[str, int]:
         "ys": w.height + rows,
         "smoothed": (w.height + 2 * w.halo + ROWS) * w.line,
         "ring": flat.RING * flat.PRODUCTS * w.line,
-        "stage": flat.SLOTS * w.line,
+        "stage": 2 * flat.SLOTS * w.line,
     }
 
 
@@ -305,7 +305,7 @@ def _volume_sizes(w: Window, p: Pass, d: volume.Depth) -> dict[str, int]:
         "smoothed": flat.RING * sizes["smoothed"],
         "lines": flat.RING * volume.PRODUCTS * w.line,
         "gradients": flat.RING * volume.GRADIENT * (w.height + 2 * flat.REACH) * w.line,
-        "stage": volume.SLOTS * w.line,
+        "stage": 2 * volume.SLOTS * w.line,
     }
 
 

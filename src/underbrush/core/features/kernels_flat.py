@@ -23,6 +23,7 @@ from underbrush.core.features.kernels_vector import (
     absolute,
     after,
     before,
+    evens,
     fma,
     inverse_power_below,
     larger,
@@ -52,7 +53,7 @@ class FlatBuffers(NamedTuple):
     ring: Any
     """``RING`` times ``PRODUCTS`` lines: xx, xy, yy of the last rows."""
     stage: Any
-    """``SLOTS`` lines, where not each pixel of a row is wanted."""
+    """Twice ``SLOTS`` lines, where not each pixel of a row is wanted."""
 
 
 @kernel(forceinline=True)
@@ -249,15 +250,38 @@ def part_of_row(w: Window, part: int) -> Any:
     return w.width - LANES, LANES if rest else 0
 
 
-@kernel(forceinline=True)
-def emit(stage: Any, line: int, w: Window, y: int, at: Any, first: int, last: int, out: Any) -> None:
-    """Copy each ``step_x``-th pixel of the staged rows ``first`` ... ``last`` to their places in ``out``."""
+@kernel()
+def emit(stage: Any, w: Window, y: int, at: Any, out: Any) -> None:
+    """Copy each ``step_x``-th pixel of the staged rows of pixel row ``y`` to their places in ``out``.
+
+    A row is copied when the next one has been staged (the stage holds two): to read what was written just now
+    would wait until all that is on its way to memory has arrived. Nothing is done for rows before the first.
+    """
+    if y < 0 or direct(w):
+        return
     n = -(-w.width // w.step_x)
-    for slot in range(first, last):
+    for slot in range(len(at)):
         if at[slot] >= 0:
-            row = at[slot] + (y // w.step_y) * n
-            for k in range(n):
-                out[row + k] = stage[slot * line + k * w.step_x]
+            start = staged(w, y, slot, len(at))
+            row, step = at[slot] + (y // w.step_y) * n, w.step_x
+            while (
+                step % 2 == 0 and n >= LANES
+            ):  # every second value, by whole vectors, until none is left out
+                step //= 2
+                for k in range(0, -(-w.width // (w.step_x // step)), LANES):
+                    pair = load(stage, start + 2 * k), load(stage, start + 2 * k + LANES)
+                    store(stage, start + k, evens(pair[0], pair[1]))
+            whole = n // LANES * LANES if step == 1 else 0
+            for k in range(0, whole, LANES):
+                store(out, row + k, load(stage, start + k))
+            for k in range(whole, n):
+                out[row + k] = stage[start + k * step]
+
+
+@kernel(forceinline=True)
+def staged(w: Window, y: int, slot: int, slots: int) -> int:
+    """Where on the stage the row of an output lies."""
+    return ((y // w.step_y) % 2 * slots + slot) * w.line
 
 
 @kernel(forceinline=True)
@@ -269,7 +293,17 @@ def aim(spot: Any, at: Any, w: Window, y: int) -> None:
         elif direct(w):
             spot[slot] = at[slot] + (y // w.step_y) * w.width
         else:
-            spot[slot] = slot * w.line
+            spot[slot] = staged(w, y, slot, len(at))
+
+
+@kernel()
+def keep_slots(at: Any, first: int, last: int, inside: bool, target: Any) -> bool:
+    """Copy ``at`` with only the slots inside (or outside) ``first`` ... ``last`` wanted; is there any?"""
+    found = False
+    for slot in range(len(at)):
+        target[slot] = at[slot] if (first <= slot < last) == inside else -1
+        found = found or target[slot] >= 0
+    return found
 
 
 @kernel()
@@ -297,10 +331,9 @@ def flat_scale(
     reflect_rows(scratch.xs, w.left - w.halo - radius, len(scratch.xs), w.wide, w.turned)
     smooth_plane(turned, w, pre, scratch, buffers.smoothed)
     p, ring, line = buffers.smoothed, buffers.ring, w.line
-    tensor = at[TENSOR] >= 0 or at[TENSOR + 1] >= 0
-    point = at[SMOOTHED] >= 0 or at[LAPLACE] >= 0 or at[MAGNITUDE] >= 0 or at[DIFFERENCE] >= 0
-    point = point or at[HESSIAN] >= 0
-    spot = np.empty(len(at), np.int64)
+    spot, points, tensors = np.empty(SLOTS, np.int64), np.empty(SLOTS, np.int64), np.empty(SLOTS, np.int64)
+    point = keep_slots(at, TENSOR, HESSIAN, False, points)
+    tensor = keep_slots(at, TENSOR, HESSIAN, True, tensors)
     rows = np.empty(RING, np.int64)
     wide = -(-(LANES + w.width + REACH) // LANES) * LANES
     target = out if direct(w) else buffers.stage
@@ -313,21 +346,21 @@ def flat_scale(
             for k in range(PRODUCTS):
                 mirror_line(ring, start + k * line + LANES, w)
         if point and 0 <= r < w.height and near == 0:
-            aim(spot, at, w, r)
+            aim(spot, points, w, r)
             for part in range(2):
                 start, n = part_of_row(w, part)
                 point_row(p, o + LANES + start, line, n, taps, target, spot, start)
-            if not direct(w):
-                emit(buffers.stage, line, w, r, at, 0, TENSOR, out)
-                emit(buffers.stage, line, w, r, at, HESSIAN, SLOTS, out)
+            emit(buffers.stage, w, r - w.step_y, points, out)
         y = r - REACH
         if tensor and y >= 0 and y % w.step_y == 0:
             for k in range(RING):
                 row = reflected(w.top + y + k - REACH, w.tall) - w.top
                 rows[k] = (row % RING) * PRODUCTS * line + LANES
-            aim(spot, at, w, y)
+            aim(spot, tensors, w, y)
             for part in range(2):
                 start, n = part_of_row(w, part)
                 tensor_row(ring, rows, line, n, taps, target, spot, start)
-            if not direct(w):
-                emit(buffers.stage, line, w, y, at, TENSOR, HESSIAN, out)
+            emit(buffers.stage, w, y - w.step_y, tensors, out)
+    last = (w.height - 1) // w.step_y * w.step_y
+    emit(buffers.stage, w, last, points, out)
+    emit(buffers.stage, w, last, tensors, out)

@@ -207,6 +207,17 @@ def after(typing: Any, a: Any, b: Any, by: Any) -> Any:
 
 
 @_intrinsic
+def evens(typing: Any, a: Any, b: Any) -> Any:
+    """Every second value of ``a`` followed by ``b``."""
+    mask = ir.Constant(_INDEX, [2 * k for k in range(LANES)])
+
+    def emit(_context: Any, builder: Any, _sig: Any, args: Any) -> Any:
+        return builder.shuffle_vector(args[0], args[1], mask)
+
+    return vector(vector, vector), emit
+
+
+@_intrinsic
 def transpose_block(
     typing: Any, source: Any, start: Any, stride: Any, target: Any, target_start: Any, target_stride: Any
 ) -> Any:

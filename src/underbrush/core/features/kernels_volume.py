@@ -15,11 +15,13 @@ from underbrush.core.features.kernels_eigen import eigenvalues
 from underbrush.core.features.kernels_flat import (
     REACH,
     RING,
+    aim,
     along,
     direct,
     down_ring,
     emit,
     excess,
+    keep_slots,
     mirror_line,
     part_of_row,
     slope,
@@ -86,7 +88,7 @@ class VolumeBuffers(NamedTuple):
     gradients: Any
     """float32: ``RING`` times ``GRADIENT`` planes of ``height + 2 * REACH`` lines."""
     stage: Any
-    """float32: ``SLOTS`` lines, where not each pixel of a row is wanted."""
+    """float32: twice ``SLOTS`` lines, where not each pixel of a row is wanted."""
 
 
 @kernel()
@@ -332,18 +334,6 @@ def near_step(r: int, step: int) -> bool:
     return rest <= REACH or step - rest <= REACH
 
 
-@kernel(forceinline=True)
-def aim_slice(spot: Any, at: Any, w: Window, y: int, z: int, result: int) -> None:
-    """Where the rows of pixel row ``y`` of result slice ``z`` go: into the result, or to the stage."""
-    for slot in range(len(at)):
-        if at[slot] < 0:
-            spot[slot] = -1
-        elif direct(w):
-            spot[slot] = at[slot] + z * result + (y // w.step_y) * w.width
-        else:
-            spot[slot] = slot * w.line
-
-
 @kernel()
 def point_plane(
     z: int, planes: Any, d: Depth, w: Window, taps: Any, at: Any, buffers: VolumeBuffers, out: Any
@@ -365,13 +355,12 @@ def point_plane(
         if y >= 0 and y % w.step_y == 0:
             for k in range(RING):
                 rows[k] = ((y + k - REACH) % RING) * ACROSS * line + LANES
-            aim_slice(spot, here, w, y, 0, d.result)
+            aim(spot, here, w, y)
             for part in range(2):
                 start, n = part_of_row(w, part)
                 volume_row(buffers.lines, rows, line, n, taps, target, spot, start)
-            if not direct(w):
-                emit(buffers.stage, line, w, y, here, 0, TENSOR, out)
-                emit(buffers.stage, line, w, y, here, HESSIAN, SLOTS, out)
+            emit(buffers.stage, w, y - w.step_y, here, out)
+    emit(buffers.stage, w, (w.height - 1) // w.step_y * w.step_y, here, out)
 
 
 @kernel()
@@ -400,12 +389,12 @@ def tensor_plane(z: int, d: Depth, w: Window, taps: Any, at: Any, buffers: Volum
             for k in range(RING):
                 row = reflected(w.top + y + k - REACH, w.tall) - w.top
                 rows[k] = (row % RING) * PRODUCTS * line + LANES
-            aim_slice(spot, here, w, y, 0, d.result)
+            aim(spot, here, w, y)
             for part in range(2):
                 start, n = part_of_row(w, part)
                 volume_tensor_row(buffers.lines, rows, line, n, taps, target, spot, start)
-            if not direct(w):
-                emit(buffers.stage, line, w, y, here, TENSOR, HESSIAN, out)
+            emit(buffers.stage, w, y - w.step_y, here, out)
+    emit(buffers.stage, w, (w.height - 1) // w.step_y * w.step_y, here, out)
 
 
 @kernel()
@@ -436,9 +425,9 @@ def volume_scale(
     radius = len(pre) - 1
     reflect_rows(scratch.xs, w.left - w.halo - radius, len(scratch.xs), w.wide, d.length)
     size = (w.height + 2 * w.halo + 4) * w.line
-    tensor = at[TENSOR] >= 0
-    point = at[SMOOTHED] >= 0 or at[LAPLACE] >= 0 or at[MAGNITUDE] >= 0 or at[DIFFERENCE] >= 0
-    point = point or at[HESSIAN] >= 0
+    points, tensors = np.empty(SLOTS, np.int64), np.empty(SLOTS, np.int64)
+    point = keep_slots(at, TENSOR, HESSIAN, False, points)
+    tensor = keep_slots(at, TENSOR, HESSIAN, True, tensors)
     planes = np.empty(RING, np.int64)
     for i in range(d.depth + 2 * w.halo):
         z = i - w.halo
@@ -457,7 +446,7 @@ def volume_scale(
         if point and 0 <= z < d.depth and z % d.step == 0:
             for k in range(RING):
                 planes[k] = ((i - 4 + k) % RING) * size
-            point_plane(z, planes, d, w, taps, at, buffers, out)
+            point_plane(z, planes, d, w, taps, points, buffers, out)
         z -= 1
         if tensor and z >= 0 and z % d.step == 0:
-            tensor_plane(z, d, w, taps, at, buffers, out)
+            tensor_plane(z, d, w, taps, tensors, buffers, out)
