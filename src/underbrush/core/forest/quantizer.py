@@ -145,9 +145,12 @@ def quantise_reference(quantizer: Quantizer, x: NDArray[np.float32]) -> Bins:
 
 
 def quantise(quantizer: Quantizer, x: NDArray[np.float32]) -> Bins:
-    """Bins of finite values, (n_columns, n) float32 C order -> (n_columns, n) bins; without the GIL."""
+    """Bins of finite values, (n_columns, n) float32 -> (n_columns, n) bins; without the GIL."""
     bins = np.empty(x.shape, quantizer.dtype)
-    quantise_kernels.quantise_rows(x, quantizer.guesses.arrays, bins)
+    # Read-only or not is part of a compiled signature: all values come as read-only, to compile once.
+    values = np.ascontiguousarray(x).view()
+    values.flags.writeable = False
+    quantise_kernels.quantise_rows(values, quantizer.guesses.arrays, bins)
     return bins
 
 

@@ -104,7 +104,8 @@ def train_forest(
 
     Returns
     -------
-    The same bytes for the same arguments, whatever ``n_threads``.
+    The same bytes for the same arguments, whatever ``n_threads``. Beside ``x`` and the forest itself about
+    n_features + 4 * n_classes + 20 + 60 * n_threads bytes are held for each row.
 
     Raises
     ------
@@ -120,7 +121,7 @@ def train_forest(
     options = options or TrainingOptions()
     _check(x, labels, options)
     classes, y = np.unique(labels, return_inverse=True)
-    quantizer, bins = _binned(x, labels, options.n_threads)
+    quantizer, bins = _binned(x, labels.copy(), options.n_threads)
     order = np.argsort(y, kind="stable").astype(np.int64)
     starts = np.searchsorted(y[order], np.arange(len(classes) + 1)).astype(np.int64)
     task = _Task(bins, y.astype(np.uint8), order, starts, options)
@@ -174,7 +175,7 @@ def _binned(
     """Edges of all columns and the bins of all values, (n_features, n) uint8."""
     with ThreadPoolExecutor(max(1, n_threads)) as pool:
         quantizer = Quantizer.from_columns(list(pool.map(lambda column: place_edges(column, labels), x)))
-    bins = quantise(quantizer, np.ascontiguousarray(x))
+    bins = quantise(quantizer, x)
     return quantizer, bins.astype(np.uint8, copy=False)
 
 

@@ -22,7 +22,7 @@ from underbrush.jit import kernel
 
 SMALL = 24
 """Nodes of at most this many rows are sorted instead of counted."""
-HISTOGRAM_ROWS = 128
+HISTOGRAM_ROWS = 32
 """Nodes of more than this many rows for each class have a histogram; between, rows are chained by bin."""
 MAX_ROWS = 1 << 23
 """A row's weight has 23 bits."""
