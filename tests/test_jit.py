@@ -101,6 +101,14 @@ def test_without_a_folder_that_can_be_written_a_temporary_one_serves_and_this_is
     assert not list(temporary.iterdir())
 
 
+def test_a_disk_that_has_filled_up_is_no_obstacle(tmp_path, monkeypatch, caplog):
+    (tmp_path / "full").write_text("")
+    monkeypatch.setattr(jit, "cache_folder", lambda: tmp_path / "full")
+    found = {jit._source_folder.__wrapped__(tmp_path / name) for name in ("features", "forest")}
+    assert len(found) == 1 and next(iter(found)).is_dir()
+    assert caplog.text.count("compiled code cannot be kept") == 1
+
+
 @pytest.mark.skipif(not hasattr(os, "getuid"), reason="Windows has other means")
 def test_a_folder_that_others_can_write_to_is_closed_and_one_of_others_is_refused(tmp_path, monkeypatch):
     tmp_path.chmod(0o777)

@@ -57,7 +57,7 @@ def kernel(**options: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]
             compiled = numba.njit(**merged)(function)
         finally:
             numba.config.CACHE_DIR = before
-        if merged["cache"]:
+        if merged["cache"] and not numba.config.DISABLE_JIT:
             compiled._cache = _CheckedCache(compiled._cache)
         result: Callable[..., Any] = compiled
         return result
@@ -103,13 +103,20 @@ def cache_folder() -> Path:
         os.utime(folder)
         _forget_old(base, "kernels-")
     except OSError as error:
-        folder = Path(tempfile.mkdtemp(prefix="underbrush-kernels-"))
-        atexit.register(shutil.rmtree, folder, ignore_errors=True)
-        _LOG.warning(
-            "compiled code cannot be kept (%s): it is compiled again at each start; "
-            "set UNDERBRUSH_CACHE_DIR to a folder of your own that can be written",
-            error,
-        )
+        folder = _temporary_folder(str(error))
+    return folder
+
+
+@cache
+def _temporary_folder(reason: str) -> Path:
+    """A private folder until the process ends, and a warning."""
+    folder = Path(tempfile.mkdtemp(prefix="underbrush-kernels-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    _LOG.warning(
+        "compiled code cannot be kept (%s): it is compiled again at each start; "
+        "set UNDERBRUSH_CACHE_DIR to a folder of your own that can be written",
+        reason,
+    )
     return folder
 
 
@@ -131,9 +138,12 @@ def _source_folder(sources: Path) -> Path:
         digest.update(path.name.encode())
         digest.update(path.read_bytes())
     folder = cache_folder() / f"{sources.name}-{digest.hexdigest()[:12]}"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    os.utime(folder)
-    _forget_old(cache_folder(), f"{sources.name}-")
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        os.utime(folder)
+        _forget_old(cache_folder(), f"{sources.name}-")
+    except OSError as error:  # a disk that has filled up since the folder above was made
+        return _temporary_folder(os.strerror(error.errno or 0))
     return folder
 
 
