@@ -9,6 +9,14 @@ from underbrush.errors import ResourceError
 
 LARGEST_EDGE = 1024
 SMALLEST_EDGE = 16
+CACHED = 33e6
+"""Bytes of a tile that a processor's last cache still holds, and an allocator gives back and takes again."""
+PER_READ, PER_MADE, UNCACHED = 0.4, 0.6, 1.15
+"""Time of a pixel that is read, of one that is made, and how much longer all takes out of the cache.
+
+Measured on images and volumes with all features and forests of 5,000 labels; only their ratio counts, and
+being wrong by half changes a plan's time by a few percent.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +38,12 @@ class TileCost:
         return self.fixed + frames * (self.read * _product(grown) + self.valid * _product(sizes))
 
 
-def plan_tiles(box: Box, image: Shape5, halo: Halo, cost: TileCost, budget: float) -> TileGrid:
-    """The tiling of ``box`` whose tiles waste least on their halo while each costs at most ``budget`` bytes.
+def plan_tiles(
+    box: Box, image: Shape5, halo: Halo, cost: TileCost, budget: float, threads: int = 1
+) -> TileGrid:
+    """The tiling of ``box`` that is done soonest, with tiles that each cost at most ``budget`` bytes.
+
+    Large tiles waste less on their halo, small ones stay in the cache and give each thread its share.
 
     Parameters
     ----------
@@ -43,6 +55,8 @@ def plan_tiles(box: Box, image: Shape5, halo: Halo, cost: TileCost, budget: floa
         What the computation needs around a tile.
     cost, budget
         Bytes of one tile, and how many one tile may take.
+    threads
+        Tiles that are worked on side by side.
 
     Raises
     ------
@@ -50,7 +64,7 @@ def plan_tiles(box: Box, image: Shape5, halo: Halo, cost: TileCost, budget: floa
         Not even the smallest tile fits.
     """
     _, c, z, y, x = box.shape
-    best: tuple[float, Shape5] | None = None
+    best: tuple[float, int, Shape5] | None = None
     cheapest = float("inf")
     for depth in _edges(z):
         for height in _edges(y):
@@ -62,21 +76,28 @@ def plan_tiles(box: Box, image: Shape5, halo: Halo, cost: TileCost, budget: floa
                 cheapest = min(cheapest, bytes_needed)
                 if bytes_needed > budget:
                     continue
-                grown = _grown(tile, halo, image)
-                waste = grown / (depth * height * width)
-                score = (waste, -depth * height * width)
-                if best is None or score < (best[0], -_product(best[1][2:])):
-                    best = (waste, tile)
+                score = (_time(box, tile, halo, image, cost, threads), -depth * height * width)
+                if best is None or score < best[:2]:
+                    best = (*score, tile)
     if best is None:
         raise ResourceError(
             f"the smallest tile needs {cheapest / 1e6:.0f} MB and {budget / 1e6:.0f} MB are left for each",
             remedy="allow more memory (--memory), fewer jobs (--jobs), or use fewer or smaller features",
         )
-    return TileGrid(box, best[1], halo, image)
+    return TileGrid(box, best[2], halo, image)
+
+
+def _time(box: Box, tile: Shape5, halo: Halo, image: Shape5, cost: TileCost, threads: int) -> float:
+    """Time that a tiling takes, in no particular unit."""
+    count = _product([-(-n // m) for n, m in zip(box.shape, tile, strict=True)])
+    made = _product(tile[2:])
+    one = PER_READ * _grown(tile, halo, image) + PER_MADE * made
+    slower = UNCACHED if cost.valid * made > CACHED else 1.0
+    return one * slower * -(-count // threads)
 
 
 def _edges(n: int) -> list[int]:
-    edges = [e for e in (16, 32, 64, 128, 256, 512, 1024) if SMALLEST_EDGE <= e < min(n, LARGEST_EDGE + 1)]
+    edges = [e for e in (16, 32, 64, 128, 256, 512, 1024) if e < n]
     return [*edges, n] if n <= LARGEST_EDGE else edges
 
 

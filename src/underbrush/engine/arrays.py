@@ -136,7 +136,7 @@ def _run(
     shape = image.shape5
     report = TileReport()
     for noticed in run_side_by_side(
-        plan_tiles(Box.whole(shape), shape, halo, cost, working / threads), work, threads
+        plan_tiles(Box.whole(shape), shape, halo, cost, working / threads, threads), work, threads
     ):
         report = report + noticed
     return report

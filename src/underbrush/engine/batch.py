@@ -162,7 +162,7 @@ class _Run:
         cost = TileCost(cost.read, cost.valid + extra, cost.fixed)
         budget = tile_budget(limits)
         halo = self.recipe.selection.halo(volume)
-        return plan_tiles(self.box, self.image.shape5, halo, cost, budget)
+        return plan_tiles(self.box, self.image.shape5, halo, cost, budget, limits.threads)
 
     def compute(self, tile: Tile, sink: Sink) -> TileReport:
         """Read, classify and write one tile."""

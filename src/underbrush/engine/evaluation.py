@@ -36,7 +36,9 @@ def evaluate_image(
         recipe, _ = model.fitted_to(image.info, shape[1], volume)
         recipe.selection.check(shape, image.info.location)
         cost = tile_cost(recipe.selection, recipe.forest, recipe.n_classes, image.dtype.itemsize, shape)
-        grid = plan_tiles(Box.whole(shape), shape, recipe.selection.halo(volume), cost, tile_budget(limits))
+        grid = plan_tiles(
+            Box.whole(shape), shape, recipe.selection.halo(volume), cost, tile_budget(limits), limits.threads
+        )
 
         scene = scene_of(image)
 

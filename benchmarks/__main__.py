@@ -1,0 +1,30 @@
+"""All benchmarks, one after the other: `make bench`."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+DATA = os.environ.get("UNDERBRUSH_TEST_DATA", "../shared/data")
+
+
+def main():
+    if not (Path(DATA) / "MANIFEST.json").is_file():
+        sys.exit(f"The benchmarks use real images; set UNDERBRUSH_TEST_DATA (not found: {DATA}).")
+    if subprocess.run(
+        ["/usr/bin/python3", "-c", "import vigra"], capture_output=True, check=False
+    ).returncode:
+        sys.exit("The benchmarks compare with vigra: install python3-vigra for /usr/bin/python3.")
+    for arguments in (
+        ["features.py", "2d", "3d"],
+        ["forest_speed.py", "--data", DATA, "--sklearn"],
+        ["stroke_to_view.py", "--data", DATA],
+    ):
+        subprocess.run([sys.executable, str(HERE / arguments[0]), *arguments[1:]], check=True)
+
+
+if __name__ == "__main__":
+    main()
