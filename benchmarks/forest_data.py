@@ -39,7 +39,9 @@ class LabelledImage:
                 if len(taken) >= goal:
                     break
         at = r.permutation(np.array(list(taken)))
-        return np.ascontiguousarray(self.features.reshape(len(self.features), -1)[:, at]), self.truth.ravel()[at]
+        return np.ascontiguousarray(self.features.reshape(len(self.features), -1)[:, at]), self.truth.ravel()[
+            at
+        ]
 
 
 def labelled_image(data: Path, n_classes: int) -> LabelledImage:
@@ -60,4 +62,6 @@ def labelled_image(data: Path, n_classes: int) -> LabelledImage:
 
 
 def _smooth_name() -> str:
-    return next(n for n in FeatureSelection.all().names() if n.startswith("Gaussian Smoothing") and "3.5" in n)
+    return next(
+        n for n in FeatureSelection.all().names() if n.startswith("Gaussian Smoothing") and "3.5" in n
+    )

@@ -111,7 +111,9 @@ def packed_classes(trained) -> np.ndarray:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data", type=Path, required=True, help="folder of test data")
     parser.add_argument("--rows", default="1000,5000,20000")
     parser.add_argument("--classes", default="2,3,10")
