@@ -104,8 +104,8 @@ def tile_cost(
     terms = selection.terms(image[2] > 1)
     n_features = selection.count(image[1], image[2] > 1) if forest is None else forest.n_features
     deep = any(not t.in_2d for t in terms)
-    # A block as read and as float32, one channel turned, a smoothed copy or (in 3D) a few of them.
-    read = image[1] * (itemsize + 5) + (40 if deep else 12)
+    # A block as read and as float32, and what the kernels keep of one channel (`compute.scratch_bytes`).
+    read = image[1] * (itemsize + 5) + (12 if deep else 18)
     return TileCost(read=read, valid=4 * n_features + 8 * n_classes + 24, fixed=2e6)
 
 
