@@ -78,7 +78,7 @@ def test_tiles_and_threads_do_not_change_a_byte(flat, monkeypatch):
     planned = []
     plan = arrays.plan_tiles
 
-    def small(box, shape, halo, cost, budget):
+    def small(box, shape, halo, cost, budget, threads):
         grid = plan(box, shape, halo, cost, cost.of((1, 1, 1, 32, 32), halo, shape))
         planned.append(len(grid))
         return grid
