@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from underbrush.engine.naming import DEFAULT_PATTERN, Naming, nickname_of, output_path
-from underbrush.errors import UsageError
+from underbrush.errors import OutputError, UsageError
 
 
 @pytest.mark.parametrize(
@@ -18,8 +18,10 @@ from underbrush.errors import UsageError
         ("/a/b.c/im.v2.tiff", "im.v2"),
         ("nuclei größe µm (1).tif", "nuclei größe µm (1)"),
         ("im.h5", "im"),
-        ("slide.tif#series=2", "slide"),
-        ("odd#name.tif", "odd"),
+        ("slide.tif#series=2", "slide-series2"),
+        ("slide.tif#series=2,level=1", "slide-series2-level1"),
+        ("slide.tif#", "slide"),
+        ("odd#name.tif", "odd#name"),
         (r"C:\images\cells.tif", "cells"),
     ],
 )
@@ -43,3 +45,18 @@ def test_placeholders_and_suffixes(tmp_path):
 def test_an_unknown_placeholder_is_named_with_the_known_ones(tmp_path):
     with pytest.raises(UsageError, match=r"\{name\}.*\{nickname\}"):
         output_path("{name}", "a.tif", Naming(tmp_path / "p.ilp", "labels"), ".tif")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "says"), [("", "is empty"), ("{project_dir}", "a folder"), ("new/", "a folder")]
+)
+def test_a_folder_or_nothing_is_no_name_of_a_result(tmp_path, pattern, says):
+    with pytest.raises(UsageError, match=says) as caught:
+        output_path(pattern, "a.tif", Naming(tmp_path / "p.ilp", "segmentation"), ".tif")
+    assert "{nickname}_{result}" in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["a.zarr", "a.n5", "other.ilp", "a.npz", "a.GIF"])
+def test_a_result_is_not_called_what_it_is_not(tmp_path, name):
+    with pytest.raises(OutputError, match="no format of results"):
+        output_path(str(tmp_path / name), "a.tif", Naming(tmp_path / "p.ilp", "segmentation"), ".tif")

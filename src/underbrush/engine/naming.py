@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from underbrush.errors import UsageError
+from underbrush.errors import OutputError, UsageError
 from underbrush.files import safe_name
+from underbrush.sinks.formats import FORMATS
 
 DEFAULT_PATTERN = "{project_dir}/{project}_results/{nickname}_{result}"
 _PLACEHOLDER = re.compile(r"\{([a-z_]*)\}")
 _INNER = re.compile(r"\.(h5|hdf5|hdf|ilp|npz|n5|zarr)/", re.IGNORECASE)
+_OPTIONS = re.compile(r"#((series|level|scene)=[^/]*)?$")
 _SUFFIXES = re.compile(
     r"\.(ome\.tiff?|ome\.zarr|nii\.gz|tiff?|h5|hdf5|hdf|ilp|npz|npy|n5|zarr|png|jpe?g|bmp|gif|p[bgpn]m)$",
     re.IGNORECASE,
@@ -31,16 +34,22 @@ class Naming:
 def nickname_of(address: str) -> str:
     """The short name of an image: its file name without suffix, the inner dataset joined with a dash.
 
-    ``cells.ome.tif`` is ``cells``; ``cells.h5/raw/data`` is ``cells-raw-data``.
+    ``cells.ome.tif`` is ``cells``; ``cells.h5/raw/data`` is ``cells-raw-data``; ``cells.tif#series=2`` is
+    ``cells-series2``, so that each image of a file has a name of its own.
     """
-    path = address.split("#", 1)[0] if "#" in Path(address).name else address
+    chosen = _OPTIONS.search(address)
+    options = ""
+    path = address
+    if chosen:
+        path = address[: chosen.start()]
+        options = "".join(f"-{part.replace('=', '')}" for part in chosen[0][1:].split(",") if part)
     path = path.rstrip("/")
     match = _INNER.search(path)
     inner = ""
     if match:
         path, inner = path[: match.end() - 1], path[match.end() :]
     name = _SUFFIXES.sub("", re.split(r"[/\\]", path)[-1])
-    return name + "".join(f"-{part}" for part in inner.split("/") if part)
+    return name + "".join(f"-{part}" for part in inner.split("/") if part) + options
 
 
 def output_path(pattern: str, address: str, naming: Naming, suffix: str) -> Path:
@@ -52,7 +61,9 @@ def output_path(pattern: str, address: str, naming: Naming, suffix: str) -> Path
     Raises
     ------
     UsageError
-        An unknown placeholder.
+        An unknown placeholder, or no name for a file.
+    OutputError
+        The suffix of a file that is no result.
     """
     project = naming.project.absolute()
     values = {
@@ -70,9 +81,20 @@ def output_path(pattern: str, address: str, naming: Naming, suffix: str) -> Path
         return values[match[1]]
 
     path = str(_PLACEHOLDER.sub(fill, pattern))
-    if not _SUFFIXES.search(path):
-        path += suffix
-    return Path(path)
+    ending = _SUFFIXES.search(path)
+    if not path or path.endswith(("/", os.sep)) or Path(path).is_dir():
+        folder = path.rstrip("/" + os.sep)
+        raise UsageError(
+            f"--output {pattern!r} is a folder, not a file" if path else "--output is empty",
+            remedy=f"write {folder + '/' if folder else ''}{{nickname}}_{{result}}",
+        )
+    if ending and not path.lower().endswith(tuple(s for f in FORMATS for s in f.suffixes)):
+        raise OutputError(
+            f"the name ends with {ending[0]!r}, which is no format of results",
+            where=path,
+            remedy=f"end it with {suffix} or leave the ending out",
+        )
+    return Path(path if ending else path + suffix)
 
 
 def _file_part(address: str) -> str:
