@@ -40,3 +40,10 @@ def test_rescaled_rounds_to_nearest_even_and_clips():
 def test_rescaled_float32_is_reckoned_in_float32_as_ilastik_does():
     out = results.rescaled(np.array([0.3, 0.9], np.float32), np.dtype(np.uint8), (0, 1), (0, 255))
     assert out.tolist() == [76, 230]
+
+
+def test_nan_becomes_zero_in_integers():
+    values = np.array([np.nan, 1, np.inf, -np.inf], np.float32)
+    np.testing.assert_array_equal(
+        results.rescaled(values, np.dtype(np.uint8), (0, 1), (0, 255)), np.array([0, 255, 255, 0], np.uint8)
+    )

@@ -35,8 +35,8 @@ def rescaled(
 ) -> NDArray[Any]:
     """``source`` range mapped to ``target`` range in ``dtype``; integers are rounded to the nearest (rint).
 
-    Values outside the source range go to the ends of what the dtype holds. float32 is reckoned in float32, as
-    ilastik does: 255 x 0.3 is 76.5 there, which rint makes 76.
+    Values outside the source range go to the ends of what the dtype holds; NaN becomes 0 in integers. float32
+    is reckoned in float32, as ilastik does: 255 x 0.3 is 76.5 there, which rint makes 76.
     """
     (a, b), (c, d) = source, target
     work = np.dtype(np.float32 if values.dtype == np.float32 and dtype.itemsize <= 2 else np.float64)
@@ -44,5 +44,5 @@ def rescaled(
     scaled: NDArray[Any] = (values.astype(work) - low) * factor + base
     if dtype.kind in "iu":
         limits = np.iinfo(dtype)
-        scaled = np.clip(np.rint(scaled), limits.min, limits.max)
+        scaled = np.clip(np.rint(np.where(np.isnan(scaled), 0, scaled)), limits.min, limits.max)
     return scaled.astype(dtype)

@@ -23,7 +23,7 @@ def scene_of(image: Image) -> Scene:
     if image.dtype.itemsize == 1:
         return Scene(volume)
     values = image.read(_middle(shape)).astype(np.float64)
-    finite = values[np.isfinite(values)]
+    finite = values[np.abs(values) <= np.finfo(np.float32).max]
     return Scene(volume, float(np.float32(np.median(finite))) if finite.size else 0.0)
 
 
