@@ -115,12 +115,16 @@ def test_truth_of_zero_is_ignored_and_empty_classes_are_null(call_json, pair, tm
         ("size", 1, ("labels.tif", "(20, 20)", "(48, 57)")),
         ("large", 1, ("labels.tif", "from 0 to 300")),
         ("one class", 1, ("fewer than two classes",)),
-        ("names", 1, ("labels up to 2 but 1 class names",)),
+        ("names", 1, ("labels up to 2 and the number of class names is 1",)),
         ("count", 2, ("1 images and 0 label images",)),
         ("nothing", 2, ("nothing to train on",)),
         ("both", 2, ("brings its own images",)),
         ("channel", 1, ("channel 4", "has 1")),
         ("features", 1, ("f.json", '{"filters"')),
+        ("deep features", 1, ("f.json", '{"filters"')),
+        ("suffix", 2, ("t.tif", "end it with .ilp")),
+        ("nan label", 1, ("labels.tif", "NaN")),
+        ("nan image", 1, ("fewer than two classes", "NaN or infinite", "give labels 1, 2")),
         ("scales", 2, ("--scales 'x'",)),
     ],
 )
@@ -143,6 +147,15 @@ def test_mistakes(call, pair, tmp_path, change, status, says):
         tifffile.imwrite(labels, np.where(tifffile.imread(labels) == 1, 300, 0).astype(np.uint16))
     elif change == "one class":
         tifffile.imwrite(labels, (tifffile.imread(labels) == 1).astype(np.uint8))
+    elif change == "nan label":
+        tifffile.imwrite(labels, np.where(tifffile.imread(labels) == 1, np.nan, 0).astype(np.float32))
+    elif change == "nan image":
+        tifffile.imwrite(image, np.full(tifffile.imread(image).shape, np.nan, np.float32))
+    elif change == "suffix":
+        arguments[2] = tmp_path / "t.tif"
+    elif change == "deep features":
+        (tmp_path / "f.json").write_text("[" * 100_000)
+        arguments[-2:] = ["--features", tmp_path / "f.json"]
     elif change == "names":
         arguments += ["--classes", "dark"]
     elif change == "count":
@@ -172,3 +185,14 @@ def test_a_segmentation_as_png_is_labels_again(call, call_json, pair, tmp_path):
     assert call("predict", tmp_path / "t.ilp", image, "--output", tmp_path / "s.png")[0] == 0
     said = call_json("evaluate", tmp_path / "t.ilp", "--image", image, "--truth", tmp_path / "s.png")[1]
     assert said["classes"] == {"1": {"dice": 1.0, "iou": 1.0}, "2": {"dice": 1.0, "iou": 1.0}}
+
+
+def test_a_truth_of_unknown_classes_is_refused(call, pair, tmp_path):
+    image, labels, _ = pair
+    assert call(*new_project(pair, tmp_path / "t.ilp"))[0] == 0
+    mask = np.where(tifffile.imread(labels) == 1, 255, 0).astype(np.uint8)
+    tifffile.imwrite(tmp_path / "mask.tif", mask)
+    arguments = ["evaluate", tmp_path / "t.ilp", "--image", image, "--truth", tmp_path / "mask.tif"]
+    status, out, err = call(*arguments)
+    assert (status, out) == (1, "")
+    assert err.count("\n") == 1 and "mask.tif: the truth holds class 255, the project has 2" in err

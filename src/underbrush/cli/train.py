@@ -98,6 +98,8 @@ def _base(
             remedy="give --labels once for each --image",
         )
     check_output(out, [*images, *labels])
+    if out.suffix.lower() != ".ilp":
+        raise UsageError(f"--out {str(out)!r} is no name of a project", remedy="end it with .ilp")
     samples = [Sample(i, m, axes) for i, m in zip(images, labels, strict=True)]
     names = [n.strip() for n in classes.split(",")] if classes else []
     return out, project_of(samples, names, _numbers(channels, "--channels", int))

@@ -53,7 +53,8 @@ def project_of(
     highest = max((max(lane.label_counts, default=0) for lane in lanes), default=0)
     if names and len(names) < highest:
         raise ProjectError(
-            f"there are labels up to {highest} but {len(names)} class names", remedy="name every class"
+            f"there are labels up to {highest} and the number of class names is {len(names)}",
+            remedy="name every class",
         )
     n = max(highest, len(names), 2)
     given = list(names) + [f"Class {k}" for k in range(len(names) + 1, n + 1)]
@@ -115,10 +116,17 @@ def project_rows(
                 parts.append(labelled_rows(image, lane.labels, selection, threads, channels))
     rows = joined(parts, 0)
     if len(np.unique(rows.y)) < 2:
+        lost = (
+            f" ({rows.not_finite} labelled pixels are NaN or infinite, or near one)"
+            if rows.not_finite
+            else ""
+        )
         raise ProjectError(
-            "there are strokes of fewer than two classes to train on",
+            f"there are strokes of fewer than two classes to train on{lost}",
             where=project.path or "",
-            remedy="paint strokes of each class and train",
+            remedy="paint strokes of each class and train"
+            if project.path
+            else "give labels 1, 2, ... of at least two classes",
         )
     return rows
 
@@ -171,7 +179,7 @@ def selection_from_file(path: Path) -> FeatureSelection:
         return FeatureSelection(tuple(filters), scales, rows, flat)
     except FeatureError as error:
         raise FeatureError(error.problem, where=path, remedy=error.remedy) from None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise FeatureError(f"the features cannot be read ({error})", where=path, remedy=remedy) from None
 
 

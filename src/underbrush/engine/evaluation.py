@@ -14,6 +14,7 @@ from underbrush.engine.label_images import check_same_size, class_values
 from underbrush.engine.model import Model
 from underbrush.engine.scenes import scene_of
 from underbrush.engine.scheduler import run_side_by_side
+from underbrush.errors import MismatchError
 from underbrush.sources.opening import open_image
 
 
@@ -45,6 +46,12 @@ def evaluate_image(
         def work(tile: Tile) -> Overlap:
             probabilities, _ = predict_tile(image.read(tile.read), tile, recipe, scene)
             there = class_values(known.read(tile.valid.replace(c=(0, 1))), known.info.location)
+            if (highest := int(there.max())) > recipe.n_classes:
+                raise MismatchError(
+                    f"the truth holds class {highest}, the project has {recipe.n_classes} classes",
+                    where=known.info.location,
+                    remedy="give 0 for what is to be ignored and 1, 2, ... for the classes of the project",
+                )
             return Overlap.count(there, results.segmentation(probabilities), recipe.n_classes)
 
         total = Overlap(np.zeros((recipe.n_classes + 1,) * 2, np.int64))

@@ -26,6 +26,12 @@ def class_values(values: NDArray[Any], where: str) -> NDArray[np.uint8]:
     """
     if values.dtype.kind == "b":
         return values.astype(np.uint8)
+    if np.isnan(values.min()):
+        raise ImageError(
+            "the labels hold NaN",
+            where=where,
+            remedy="give whole numbers, 0 for unlabelled and 1, 2, ... for the classes",
+        )
     low, high = values.min(), values.max()
     if not (low >= 0 and high <= 255) or (values.dtype.kind == "f" and (values != np.rint(values)).any()):
         raise ImageError(
