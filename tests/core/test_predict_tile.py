@@ -154,3 +154,10 @@ def test_the_key_of_a_recipe_changes_with_everything_it_depends_on():
     ]
     assert len({r.key for r in [base, *others]}) == 6
     assert Recipe(selection, forest, 2).key == base.key
+
+
+def test_an_image_that_lacks_a_chosen_channel_is_told_which():
+    selection = FeatureSelection.all((1.0,))
+    forest = random_forest(selection.count(2), 2, np.random.default_rng(0))
+    with pytest.raises(MismatchError, match=r"has 1 channel, the project uses channel 2 "):
+        Recipe(selection, forest, 2, channels=(2, 0)).check(1, False)

@@ -53,6 +53,13 @@ class Recipe:
         if self.fits(n_channels, volume):
             return
         used = self.pick(n_channels)
+        if max(used) >= n_channels:
+            raise MismatchError(
+                f"the image has {_count(n_channels, 'channel')}, the project uses channel {max(used)} "
+                "(counted from 0)",
+                where=where,
+                remedy="give an image with the same channels, or name its axes if they were read wrongly",
+            )
         have = self.selection.count(len(used), volume)
         need = self.forest.n_features
         fitting = [n for n in range(1, 1 + need) if self.selection.count(n, volume) == need]
