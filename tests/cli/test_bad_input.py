@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import signal
 import subprocess
@@ -43,6 +44,13 @@ def check_refused(call, folder, arguments, status, *says):
         (["--dtype", "int3"], 2, ("no dtype 'int3'",)),
         (["--rescale", "1"], 2, ("--rescale '1'",)),
         (["--rescale", "0:1,0:255"], 2, ("needs --dtype",)),
+        (["--rescale", "0:1e-320,0:255", "--dtype", "uint8"], 2, ("beyond the numbers of float32",)),
+        (["--rescale", "0:1,0:1e308", "--dtype", "float32"], 2, ("beyond the numbers of float32",)),
+        (["--result", "features", "--dtype", "uint8"], 2, ("fractions", "--rescale")),
+        (["--result", "uncertainty", "--dtype", "uint8"], 2, ("0 or 1", "--rescale")),
+        (["--output", "a.zarr"], 1, ("'.zarr'", "end it with .tif")),
+        (["--output", ""], 2, ("--output is empty",)),
+        (["--jobs", "x"], 2, (". See underbrush predict --help.",)),
         (["--region", "y=1"], 2, ("--region 'y=1'",)),
         (["--region", "c=0:1"], 2, ("cannot cut the axis 'c'",)),
         (["--region", "y=60:80"], 2, ("y=60:80 is empty", "48 pixels in y")),
@@ -116,6 +124,60 @@ def test_two_images_with_one_output(call, project, image, tmp_path):
     other.parent.mkdir()
     other.write_bytes(image.read_bytes())
     check_refused(call, tmp_path, ["predict", project, image, other], 2, "would both be", "{dataset_dir}")
+
+
+def test_two_names_of_one_output(call, project, image, tmp_path):
+    (tmp_path / "one").mkdir()
+    (tmp_path / "two").symlink_to("one")
+    copies = [tmp_path / "one" / "same.tif", tmp_path / "other" / "same.tif"]
+    copies[1].parent.mkdir()
+    for copy in copies:
+        copy.write_bytes(image.read_bytes())
+    (tmp_path / "other" / "one").symlink_to("../one")
+    options = ["--output", "{dataset_dir}/../one/{nickname}_x.tif"]
+    check_refused(call, tmp_path, ["predict", project, *copies, *options], 2, "would both be")
+
+
+def test_values_beyond_float32_are_said_once(call, project, tmp_path, picture):
+    np.save(tmp_path / "large.npy", picture.astype(np.float64) * 1e300)
+    status, _, err = call("predict", project, tmp_path / "large.npy", "--output", tmp_path / "s.npy")
+    assert status == 0
+    assert err.count("\n") == 1 and "large.npy" in err
+
+
+def test_a_doubt_about_an_image_names_the_image(call, project, tmp_path, picture):
+    np.save(tmp_path / "stack.npy", np.stack([picture] * 6))
+    status, _, err = call("predict", project, tmp_path / "stack.npy", "--output", tmp_path / "s.npy")
+    assert status == 0
+    assert f"{tmp_path / 'stack.npy'}: The file does not say" in err
+
+
+@pytest.mark.parametrize("suffix", ["tif", "ome.tif", "h5", "png", "npy"])
+def test_a_file_name_that_is_no_text(project, picture, tmp_path, suffix):
+    name = os.fsencode(tmp_path) + b"/bad\xff.npy"
+    with open(name, "wb") as file:  # noqa: PTH123
+        np.save(file, picture)
+    command = [sys.executable, "-m", "underbrush.cli.main", "predict", project, name, "--json"]
+    command += ["--output", f"{tmp_path}/{{nickname}}_x.{suffix}"]
+    done = subprocess.run(command, capture_output=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["results"][0]["image"] == os.fsdecode(name)
+
+
+@pytest.mark.parametrize("name", ["~.npy", "~nobody-of-this-name/a.npy"])
+def test_a_tilde_that_is_nobodys_home(call, project, picture, tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    check_refused(call, tmp_path, ["predict", project, name], 1, name, "no such file")
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    np.save(tmp_path / name, picture)
+    status, _, err = call("predict", project, name, "--output", tmp_path / "s.tif")
+    assert status == 0, err
+
+
+def test_no_command_prints_the_help(call):
+    status, out, err = call()
+    assert status == 2 and err == ""
+    assert "predict" in out and "underbrush: " not in out
 
 
 class Full(FileLayer):

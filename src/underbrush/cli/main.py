@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import signal
@@ -22,7 +23,6 @@ WrongUsage: type[Exception] = typer.BadParameter.__mro__[1]
 app = typer.Typer(
     name="underbrush",
     help="A few brush strokes grow a forest that segments your images.",
-    no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -66,6 +66,9 @@ def _stop(number: int, frame: FrameType | None) -> NoReturn:
 def run(arguments: list[str]) -> int:
     """Run one command line and give its exit status; prints one line on stderr where it fails."""
     start_log(None)
+    if not arguments:
+        app(["--help"], prog_name="underbrush", standalone_mode=False)
+        return 2
     try:
         result = app(arguments, prog_name="underbrush", standalone_mode=False)
     except typer.Exit as stop:
@@ -88,7 +91,8 @@ def _explain(error: BaseException) -> tuple[str, int]:
     if isinstance(error, WrongUsage):
         context = getattr(error, "ctx", None)
         command = context.command_path if context else "underbrush"
-        return f"{error.format_message()} See {command} --help.", 2  # type: ignore[attr-defined]
+        problem = error.format_message().rstrip(".")  # type: ignore[attr-defined]
+        return f"{problem}. See {command} --help.", 2
     if isinstance(error, Stopped):
         return f"stopped by {error.by}; nothing half-written was left.", error.status
     if isinstance(error, MemoryError):
@@ -103,6 +107,10 @@ def main() -> NoReturn:
     signal.signal(signal.SIGTERM, _stop)
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # a job in the background ignores Ctrl-C
         signal.signal(signal.SIGINT, _stop)
+    for stream in (sys.stdout, sys.stderr):
+        # A file's name may hold bytes that are no text, or the terminal know fewer letters than the name.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     sys.exit(run(sys.argv[1:]))
 
 

@@ -193,6 +193,10 @@ def parse_rescale(text: str) -> tuple[Range, Range]:
         raise UsageError(f"--rescale {text!r} is not understood", remedy="write it as in 0:1,0:255") from None
     if not (a < b and np.isfinite([a, b, c, d]).all()):
         raise UsageError(f"--rescale {text!r} has an empty range", remedy="write it as in 0:1,0:255")
+    largest = float(np.finfo(np.float32).max)
+    if max(abs(a), abs(b), abs(c), abs(d)) > largest or abs(d - c) / (b - a) > largest:
+        problem = f"--rescale {text!r} stretches beyond the numbers of float32"
+        raise UsageError(problem, remedy="write it as in 0:1,0:255")
     return (a, b), (c, d)
 
 

@@ -7,6 +7,7 @@ left under the final name unless all of it was written.
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -150,7 +151,8 @@ class _Run:
         box = region_box(request.region, shape, image.info.location)
         spec = _spec(model, recipe, request, image, box)
         check_sink(spec, request.format)
-        notices = (*image.info.problems, *([notice] if notice else []))
+        said = [f"{image.info.location}: {problem}" for problem in image.info.problems]
+        notices = (*said, *([notice] if notice else []))
         return cls(request, recipe, image, mask, scene_of(image), box, spec, notices)
 
     def plan(self, limits: Limits) -> TileGrid:
@@ -253,9 +255,13 @@ def _features(
 def _spec(model: Model, recipe: Recipe, request: Request, image: Image, box: Box) -> OutputSpec:
     dtype = np.dtype(np.uint8 if request.result == "segmentation" else np.float32)
     if request.dtype is not None:
-        if request.result == "probabilities" and request.dtype.kind in "iu" and request.rescale is None:
+        if request.result != "segmentation" and request.dtype.kind in "iu" and request.rescale is None:
+            lost = {
+                "probabilities": "make every probability 0 or 1",
+                "uncertainty": "make every value 0 or 1",
+            }
             raise UsageError(
-                f"--dtype {request.dtype} alone would make every probability 0 or 1",
+                f"--dtype {request.dtype} alone would {lost.get(request.result, 'cut off all fractions')}",
                 remedy="add --rescale 0:1,0:255 (the range of the values, the range to write)",
             )
         dtype = request.dtype
@@ -281,8 +287,17 @@ def _spec(model: Model, recipe: Recipe, request: Request, image: Image, box: Box
         class_colors=model.class_colors if request.result == "segmentation" else (),
         value_range=value_range,
         pixel_size=image.pixel_size,
-        provenance={**model.provenance, "image": image.info.location, "result": request.result},
+        provenance={
+            **{key: _text(value) for key, value in model.provenance.items()},
+            "image": _text(image.info.location),
+            "result": request.result,
+        },
     )
+
+
+def _text(name: str) -> str:
+    """A name of a file as text that every format can store: bytes that are none become question marks."""
+    return name.encode("utf-8", "replace").decode()
 
 
 def _output_axes(axes: str, channels: bool) -> str:
@@ -315,10 +330,10 @@ def check_distinct(outputs: list[tuple[str, Path]]) -> None:
     """
     seen: dict[Path, str] = {}
     for image, output in outputs:
-        key = output.absolute()
+        key = Path(os.path.realpath(output))
         if key in seen:
             raise UsageError(
                 f"the results of {seen[key]} and {image} would both be {output}",
-                remedy="put {dataset_dir} or other placeholders into --output",
+                remedy="put {dataset_dir} or {nickname} into --output, or name each image once",
             )
         seen[key] = image

@@ -56,7 +56,8 @@ def parse_address(location: str) -> Address:
         raise UsageError("the name of the image is empty or holds a NUL character", remedy="name a file")
     if "://" in text:
         text = _local_part(text, location)
-    text = str(Path(text).expanduser()) if text.startswith("~") else text
+    if text.startswith("~") and not os.path.lexists(text):
+        text = os.path.expanduser(text)  # noqa: PTH111 - pathlib fails where there is no such user
     found = _existing(text)
     head, mark, options = text.rpartition("#")
     is_whole_name = found is not None and not found[1]
@@ -135,7 +136,9 @@ def _missing(text: str, location: str) -> ImageError:
         names = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
     except OSError:
         names = []
-    if close := difflib.get_close_matches(path.name, names[:5000], n=1, cutoff=0.8):
+    close = [name for name in names if name.casefold() == path.name.casefold()]
+    close = close or difflib.get_close_matches(path.name, names[:5000], n=1, cutoff=0.8)
+    if close:
         remedy = f"check the name; perhaps {close[0]!r} is meant"
     return ImageError("there is no such file", where=location, remedy=remedy)
 
@@ -162,6 +165,6 @@ def _parse_options(text: str, location: str) -> _Options:
             found["series" if key == "series" else "level"] = int(value)
         else:
             raise UsageError(
-                f"{key}={value} is no number", where=location, remedy=f"write #{key}=0, 1, 2, ..."
+                f"{key}={value} is no number", where=location, remedy=f"write #{key}=0, 1 or 2 and so on"
             )
     return found
