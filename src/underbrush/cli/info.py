@@ -7,17 +7,16 @@ import platform
 import sys
 from importlib import metadata
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from underbrush import __version__
 from underbrush.errors import UsageError
-from underbrush.project.read import read_project
-from underbrush.project.resolve import resolve_source
-from underbrush.project.schema import Project
-from underbrush.sources.base import Image
-from underbrush.sources.opening import open_image
+
+if TYPE_CHECKING:
+    from underbrush.project.schema import Project
+    from underbrush.sources.base import Image
 
 SCHEMA = 1
 
@@ -36,8 +35,12 @@ def info(
     if file is None:
         described = describe_system()
     elif Path(file).suffix.lower() == ".ilp":
+        from underbrush.project.read import read_project
+
         described = describe_project(read_project(Path(file)))
     else:
+        from underbrush.sources.opening import open_image
+
         with open_image(file, axes) as image:
             described = describe_image(image)
     if as_json:
@@ -64,6 +67,8 @@ def describe_image(image: Image) -> dict[str, Any]:
 
 def describe_project(project: Project) -> dict[str, Any]:
     """What `info --json` says of a project; images that are missing are among the problems."""
+    from underbrush.project.resolve import resolve_source
+
     problems = list(project.problems)
     lanes = []
     for lane in project.lanes:
