@@ -19,7 +19,7 @@ def main():
     ).returncode:
         sys.exit("The benchmarks compare with vigra: install python3-vigra for /usr/bin/python3.")
     for arguments in (
-        ["features.py", "2d", "3d"],
+        ["features.py", "2d", "3d", "--skimage"],
         ["forest_speed.py", "--data", DATA, "--sklearn"],
         ["stroke_to_view.py", "--data", DATA],
     ):
