@@ -25,7 +25,7 @@ def tree(kind=errors.UnderbrushError):
         yield from tree(child)
 
 
-@pytest.mark.parametrize("kind", tree(), ids=lambda k: k.__name__)
+@pytest.mark.parametrize("kind", list(tree()), ids=lambda k: k.__name__)
 def test_every_error_crosses_a_process(kind):
     error = pickle.loads(pickle.dumps(kind("problem", where="place", remedy="remedy")))
     assert type(error) is kind
