@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import logging.handlers
 import os
+import sys
 import time
 from pathlib import Path
 
@@ -38,8 +39,9 @@ def start_log(level: str | None) -> None:
     logger = logging.getLogger("underbrush")
     logger.setLevel(name.upper())
     logger.propagate = False
-    if any(isinstance(h, logging.handlers.RotatingFileHandler) for h in logger.handlers):
+    if logger.handlers:
         return
+    logger.addHandler(_Warnings())
     try:
         folder = log_folder()
         folder.mkdir(parents=True, exist_ok=True)
@@ -47,13 +49,20 @@ def start_log(level: str | None) -> None:
             folder / "underbrush.log", maxBytes=2_000_000, backupCount=5, encoding="utf-8", delay=True
         )
     except OSError:
-        logger.addHandler(logging.NullHandler())
         return
     formatter = logging.Formatter(_FORMAT, datefmt="%Y-%m-%dT%H:%M:%S")
     formatter.converter = time.gmtime
     handler.setFormatter(formatter)
     handler.handleError = _ignore_full_disk  # type: ignore[method-assign]
     logger.addHandler(handler)
+
+
+class _Warnings(logging.Handler):
+    """What a user should read, as a line on stderr; errors are printed by the command itself."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.levelno == logging.WARNING:
+            print(f"underbrush: {record.getMessage()}.", file=sys.stderr)  # noqa: T201
 
 
 def _ignore_full_disk(record: logging.LogRecord) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -16,6 +17,7 @@ import tifffile
 from small_project import make_project
 
 from underbrush.files import FileLayer, using
+from underbrush.log import start_log
 
 
 def files(folder):
@@ -172,6 +174,31 @@ def test_a_tilde_that_is_nobodys_home(call, project, picture, tmp_path, monkeypa
     np.save(tmp_path / name, picture)
     status, _, err = call("predict", project, name, "--output", tmp_path / "s.tif")
     assert status == 0, err
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")  # noqa: PTH110
+def test_an_answer_that_cannot_be_printed(image):
+    command = [sys.executable, "-m", "underbrush.cli.main", "info", image]
+    with open("/dev/full", "w") as full:  # noqa: PTH123
+        done = subprocess.run(
+            command, stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=60
+        )
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1 and "cannot be printed (No space left" in done.stderr
+
+
+def test_a_current_folder_that_is_gone(call, project, image, tmp_path, monkeypatch):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    check_refused(call, tmp_path, ["predict", project, image, "--output", "x.tif"], 1, "x.tif", "folder")
+
+
+def test_warnings_come_as_lines_on_stderr(capfd):
+    start_log(None)
+    logging.getLogger("underbrush.jit").warning("compiled code cannot be kept (%s)", "reason")
+    logging.getLogger("underbrush.jit").info("not for people")
+    assert capfd.readouterr().err == "underbrush: compiled code cannot be kept (reason).\n"
 
 
 def test_no_command_prints_the_help(call):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import logging
 import os
@@ -19,6 +20,8 @@ from underbrush.log import start_log
 
 # typer carries its own copy of click in some versions and depends on click in others.
 WrongUsage: type[Exception] = typer.BadParameter.__mro__[1]
+
+_PRINTING = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 app = typer.Typer(
     name="underbrush",
@@ -97,6 +100,9 @@ def _explain(error: BaseException) -> tuple[str, int]:
         return f"stopped by {error.by}; nothing half-written was left.", error.status
     if isinstance(error, MemoryError):
         return "there is not enough memory; lower --memory or --jobs, or free some.", 1
+    if isinstance(error, OSError) and error.errno in _PRINTING:
+        # Files are read and written behind sentences of their own: this is what stdout leads to.
+        return f"the answer cannot be printed ({error.strerror}); check where the output is sent.", 1
     logging.getLogger("underbrush").error("defect", exc_info=error)
     kind = type(error).__name__
     return f"a defect in Underbrush ({kind}: {error}); please report it with the log file.", 1

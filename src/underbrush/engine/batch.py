@@ -7,7 +7,6 @@ left under the final name unless all of it was written.
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -30,6 +29,7 @@ from underbrush.engine.scenes import scene_of
 from underbrush.engine.scheduler import run_side_by_side
 from underbrush.errors import MismatchError, UsageError
 from underbrush.files import check_output
+from underbrush.files.problems import resolved
 from underbrush.sinks.base import OutputSpec, ResultKind, Sink
 from underbrush.sinks.formats import check_sink, open_sink
 from underbrush.sources.base import Image
@@ -327,10 +327,12 @@ def check_distinct(outputs: list[tuple[str, Path]]) -> None:
     ------
     UsageError
         Names both images and the file.
+    OutputError
+        A path that cannot be followed.
     """
     seen: dict[Path, str] = {}
     for image, output in outputs:
-        key = Path(os.path.realpath(output))
+        key = resolved(output)
         if key in seen:
             raise UsageError(
                 f"the results of {seen[key]} and {image} would both be {output}",
