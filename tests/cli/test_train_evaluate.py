@@ -196,3 +196,22 @@ def test_a_truth_of_unknown_classes_is_refused(call, pair, tmp_path):
     status, out, err = call(*arguments)
     assert (status, out) == (1, "")
     assert err.count("\n") == 1 and "mask.tif: the truth holds class 255, the project has 2" in err
+
+
+def test_labels_of_frames_are_read_as_their_image(call, call_json, pair, tmp_path):
+    image, labels, truth = (tifffile.imread(path) for path in pair)
+    for name, values in (("t", image), ("l", labels), ("k", truth)):
+        np.save(tmp_path / f"{name}.npy", np.stack([values] * 6))
+    command = ["train", "--out", tmp_path / "t.ilp", "--image", tmp_path / "t.npy", "--axes", "tyx"]
+    status, _, err = call(*command, "--labels", tmp_path / "l.npy", "--scales", "0.7", "--trees", 10)
+    assert status == 0, err
+    options = ["--image", tmp_path / "t.npy", "--truth", tmp_path / "k.npy", "--axes", "tyx"]
+    status, said, err = call_json("evaluate", tmp_path / "t.ilp", *options)
+    assert status == 0 and said["classes"]["2"]["dice"] > 0.9, err
+    np.save(tmp_path / "m.npy", np.stack([truth == 2] * 6))
+    options = ["--mask", tmp_path / "m.npy", "--axes", "tyx", "--output", tmp_path / "s.npy"]
+    status, _, err = call("predict", tmp_path / "t.ilp", tmp_path / "t.npy", *options)
+    assert status == 0, err
+    result = np.load(tmp_path / "s.npy")
+    assert result.shape == (6, *truth.shape)
+    np.testing.assert_array_equal(result > 0, np.stack([truth == 2] * 6))

@@ -23,6 +23,7 @@ from underbrush.core.geometry import AXES, Box, Shape5, Tile, TileGrid
 from underbrush.core.plan import TileCost, plan_tiles
 from underbrush.core.predict import Scene, TileReport, feature_frame, predict_tile, tile_cost
 from underbrush.core.recipe import Recipe
+from underbrush.engine.label_images import open_beside
 from underbrush.engine.memory import resident
 from underbrush.engine.model import Model
 from underbrush.engine.scenes import scene_of
@@ -108,7 +109,7 @@ def predict_file(
     check_output(request.output, [*inputs, model.path])
     with ExitStack() as stack:
         image = stack.enter_context(open_image(request.image, request.axes))
-        mask = stack.enter_context(open_image(request.mask, indexed=True)) if request.mask else None
+        mask = stack.enter_context(open_beside(request.mask, image)) if request.mask else None
         run = _Run.prepare(model, request, image, mask)
         grid = run.plan(limits)
         sink = stack.enter_context(open_sink(run.spec, request.format))

@@ -13,7 +13,7 @@ import numpy as np
 
 from underbrush.core.features.selection import FeatureSelection
 from underbrush.core.forest.train import TrainedForest, TrainingOptions, train_forest
-from underbrush.engine.label_images import label_blocks
+from underbrush.engine.label_images import label_blocks, open_beside
 from underbrush.engine.lanes import open_lane
 from underbrush.engine.own import BALANCE, CHANNELS, SEED, own_channels
 from underbrush.engine.training import Rows, joined, labelled_rows
@@ -184,7 +184,7 @@ def selection_from_file(path: Path) -> FeatureSelection:
 
 
 def _lane(sample: Sample) -> Lane:
-    with open_image(sample.image, sample.axes) as image, open_image(sample.labels, indexed=True) as labels:
+    with open_image(sample.image, sample.axes) as image, open_beside(sample.labels, image) as labels:
         blocks = tuple(label_blocks(labels, image))
         axes, shape = image.axes, image.shape
         pixel_size = dict(image.pixel_size)

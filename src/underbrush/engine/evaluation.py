@@ -10,7 +10,7 @@ from underbrush.core.geometry import Box, Tile
 from underbrush.core.plan import plan_tiles
 from underbrush.core.predict import predict_tile, tile_cost
 from underbrush.engine.batch import Limits, tile_budget
-from underbrush.engine.label_images import check_same_size, class_values
+from underbrush.engine.label_images import check_same_size, class_values, open_beside
 from underbrush.engine.model import Model
 from underbrush.engine.scenes import scene_of
 from underbrush.engine.scheduler import run_side_by_side
@@ -30,7 +30,7 @@ def evaluate_image(
     UnderbrushError
         An image cannot be read, does not fit the project, or the two differ in size.
     """
-    with open_image(address, axes) as image, open_image(truth, indexed=True) as known:
+    with open_image(address, axes) as image, open_beside(truth, image) as known:
         check_same_size(known, image, "truth")
         shape = image.shape5
         volume = shape[2] > 1

@@ -12,8 +12,27 @@ from underbrush.core.geometry import Box, Halo, TileGrid
 from underbrush.core.labels import LabelBlock, make_block, trimmed
 from underbrush.errors import ImageError, MismatchError
 from underbrush.sources.base import Image
+from underbrush.sources.opening import open_image
 
 LABEL_TILE = 1024
+
+
+def open_beside(address: str, image: Image) -> Image:
+    """Labels, a truth or a mask of an image; close it after use.
+
+    A file that does not say what its axes mean is read in the order of its image, where the sizes are the
+    same: a stack of frames is labelled by a stack of frames.
+
+    Raises
+    ------
+    UnderbrushError
+        It cannot be read.
+    """
+    labels = open_image(address, indexed=True)
+    pairs = [(a, n) for a, n in zip(image.axes, image.shape, strict=True) if a != "c"]
+    if labels.info.axes_known or labels.shape != tuple(n for _, n in pairs):
+        return labels
+    return labels.with_axes("".join(a for a, _ in pairs))
 
 
 def class_values(values: NDArray[Any], where: str) -> NDArray[np.uint8]:
