@@ -9,7 +9,7 @@ from underbrush.errors import ResourceError
 
 LARGEST_EDGE = 1024
 SMALLEST_EDGE = 16
-CACHED = 33e6
+CACHED = 40e6
 """Bytes of a tile that a processor's last cache still holds, and an allocator gives back and takes again."""
 PER_READ, PER_MADE, UNCACHED = 0.4, 0.6, 1.15
 """Time of a pixel that is read, of one that is made, and how much longer all takes out of the cache.
