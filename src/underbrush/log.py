@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import logging.handlers
 import os
@@ -62,7 +63,14 @@ class _Warnings(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         if record.levelno == logging.WARNING:
-            print(f"underbrush: {record.getMessage()}.", file=sys.stderr)  # noqa: T201
+            tell(f"{record.getMessage()}.")
+
+
+def tell(sentence: str) -> None:
+    """A line on stderr; nothing where that is closed or full, for there is nobody to tell."""
+    if sys.stderr is not None:
+        with contextlib.suppress(OSError):
+            print(f"underbrush: {sentence}", file=sys.stderr, flush=True)
 
 
 def _ignore_full_disk(record: logging.LogRecord) -> None:

@@ -176,6 +176,20 @@ def test_a_tilde_that_is_nobodys_home(call, project, picture, tmp_path, monkeypa
     assert status == 0, err
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_stopped_while_it_starts(image, number):
+    code = "import os, sys; from underbrush.cli import main;"
+    # Stands for a signal that comes while commands are imported, and again while that is told.
+    code += f"main.start_log = lambda level: os.kill(os.getpid(), {int(number)});"
+    code += "explain = main._explain;"
+    code += f"main._explain = lambda error: os.kill(os.getpid(), {int(number)}) or explain(error);"
+    code += "assert not {'typer', 'numpy'} & set(sys.modules); main.main()"
+    command = [sys.executable, "-c", code, "info", image]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 128 + number, done.stderr
+    assert done.stderr.count("\n") == 1 and "stopped by" in done.stderr and done.stdout == ""
+
+
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")  # noqa: PTH110
 def test_an_answer_that_cannot_be_printed(image):
     command = [sys.executable, "-m", "underbrush.cli.main", "info", image]

@@ -8,50 +8,65 @@ import logging
 import os
 import signal
 import sys
+import time
+from functools import cache
 from types import FrameType
-from typing import Annotated, NoReturn
-
-import typer
+from typing import TYPE_CHECKING, NoReturn
 
 from underbrush import __version__
-from underbrush.cli import demo, evaluate, info, predict, train, warmup
 from underbrush.errors import UnderbrushError
-from underbrush.log import start_log
+from underbrush.log import start_log, tell
 
-# typer carries its own copy of click in some versions and depends on click in others.
-WrongUsage: type[Exception] = typer.BadParameter.__mro__[1]
+if TYPE_CHECKING:
+    import typer
 
 _PRINTING = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
-app = typer.Typer(
-    name="underbrush",
-    help="A few brush strokes grow a forest that segments your images.",
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-app.command()(info.info)
-app.command()(predict.predict)
-app.command()(train.train)
-app.command()(evaluate.evaluate)
-app.command()(demo.demo)
-app.command()(warmup.warmup)
 
+@cache
+def application() -> tuple[typer.Typer, type[Exception]]:
+    """All commands, and what is raised where they are used wrongly.
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
-        typer.echo(f"underbrush {__version__}")
-        raise typer.Exit
+    Made late: Ctrl-C is answered from the start, not only when all is imported.
+    """
+    import typer
 
+    from underbrush.cli import demo, evaluate, info, predict, train, warmup
 
-@app.callback()
-def options(
-    version: Annotated[
-        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
-    ] = False,
-) -> None:
-    """Options before the command."""
+    app = typer.Typer(
+        name="underbrush",
+        help="A few brush strokes grow a forest that segments your images.",
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    for command in (
+        info.info,
+        predict.predict,
+        train.train,
+        evaluate.evaluate,
+        demo.demo,
+        warmup.warmup,
+    ):
+        app.command()(command)
+
+    def print_version(wanted: bool) -> None:
+        if wanted:
+            typer.echo(f"underbrush {__version__}")
+            raise typer.Exit
+
+    # Not in an annotation: those are read as text, with the names of the module.
+    version = typer.Option(
+        False, "--version", help="Print the version.", callback=print_version, is_eager=True
+    )
+
+    @app.callback()
+    def options(version: bool = version) -> None:
+        """Options before the command."""
+
+    # typer carries its own copy of click in some versions and depends on click in others.
+    return app, typer.BadParameter.__mro__[1]
 
 
 class Stopped(BaseException):
@@ -62,28 +77,34 @@ class Stopped(BaseException):
         self.by = "Ctrl-C" if number == signal.SIGINT else "SIGTERM"
 
 
-def _stop(number: int, frame: FrameType | None) -> NoReturn:
-    raise Stopped(number)
+TIDYING = 3.0
+"""Seconds in which a second Ctrl-C does not disturb the tidying up that the first began."""
+_stops: list[float] = []
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    now = time.monotonic()
+    if not _stops or now - _stops[-1] > TIDYING:
+        _stops.append(now)
+        raise Stopped(number)
 
 
 def run(arguments: list[str]) -> int:
     """Run one command line and give its exit status; prints one line on stderr where it fails."""
-    start_log(None)
-    if not arguments:
-        app(["--help"], prog_name="underbrush", standalone_mode=False)
-        return 2
     try:
-        result = app(arguments, prog_name="underbrush", standalone_mode=False)
-    except typer.Exit as stop:
-        return int(stop.exit_code)
+        start_log(None)
+        app, _ = application()
+        result = app(arguments or ["--help"], prog_name="underbrush", standalone_mode=False)
     except BrokenPipeError:
         # The reader of our output (head, less) has gone: nobody to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except (Exception, Stopped) as error:  # noqa: BLE001  (the border of the program)
         sentence, status = _explain(error)
-        typer.echo(f"underbrush: {sentence}", err=True)
+        tell(sentence)
         return status
+    if not arguments:
+        return 2
     return result if isinstance(result, int) else 0
 
 
@@ -91,7 +112,7 @@ def _explain(error: BaseException) -> tuple[str, int]:
     """One line and the exit status for whatever ended a command."""
     if isinstance(error, UnderbrushError):
         return str(error), error.exit_code
-    if isinstance(error, WrongUsage):
+    if not isinstance(error, Stopped) and isinstance(error, application()[1]):
         context = getattr(error, "ctx", None)
         command = context.command_path if context else "underbrush"
         problem = error.format_message().rstrip(".")  # type: ignore[attr-defined]
