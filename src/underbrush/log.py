@@ -70,7 +70,7 @@ def tell(sentence: str) -> None:
     """A line on stderr; nothing where that is closed or full, for there is nobody to tell."""
     if sys.stderr is not None:
         with contextlib.suppress(OSError):
-            print(f"underbrush: {sentence}", file=sys.stderr, flush=True)
+            print(f"underbrush: {sentence}", file=sys.stderr, flush=True)  # noqa: T201
 
 
 def _ignore_full_disk(record: logging.LogRecord) -> None:
