@@ -128,6 +128,21 @@ def test_two_images_with_one_output(call, project, image, tmp_path):
     check_refused(call, tmp_path, ["predict", project, image, other], 2, "would both be", "{dataset_dir}")
 
 
+def test_an_output_that_another_image_or_the_project_needs(call, project, image, tmp_path, picture):
+    copies = [tmp_path / "a.tif", tmp_path / "a_s.tif", tmp_path / "other" / "new.tif"]
+    copies[2].parent.mkdir()
+    for copy in copies:
+        tifffile.imwrite(copy, picture)
+    options = ["--output", "{dataset_dir}/{nickname}_s.tif"]
+    check_refused(call, tmp_path, ["predict", project, *copies[:2], *options], 1, "a_s.tif", "the input")
+    before = image.read_bytes()
+    assert call("info", project)[0] == 0, "its image is there"
+    check_refused(
+        call, tmp_path, ["predict", project, copies[2], "--output", image], 1, "overwrite the input"
+    )
+    assert image.read_bytes() == before
+
+
 def test_two_names_of_one_output(call, project, image, tmp_path):
     (tmp_path / "one").mkdir()
     (tmp_path / "two").symlink_to("one")

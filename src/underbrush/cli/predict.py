@@ -64,13 +64,16 @@ def predict(
     from underbrush.engine.batch import Limits, check_distinct, predict_file
     from underbrush.engine.memory import memory_cap
     from underbrush.engine.model import model_of
+    from underbrush.files import check_kept
     from underbrush.project.read import read_project
+    from underbrush.project.resolve import resolve_source
 
     settings = load_settings()
     start_log(log_level or settings.log_level)
     threads = parse_jobs(jobs) or settings.jobs or usable_cores()
     limits = Limits(threads, memory_cap(memory or settings.memory))
-    model = model_of(read_project(project), threads)
+    opened = read_project(project)
+    model = model_of(opened, threads)
     for notice in model.notices:
         typer.echo(f"underbrush: {notice}", err=True)
     wanted = _Wanted.parse(result, format_name, output, dtype, rescale, region)
@@ -83,6 +86,9 @@ def predict(
         path = output_path(output, image, naming, suffix_of(wanted.format))
         requests.append(wanted.request(image, path, axes, mask[i] if mask else None))
     check_distinct([(r.image, r.output) for r in requests])
+    lanes = [resolve_source(lane.raw, opened).address for lane in opened.lanes]
+    inputs = [*images, *(mask or []), *(address for address in lanes if address)]
+    check_kept([r.output for r in requests], inputs)
     report: dict[str, Any] = {"schema": SCHEMA, "results": [], "failed": []}
     status = 0
     with _Bar(len(requests), not no_progress) as bar:

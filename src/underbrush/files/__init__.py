@@ -8,7 +8,7 @@ before computing what could not be written or would destroy an input; `safe_name
 
 from __future__ import annotations
 
-from underbrush.files.checks import check_output
+from underbrush.files.checks import check_kept, check_output
 from underbrush.files.hdf5 import LibraryFile, hdf5_in, replacing_hdf5
 from underbrush.files.layer import FileLayer, layer, using
 from underbrush.files.names import safe_name
@@ -21,6 +21,7 @@ __all__ = [
     "LibraryFile",
     "OutputFile",
     "Replacing",
+    "check_kept",
     "check_output",
     "explain",
     "hdf5_in",

@@ -45,6 +45,32 @@ def check_output(path: StrPath, inputs: Iterable[StrPath] = (), *, folder: bool 
             )
 
 
+def check_kept(paths: Iterable[StrPath], inputs: Iterable[StrPath]) -> None:
+    """Refuse results of which one would overwrite one of many inputs; see `check_output` for a single one.
+
+    Raises
+    ------
+    OutputError
+        Names the result and the input.
+    """
+    kept: dict[tuple[int, int], StrPath] = {}
+    for given in inputs:
+        source = _existing(given)
+        if source is not None:
+            with contextlib.suppress(OSError):
+                status = source.stat()
+                kept[status.st_dev, status.st_ino] = given
+    for path in paths:
+        with contextlib.suppress(OSError):
+            status = Path(path).stat()
+            if (status.st_dev, status.st_ino) in kept:
+                raise OutputError(
+                    f"the result would overwrite the input {os.fspath(kept[status.st_dev, status.st_ino])}",
+                    where=path,
+                    remedy="choose another name or folder for the result",
+                )
+
+
 def _existing(given: StrPath) -> Path | None:
     """The file or folder on disk that an address of an image leads to, or None."""
     text = os.fspath(given)
