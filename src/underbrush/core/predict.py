@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from underbrush.core.features.catalog import BY_ID, VIGRA_STRUCTURE, reach
+from underbrush.core.features.catalog import reach
 from underbrush.core.features.compute import compute_features
-from underbrush.core.features.reference import features_reference
 from underbrush.core.features.selection import FeatureSelection, FeatureTerm
 from underbrush.core.forest.nodes import Forest
 from underbrush.core.forest.packing import PackedForest, compile_forest
@@ -126,26 +125,7 @@ def feature_frame(
     if broken is not None:
         report = report + TileReport(not_finite=int(np.count_nonzero(broken[valid])))
         unusable = within_reach(broken, terms)[valid]
-    return _features(values, terms, valid, scene.offset), unusable, report
-
-
-def _features(
-    values: NDArray[Any], terms: tuple[FeatureTerm, ...], valid: tuple[slice, slice, slice], offset: float
-) -> NDArray[np.float32]:
-    old = [t for t in terms if t.filter_id == VIGRA_STRUCTURE]
-    if not old:
-        return compute_features(values, terms, valid, offset=offset)
-    # Projects of before 1.3 are rare: their structure tensor has the plain twin for a kernel.
-    parts = {False: compute_features(values, [t for t in terms if t not in old], valid, offset=offset)}
-    parts[True] = features_reference(values, old, valid)
-    taken = {False: 0, True: 0}
-    rows = []
-    for term in terms:
-        kind = term.filter_id == VIGRA_STRUCTURE
-        n = len(values) * BY_ID[term.filter_id].channels(2 if term.in_2d else 3)
-        rows.append(parts[kind][taken[kind] : taken[kind] + n])
-        taken[kind] += n
-    return np.concatenate(rows)
+    return compute_features(values, terms, valid, offset=scene.offset), unusable, report
 
 
 def finite_values(frame: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:

@@ -5,6 +5,7 @@ largest pixel (less the offset), for the structure tensor times its square.
 """
 
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,8 +13,8 @@ import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from underbrush.core.features import compute, kernels_flat, kernels_volume
-from underbrush.core.features.catalog import BY_ID, FILTERS
+from underbrush.core.features import catalog, compute, kernels_flat, kernels_volume
+from underbrush.core.features.catalog import BY_ID, VIGRA_STRUCTURE
 from underbrush.core.features.compute import compute_features, scratch_bytes
 from underbrush.core.features.reference import features_reference
 from underbrush.core.features.selection import FeatureSelection, FeatureTerm
@@ -60,8 +61,9 @@ def strided(block, layout):
     return block
 
 
-terms_2d = st.builds(FeatureTerm, st.sampled_from([f.id for f in FILTERS]), st.floats(0.2, 9), st.just(True))
-terms_any = st.builds(FeatureTerm, st.sampled_from([f.id for f in FILTERS]), st.floats(0.2, 4), st.booleans())
+filters = st.sampled_from(list(BY_ID))
+terms_2d = st.builds(FeatureTerm, filters, st.floats(0.2, 9), st.just(True))
+terms_any = st.builds(FeatureTerm, filters, st.floats(0.2, 4), st.booleans())
 
 
 @settings(max_examples=60, deadline=None)
@@ -90,16 +92,46 @@ def test_volume_features_of_any_block_equal_the_twin(shape, terms, dtype, layout
     assert_equals_twin(strided(random_block(np.random.default_rng(seed), shape, dtype), layout), terms)
 
 
+@pytest.mark.parametrize("old", [False, True])
 @pytest.mark.parametrize("shape", [(1, 1), (1, 50), (50, 1), (2, 2), (3, 17), (40, 33)])
-def test_all_flat_features_at_all_scales_even_of_tiny_images(shape):
+def test_all_flat_features_at_all_scales_even_of_tiny_images(shape, old):
     block = np.random.default_rng(1).integers(0, 256, (1, 1, *shape)).astype(np.uint8)
-    assert_equals_twin(block, FeatureSelection.all().terms(False))
+    assert_equals_twin(block, replace(FeatureSelection.all(), vigra_structure=old).terms(False))
 
 
+@pytest.mark.parametrize("old", [False, True])
 @pytest.mark.parametrize("shape", [(1, 1, 1), (2, 1, 30), (1, 9, 9), (20, 21, 35)])
-def test_all_volume_features_at_all_scales_even_of_tiny_volumes(shape):
+def test_all_volume_features_at_all_scales_even_of_tiny_volumes(shape, old):
     block = np.random.default_rng(2).integers(0, 256, (1, *shape)).astype(np.uint8)
-    assert_equals_twin(block, FeatureSelection.all().terms(True))
+    assert_equals_twin(block, replace(FeatureSelection.all(), vigra_structure=old).terms(True))
+
+
+@pytest.mark.parametrize("in_2d", [True, False])
+def test_both_orders_of_the_structure_tensor_at_one_scale_are_two_features(in_2d):
+    block = np.random.default_rng(9).integers(0, 256, (2, 9, 30, 40)).astype(np.uint8)
+    kinds = [VIGRA_STRUCTURE, "StructureTensorEigenvalues", "LaplacianOfGaussian", VIGRA_STRUCTURE]
+    terms = [FeatureTerm(k, 1.6, in_2d) for k in kinds]
+    assert_equals_twin(block, terms)
+    got, n = compute_features(block, terms, ALL), 4 if in_2d else 6
+    np.testing.assert_array_equal(got[:n], got[-n:])
+    assert np.abs(got[:n] - got[n : 2 * n]).max() > 100 * TOLERANCE * 255**2
+
+
+@pytest.mark.parametrize("kind", [VIGRA_STRUCTURE, "StructureTensorEigenvalues"])
+def test_no_order_of_the_structure_tensor_sees_beyond_its_reach(kind):
+    """Derivative and smoothing share the taps of their kernels; a 0 among them must not touch a NaN."""
+    for in_2d, shape in ((True, (1, 1, 41, 60)), (False, (1, 17, 18, 60))):
+        block = np.random.default_rng(10).random(shape).astype(np.float32)
+        bad = block.copy()
+        z, y, x = (n // 2 for n in shape[1:])
+        bad[0, z, y, x] = np.nan
+        term = FeatureTerm(kind, 1.0, in_2d)
+        good, spoiled = (compute_features(b, [term], ALL) for b in (block, bad))
+        far = np.ones(shape[1:], bool)
+        r = catalog.reach(kind, 1.0)
+        far[z if in_2d else slice(z - r, z + r + 1), y - r : y + r + 1, x - r : x + r + 1] = False
+        np.testing.assert_array_equal(good[:, far], spoiled[:, far])
+        assert np.isnan(spoiled[:, z, y, x + r]).any() and np.isnan(spoiled[:, z, y - r, x]).any()
 
 
 @pytest.mark.parametrize(
@@ -163,16 +195,17 @@ def test_pixels_that_are_not_finite_spoil_their_reach_and_nothing_else():
         assert not np.isfinite(spoiled[:, 0, 8, 9]).any()
 
 
+@pytest.mark.parametrize("old", [False, True])
 @pytest.mark.parametrize("power", [-45, 45])
-def test_units_of_the_pixels_do_not_matter(power):
+def test_units_of_the_pixels_do_not_matter(power, old):
     """A power of two times the image is exactly that times the features, or its square for the tensor."""
     for volume, shape in ((False, (1, 1, 30, 40)), (True, (1, 9, 20, 30))):
         block = np.random.default_rng(8).random(shape).astype(np.float32)
-        terms = FeatureSelection.all((0.7, 1.6)).terms(volume)
+        selection = replace(FeatureSelection.all((0.7, 1.6)), vigra_structure=old)
+        terms = selection.terms(volume)
         want, got = (compute_features(b, terms, ALL) for b in (block, block * np.float32(2.0**power)))
         factor = np.array([2.0**power] * len(want))
-        names = FeatureSelection.all((0.7, 1.6)).names(1, volume)
-        factor[[n.startswith("Structure") for n in names]] **= 2
+        factor[[n.startswith("Structure") for n in selection.names(1, volume)]] **= 2
         np.testing.assert_array_equal(got, want * factor.astype(np.float32)[:, None, None, None])
 
 

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from underbrush.core.features.catalog import VIGRA_STRUCTURE
 from underbrush.core.features.compute import compute_features
 from underbrush.core.features.kernels_vector import LANES
-from underbrush.core.features.selection import FeatureSelection
+from underbrush.core.features.selection import FeatureSelection, FeatureTerm
 from underbrush.core.geometry import Box, TileGrid
 
 ALL = (slice(None),) * 3
@@ -17,10 +18,17 @@ FLAT = FeatureSelection.all()
 DEEP = FeatureSelection.all((0.3, 0.7, 1.0, 2.0))
 
 
+def terms_of(selection, volume):
+    """Its terms, and its structure tensors in the order of old projects as well."""
+    terms = selection.terms(volume)
+    tensors = [t for t in terms if t.filter_id == "StructureTensorEigenvalues"]
+    return (*terms, *(FeatureTerm(VIGRA_STRUCTURE, t.scale, t.in_2d) for t in tensors))
+
+
 def make(shape, selection, seed=0):
     """An image, its terms, and its features as a whole."""
     image = (np.random.default_rng(seed).random(shape) * 300).astype(np.float32)
-    terms = selection.terms(shape[1] > 1)
+    terms = terms_of(selection, shape[1] > 1)
     return image, terms, compute_features(image, terms, ALL)
 
 
@@ -120,6 +128,6 @@ def test_a_computation_between_others_is_not_disturbed_by_what_they_left_in_the_
     for _ in range(2):
         compute_features(poison, deep_terms, ALL)
         assert_same_bytes(tile_of(image, FLAT, terms, (0, 9, 60), (1, 30, 107)), whole[:, :, 9:30, 60:107])
-        compute_features(poison, FLAT.terms(True), (slice(0, 1), slice(20, 40), slice(20, 40)))
+        compute_features(poison, terms_of(FLAT, True), (slice(0, 1), slice(20, 40), slice(20, 40)))
         got = tile_of(deep, DEEP, deep_terms, (3, 4, 5), (9, 23, 39))
         assert_same_bytes(got, deep_whole[:, 3:9, 4:23, 5:39])

@@ -18,10 +18,11 @@ from underbrush.core.features.catalog import (
     DOG_RATIO,
     FILTER_WINDOW,
     PRESMOOTH_WINDOW,
-    STRUCTURE_RATIO,
+    VIGRA_STRUCTURE,
     filter_sigma,
     kernel_radius,
     presmooth_sigma,
+    structure_sigmas,
 )
 from underbrush.core.features.kernels_smooth import (
     COLUMNS,
@@ -45,6 +46,7 @@ _FLAT_SLOTS = {
     "GaussianGradientMagnitude": flat.MAGNITUDE,
     "DifferenceOfGaussians": flat.DIFFERENCE,
     "StructureTensorEigenvalues": flat.TENSOR,
+    VIGRA_STRUCTURE: flat.TENSOR,
     "HessianOfGaussianEigenvalues": flat.HESSIAN,
 }
 _VOLUME_SLOTS = {**_FLAT_SLOTS, "HessianOfGaussianEigenvalues": volume.HESSIAN}
@@ -59,7 +61,7 @@ class Pass:
     pre: NDArray[np.float32]
     """(radius + 1,) taps of the smoothing, the centre first."""
     taps: NDArray[np.float32]
-    """(12,) taps of the filters, see `kernels_flat.flat_scale`; nothing is added in the end."""
+    """(flat.TAPS,) taps of the filters, see `kernels_flat.flat_scale`; nothing is added in the end."""
     features: NDArray[np.int64]
     """(slots,) the index of the feature that each output of a kernel is for channel 0, or -1."""
     per_channel: NDArray[np.int64]
@@ -79,13 +81,14 @@ def _half(sigma: float, order: int, window: float, length: int) -> list[float]:
     return half + [0.0] * (length - len(half))
 
 
-def _filter_taps(scale: float) -> NDArray[np.float32]:
+def _filter_taps(scale: float, structure: str) -> NDArray[np.float32]:
     t = filter_sigma(scale)
     w = FILTER_WINDOW
     gaussian, slope, bend = _half(t, 0, w, 3), _half(t, 1, w, 2), _half(t, 2, w, 2)
     narrow = _half(DOG_RATIO * t, 0, w, 2)[1:]
-    inner = _half(STRUCTURE_RATIO * t, 0, w, 2) + _half(STRUCTURE_RATIO * t, 1, w, 1)
-    return np.array([*gaussian, *slope, *bend, *narrow, *inner, 0.0], np.float32)
+    derivative, smoothing = structure_sigmas(structure, scale)
+    tensor = _half(derivative, 0, w, 3) + _half(derivative, 1, w, 2) + _half(smoothing, 0, w, 3)
+    return np.array([*gaussian, *slope, *bend, *narrow, *tensor, 0.0], np.float32)
 
 
 @lru_cache(maxsize=64)
@@ -94,8 +97,8 @@ def plan_passes(terms: tuple[FeatureTerm, ...], channels: int) -> tuple[tuple[Pa
     found: dict[tuple[float, bool, int], list[tuple[str, int]]] = {}
     total = 0
     for term in terms:
-        copy = 0
-        while any(f == term.filter_id for f, _ in found.get((term.scale, term.in_2d, copy), [])):
+        copy, place = 0, _FLAT_SLOTS[term.filter_id]
+        while any(_FLAT_SLOTS[f] == place for f, _ in found.get((term.scale, term.in_2d, copy), [])):
             copy += 1
         found.setdefault((term.scale, term.in_2d, copy), []).append((term.filter_id, total))
         total += channels * BY_ID[term.filter_id].channels(2 if term.in_2d else 3)
@@ -112,9 +115,10 @@ def _make_pass(scale: float, in_2d: bool, filters: Sequence[tuple[str, int]]) ->
             features[places[name] + e], per_channel[places[name] + e] = first + e, n
     sigma = presmooth_sigma(scale)
     pre = np.array(_half(sigma, 0, PRESMOOTH_WINDOW, kernel_radius(PRESMOOTH_WINDOW, sigma) + 1), np.float32)
-    tensor = any(name == "StructureTensorEigenvalues" for name, _ in filters)
+    tensor = [name for name, _ in filters if places[name] == flat.TENSOR]
     halo = flat.TENSOR_REACH if tensor else flat.REACH
-    return Pass(scale, in_2d, pre, _filter_taps(scale), features, per_channel, halo)
+    taps = _filter_taps(scale, tensor[0] if tensor else "")
+    return Pass(scale, in_2d, pre, taps, features, per_channel, halo)
 
 
 class _Lender(threading.local):

@@ -40,9 +40,11 @@ SMOOTHED, LAPLACE, MAGNITUDE, DIFFERENCE, TENSOR, HESSIAN, SLOTS = 0, 1, 2, 3, 4
 REACH = 2
 """Half the length of a filter, at most."""
 TENSOR_REACH = 3
-"""The same for the structure tensor: derivative 1, then smoothing 2."""
+"""The same for the structure tensor: derivative 1, then smoothing 2; or the other way round."""
 RING = 2 * REACH + 1
 PRODUCTS = 3
+INNER, OUTER, OFFSET, TAPS = 8, 13, 16, 17
+"""Places of taps: derivative and smoothing of the structure tensor, and what is added in the end."""
 
 
 class FlatBuffers(NamedTuple):
@@ -114,7 +116,7 @@ def point_row(p: Any, o: int, line: int, n: int, taps: Any, target: Any, at: Any
         splat(taps[0]), splat(taps[1]), splat(taps[2]), splat(taps[3]), splat(taps[4]),
         splat(taps[5]), splat(taps[6]), splat(taps[7]),
     )  # fmt: skip
-    offset = splat(taps[11])
+    offset = splat(taps[OFFSET])
     smoothed, laplace, magnitude, difference = at[SMOOTHED], at[LAPLACE], at[MAGNITUDE], at[DIFFERENCE]
     hessian, second = at[HESSIAN], at[HESSIAN + 1]
     target = target[start:]
@@ -150,6 +152,12 @@ def point_row(p: Any, o: int, line: int, n: int, taps: Any, target: Any, at: Any
 
 
 @kernel(forceinline=True)
+def product_reach(taps: Any) -> int:
+    """Half the length of the smoothing of products: 1 if their derivative has five taps, else `REACH`."""
+    return TENSOR_REACH - 2 if taps[INNER + 4] != 0 else REACH
+
+
+@kernel(forceinline=True)
 def down_narrow(p: Any, o: int, line: int, g0: Any, g1: Any, s1: Any) -> Any:
     """Smoothed and sloped along y with three taps."""
     a, c, b = load(p, o - line), load(p, o), load(p, o + line)
@@ -159,13 +167,45 @@ def down_narrow(p: Any, o: int, line: int, g0: Any, g1: Any, s1: Any) -> Any:
 @kernel()
 def product_row(p: Any, o: int, line: int, n: int, taps: Any, ring: Any, at: int) -> None:
     """Products xx, xy, yy of the gradient for ``n`` values (whole vectors) of the line at ``p[o]``."""
-    g0, g1, s1 = splat(taps[8]), splat(taps[9]), splat(taps[10])
+    g0, g1, s1 = splat(taps[INNER]), splat(taps[INNER + 1]), splat(taps[INNER + 3])
     u0, v0 = down_narrow(p, o, line, g0, g1, s1)
     u1, v1 = u0, v0
     for k in range(0, n, LANES):
         u2, v2 = down_narrow(p, o + k + LANES, line, g0, g1, s1)
         gx = s1 * (after(u1, u2, 1) - before(u0, u1, 1))
         gy = fma(g0, v1, g1 * (before(v0, v1, 1) + after(v1, v2, 1)))
+        store(ring, at + k, gx * gx)
+        store(ring, at + line + k, gx * gy)
+        store(ring, at + 2 * line + k, gy * gy)
+        u0, v0, u1, v1 = u1, v1, u2, v2
+
+
+@kernel(forceinline=True)
+def down_wide(p: Any, o: int, line: int, f: Any) -> Any:
+    """Smoothed and sloped along y with the five taps of the structure tensor."""
+    a2, a1, c = load(p, o - 2 * line), load(p, o - line), load(p, o)
+    b1, b2 = load(p, o + line), load(p, o + 2 * line)
+    return symmetric(c, a1, b1, a2, b2, f[0], f[1], f[2]), slope(a1, b1, a2, b2, f[3], f[4])
+
+
+@kernel(forceinline=True)
+def wide_taps(taps: Any) -> Any:
+    """The derivative of the structure tensor, as vectors: Gaussian 3, slope 2."""
+    return (
+        splat(taps[INNER]), splat(taps[INNER + 1]), splat(taps[INNER + 2]),
+        splat(taps[INNER + 3]), splat(taps[INNER + 4]),
+    )  # fmt: skip
+
+
+@kernel()
+def wide_product_row(p: Any, o: int, line: int, n: int, taps: Any, ring: Any, at: int) -> None:
+    """`product_row` with a derivative of five taps."""
+    f = wide_taps(taps)
+    u0, v0 = down_wide(p, o, line, f)
+    u1, v1 = u0, v0
+    for k in range(0, n, LANES):
+        u2, v2 = down_wide(p, o + k + LANES, line, f)
+        gx, gy = slope_along(u0, u1, u2, f[3], f[4]), along(v0, v1, v2, f[0], f[1], f[2])
         store(ring, at + k, gx * gx)
         store(ring, at + line + k, gx * gy)
         store(ring, at + 2 * line + k, gy * gy)
@@ -187,6 +227,20 @@ def along(a: Any, c: Any, b: Any, w0: Any, w1: Any, w2: Any) -> Any:
     return symmetric(c, before(a, c, 1), after(c, b, 1), before(a, c, 2), after(c, b, 2), w0, w1, w2)
 
 
+@kernel(forceinline=True)
+def along_products(a: Any, c: Any, b: Any, w0: Any, w1: Any, w2: Any, near: bool) -> Any:
+    """`along`, or if ``near`` with three taps: farther neighbours have not been computed."""
+    if near:
+        return fma(w0, c, w1 * (before(a, c, 1) + after(c, b, 1)))
+    return along(a, c, b, w0, w1, w2)
+
+
+@kernel(forceinline=True)
+def slope_along(a: Any, c: Any, b: Any, w1: Any, w2: Any) -> Any:
+    """Sloped along the line: a vector between its neighbours."""
+    return slope(before(a, c, 1), after(c, b, 1), before(a, c, 2), after(c, b, 2), w1, w2)
+
+
 @kernel()
 def tensor_row(
     ring: Any, rows: Any, line: int, n: int, taps: Any, target: Any, at: Any, start: int
@@ -198,7 +252,8 @@ def tensor_row(
     if n == 0:
         return
     target, ring = target[start:], ring[start:]
-    w0, w1, w2 = splat(taps[0]), splat(taps[1]), splat(taps[2])
+    w0, w1, w2 = splat(taps[OUTER]), splat(taps[OUTER + 1]), splat(taps[OUTER + 2])
+    near = product_reach(taps) < REACH
     r = (rows[0], rows[1], rows[2], rows[3], rows[4])
     first, second = at[TENSOR], at[TENSOR + 1]
     x0, x1 = down_ring(ring, -LANES, r, w0, w1, w2), down_ring(ring, 0, r, w0, w1, w2)
@@ -208,9 +263,20 @@ def tensor_row(
         x2 = down_ring(ring, k + LANES, r, w0, w1, w2)
         y2 = down_ring(ring, line + k + LANES, r, w0, w1, w2)
         z2 = down_ring(ring, 2 * line + k + LANES, r, w0, w1, w2)
-        xx, xy = along(x0, x1, x2, w0, w1, w2), along(y0, y1, y2, w0, w1, w2)
-        put_eigenvalues(target, first, second, k, xx, xy, along(z0, z1, z2, w0, w1, w2))
+        xx = along_products(x0, x1, x2, w0, w1, w2, near)
+        xy = along_products(y0, y1, y2, w0, w1, w2, near)
+        yy = along_products(z0, z1, z2, w0, w1, w2, near)
+        put_eigenvalues(target, first, second, k, xx, xy, yy)
         x0, y0, z0, x1, y1, z1 = x1, y1, z1, x2, y2, z2
+
+
+@kernel(forceinline=True)
+def neighbour(k: int, reach: int) -> int:
+    """How far the ``k``-th of five rows lies from the centre; the outer ones no farther than ``reach``.
+
+    What is multiplied by 0 must have been computed: NaN would stay.
+    """
+    return min(max(k - REACH, -reach), reach)
 
 
 @kernel(forceinline=True)
@@ -319,9 +385,10 @@ def flat_scale(
     pre
         (radius + 1,) float32: taps of the smoothing.
     taps
-        (12,) float32: Gaussian 3, its slope 2, its bend 2, narrow Gaussian 1, of the structure tensor's
-        derivative Gaussian 2 and slope 1; each from the centre (slopes, bends and the narrow one from its
-        neighbour) outwards. The last is added to the smoothed image: what was taken off the pixels before.
+        (TAPS,) float32: Gaussian 3, its slope 2, its bend 2, narrow Gaussian 1; of the structure tensor's
+        derivative Gaussian 3 and slope 2, of its smoothing 3; each from the centre (slopes, bends and the
+        narrow one from its neighbour) outwards, 0 where a kernel is shorter. Derivative and smoothing reach
+        `TENSOR_REACH` together. The last is added to the smoothed image: what was taken off the pixels.
     at
         (SLOTS,) int64: where in ``out`` each output starts, negative where it is not wanted.
     out
@@ -334,15 +401,18 @@ def flat_scale(
     spot, points, tensors = np.empty(SLOTS, np.int64), np.empty(SLOTS, np.int64), np.empty(SLOTS, np.int64)
     point = keep_slots(at, TENSOR, HESSIAN, False, points)
     tensor = keep_slots(at, TENSOR, HESSIAN, True, tensors)
-    rows = np.empty(RING, np.int64)
+    rows, reach = np.empty(RING, np.int64), product_reach(taps)
     wide = -(-(LANES + w.width + REACH) // LANES) * LANES
     target = out if direct(w) else buffers.stage
-    for r in range(-REACH, w.height + REACH):
+    for r in range(-reach, w.height + reach):
         o = (r + w.halo) * line
         near = r % w.step_y
-        if tensor and 0 <= w.top + r < w.tall and (near <= REACH or w.step_y - near <= REACH):
+        if tensor and 0 <= w.top + r < w.tall and (near <= reach or w.step_y - near <= reach):
             start = (r % RING) * PRODUCTS * line
-            product_row(p, o, line, wide, taps, ring, start)
+            if reach == REACH:
+                product_row(p, o, line, wide, taps, ring, start)
+            else:
+                wide_product_row(p, o, line, wide, taps, ring, start)
             for k in range(PRODUCTS):
                 mirror_line(ring, start + k * line + LANES, w)
         if point and 0 <= r < w.height and near == 0:
@@ -351,10 +421,10 @@ def flat_scale(
                 start, n = part_of_row(w, part)
                 point_row(p, o + LANES + start, line, n, taps, target, spot, start)
             emit(buffers.stage, w, r - w.step_y, points, out)
-        y = r - REACH
+        y = r - reach
         if tensor and y >= 0 and y % w.step_y == 0:
             for k in range(RING):
-                row = reflected(w.top + y + k - REACH, w.tall) - w.top
+                row = reflected(w.top + y + neighbour(k, reach), w.tall) - w.top
                 rows[k] = (row % RING) * PRODUCTS * line + LANES
             aim(spot, tensors, w, y)
             for part in range(2):

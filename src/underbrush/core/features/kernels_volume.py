@@ -13,19 +13,29 @@ import numpy as np
 
 from underbrush.core.features.kernels_eigen import eigenvalues
 from underbrush.core.features.kernels_flat import (
+    INNER,
+    OFFSET,
+    OUTER,
     REACH,
     RING,
+    TENSOR_REACH,
     aim,
     along,
+    along_products,
     direct,
     down_ring,
+    down_wide,
     emit,
     excess,
     keep_slots,
     mirror_line,
+    neighbour,
     part_of_row,
+    product_reach,
     slope,
+    slope_along,
     symmetric,
+    wide_taps,
 )
 from underbrush.core.features.kernels_smooth import (
     Scratch,
@@ -159,12 +169,6 @@ def down_lines(q: Any, o: int, r: Any, line: int, f: Any) -> Any:
     return s00, s01, s02, s10, s11, s20, c + narrow, difference
 
 
-@kernel(forceinline=True)
-def slope_along(a: Any, c: Any, b: Any, w1: Any, w2: Any) -> Any:
-    """Sloped along the line: a vector between its neighbours."""
-    return slope(before(a, c, 1), after(c, b, 1), before(a, c, 2), after(c, b, 2), w1, w2)
-
-
 @kernel()
 def volume_row(
     q: Any, rows: Any, line: int, n: int, taps: Any, target: Any, at: Any, start: int
@@ -182,7 +186,7 @@ def volume_row(
         splat(taps[5]), splat(taps[6]), splat(taps[7]),
     )  # fmt: skip
     g0, g1, g2, s1, s2 = f[0], f[1], f[2], f[3], f[4]
-    offset = splat(taps[11])
+    offset = splat(taps[OFFSET])
     r = (rows[0], rows[1], rows[2], rows[3], rows[4])
     smoothed, laplace, magnitude, difference = at[SMOOTHED], at[LAPLACE], at[MAGNITUDE], at[DIFFERENCE]
     high, centre, low = at[HESSIAN], at[HESSIAN + 1], at[HESSIAN + 2]
@@ -238,7 +242,7 @@ def gradient_row(
 
     Its x, y and z are written from ``at``, ``at + plane`` and ``at + 2 * plane`` on.
     """
-    g0, g1, s1 = splat(taps[8]), splat(taps[9]), splat(taps[10])
+    g0, g1, s1 = splat(taps[INNER]), splat(taps[INNER + 1]), splat(taps[INNER + 3])
     o = (offsets[0], offsets[1], offsets[2])
     x0, y0, z0 = gradient_columns(p, o, 0, line, g0, g1, s1)
     x1, y1, z1 = x0, y0, z0
@@ -250,6 +254,35 @@ def gradient_row(
         store(gradients, at + k, gx)
         store(gradients, at + plane + k, gy)
         store(gradients, at + 2 * plane + k, gz)
+        x0, y0, z0, x1, y1, z1 = x1, y1, z1, x2, y2, z2
+
+
+@kernel(forceinline=True)
+def wide_gradient_columns(p: Any, o: Any, k: int, line: int, f: Any) -> Any:
+    """`gradient_columns` of five lines in five planes."""
+    u0, v0 = down_wide(p, o[0] + k, line, f)
+    u1, v1 = down_wide(p, o[1] + k, line, f)
+    u2, v2 = down_wide(p, o[2] + k, line, f)
+    u3, v3 = down_wide(p, o[3] + k, line, f)
+    u4, v4 = down_wide(p, o[4] + k, line, f)
+    smoothed = symmetric(u2, u1, u3, u0, u4, f[0], f[1], f[2])
+    return smoothed, symmetric(v2, v1, v3, v0, v4, f[0], f[1], f[2]), slope(u1, u3, u0, u4, f[3], f[4])
+
+
+@kernel()
+def wide_gradient_row(
+    p: Any, offsets: Any, line: int, n: int, taps: Any, gradients: Any, at: int, plane: int
+) -> None:
+    """`gradient_row` with a derivative of five taps."""
+    f = wide_taps(taps)
+    o = (offsets[0], offsets[1], offsets[2], offsets[3], offsets[4])
+    x0, y0, z0 = wide_gradient_columns(p, o, 0, line, f)
+    x1, y1, z1 = x0, y0, z0
+    for k in range(0, n, LANES):
+        x2, y2, z2 = wide_gradient_columns(p, o, k + LANES, line, f)
+        store(gradients, at + k, slope_along(x0, x1, x2, f[3], f[4]))
+        store(gradients, at + plane + k, along(y0, y1, y2, f[0], f[1], f[2]))
+        store(gradients, at + 2 * plane + k, along(z0, z1, z2, f[0], f[1], f[2]))
         x0, y0, z0, x1, y1, z1 = x1, y1, z1, x2, y2, z2
 
 
@@ -275,7 +308,7 @@ def across_products(
 
     Gradients are kept instead of their products, because half as much memory is then read five times.
     """
-    w0, w1, w2 = splat(taps[0]), splat(taps[1]), splat(taps[2])
+    w0, w1, w2 = splat(taps[OUTER]), splat(taps[OUTER + 1]), splat(taps[OUTER + 2])
     zero = splat(np.float32(0))
     o0, o1, o2, o3, o4 = o[0], o[1], o[2], o[3], o[4]
     for k in range(0, n, LANES):
@@ -302,7 +335,8 @@ def volume_tensor_row(
     if n == 0:
         return
     target, q = target[start:], q[start:]
-    g0, g1, g2 = splat(taps[0]), splat(taps[1]), splat(taps[2])
+    g0, g1, g2 = splat(taps[OUTER]), splat(taps[OUTER + 1]), splat(taps[OUTER + 2])
+    near = product_reach(taps) < REACH
     r = (rows[0], rows[1], rows[2], rows[3], rows[4])
     o1, o2, o3, o4, o5 = line, 2 * line, 3 * line, 4 * line, 5 * line
     a0, a1 = down_ring(q, -LANES, r, g0, g1, g2), down_ring(q, 0, r, g0, g1, g2)
@@ -316,10 +350,13 @@ def volume_tensor_row(
         a2, b2 = down_ring(q, m, r, g0, g1, g2), down_ring(q, o1 + m, r, g0, g1, g2)
         c2, d2 = down_ring(q, o2 + m, r, g0, g1, g2), down_ring(q, o3 + m, r, g0, g1, g2)
         e2, f2 = down_ring(q, o4 + m, r, g0, g1, g2), down_ring(q, o5 + m, r, g0, g1, g2)
-        high, centre, low = eigenvalues(
-            along(a0, a1, a2, g0, g1, g2), along(b0, b1, b2, g0, g1, g2), along(c0, c1, c2, g0, g1, g2),
-            along(d0, d1, d2, g0, g1, g2), along(e0, e1, e2, g0, g1, g2), along(f0, f1, f2, g0, g1, g2),
-        )  # fmt: skip
+        xx = along_products(a0, a1, a2, g0, g1, g2, near)
+        xy = along_products(b0, b1, b2, g0, g1, g2, near)
+        xz = along_products(c0, c1, c2, g0, g1, g2, near)
+        yy = along_products(d0, d1, d2, g0, g1, g2, near)
+        yz = along_products(e0, e1, e2, g0, g1, g2, near)
+        zz = along_products(f0, f1, f2, g0, g1, g2, near)
+        high, centre, low = eigenvalues(xx, xy, xz, yy, yz, zz)
         store(target, at[TENSOR] + k, high)
         store(target, at[TENSOR + 1] + k, centre)
         store(target, at[TENSOR + 2] + k, low)
@@ -328,10 +365,10 @@ def volume_tensor_row(
 
 
 @kernel(forceinline=True)
-def near_step(r: int, step: int) -> bool:
-    """Whether row or plane ``r`` is within `REACH` of a wanted one."""
+def near_step(r: int, step: int, reach: int) -> bool:
+    """Whether row or plane ``r`` is within ``reach`` of a wanted one."""
     rest = r % step
-    return rest <= REACH or step - rest <= REACH
+    return rest <= reach or step - rest <= reach
 
 
 @kernel()
@@ -347,7 +384,7 @@ def point_plane(
         here[slot] = at[slot] + (z // d.step) * d.result if at[slot] >= 0 else -1
     target = out if direct(w) else buffers.stage
     for r in range(-REACH, w.height + REACH):
-        if near_step(r, w.step_y):
+        if near_step(r, w.step_y, REACH):
             for k in range(RING):
                 o[k] = planes[k] + (r + w.halo) * line
             across_row(buffers.smoothed, o, count, taps, buffers.lines, (r % RING) * ACROSS * line, line)
@@ -366,7 +403,7 @@ def point_plane(
 @kernel()
 def tensor_plane(z: int, d: Depth, w: Window, taps: Any, at: Any, buffers: VolumeBuffers, out: Any) -> None:
     """The structure tensor's eigenvalues for plane ``z``, from the ring of gradients."""
-    line = w.line
+    line, reach = w.line, product_reach(taps)
     plane = (w.height + 2 * REACH) * line
     count = 2 * LANES + -(-w.width // LANES) * LANES
     planes, o, rows = np.empty(RING, np.int64), np.empty(RING, np.int64), np.empty(RING, np.int64)
@@ -374,20 +411,20 @@ def tensor_plane(z: int, d: Depth, w: Window, taps: Any, at: Any, buffers: Volum
     for slot in range(SLOTS):
         here[slot] = at[slot] + (z // d.step) * d.result if at[slot] >= 0 else -1
     for k in range(RING):
-        mirrored = reflected(d.front + z + k - REACH, d.deep) - d.front
+        mirrored = reflected(d.front + z + neighbour(k, reach), d.deep) - d.front
         planes[k] = (mirrored % RING) * GRADIENT * plane
     target = out if direct(w) else buffers.stage
-    for r in range(-REACH, w.height + REACH):
-        if 0 <= w.top + r < w.tall and near_step(r, w.step_y):
+    for r in range(-reach, w.height + reach):
+        if 0 <= w.top + r < w.tall and near_step(r, w.step_y, reach):
             for k in range(RING):
                 o[k] = planes[k] + (r + REACH) * line
             across_products(
                 buffers.gradients, o, plane, count, taps, buffers.lines, (r % RING) * PRODUCTS * line, line
             )
-        y = r - REACH
+        y = r - reach
         if y >= 0 and y % w.step_y == 0:
             for k in range(RING):
-                row = reflected(w.top + y + k - REACH, w.tall) - w.top
+                row = reflected(w.top + y + neighbour(k, reach), w.tall) - w.top
                 rows[k] = (row % RING) * PRODUCTS * line + LANES
             aim(spot, here, w, y)
             for part in range(2):
@@ -399,17 +436,20 @@ def tensor_plane(z: int, d: Depth, w: Window, taps: Any, at: Any, buffers: Volum
 
 @kernel()
 def gradient_plane(z: int, planes: Any, w: Window, taps: Any, buffers: VolumeBuffers) -> None:
-    """The gradient of plane ``z`` into its ring; ``planes`` are offsets of three smoothed planes."""
-    line = w.line
+    """The gradient of plane ``z`` into its ring; ``planes`` are offsets of three or five smoothed planes."""
+    line, reach = w.line, product_reach(taps)
     plane = (w.height + 2 * REACH) * line
     wide = -(-(LANES + w.width + REACH) // LANES) * LANES
-    o = np.empty(3, np.int64)
-    for r in range(-REACH, w.height + REACH):
-        if 0 <= w.top + r < w.tall and near_step(r, w.step_y):
-            for k in range(3):
+    o = np.empty(RING, np.int64)
+    for r in range(-reach, w.height + reach):
+        if 0 <= w.top + r < w.tall and near_step(r, w.step_y, reach):
+            for k in range(RING):
                 o[k] = planes[k] + (r + w.halo) * line
             start = (z % RING) * GRADIENT * plane + (r + REACH) * line
-            gradient_row(buffers.smoothed, o, line, wide, taps, buffers.gradients, start, plane)
+            if reach == REACH:
+                gradient_row(buffers.smoothed, o, line, wide, taps, buffers.gradients, start, plane)
+            else:
+                wide_gradient_row(buffers.smoothed, o, line, wide, taps, buffers.gradients, start, plane)
             for k in range(GRADIENT):
                 mirror_line(buffers.gradients, start + k * plane + LANES, w)
 
@@ -428,7 +468,8 @@ def volume_scale(
     points, tensors = np.empty(SLOTS, np.int64), np.empty(SLOTS, np.int64)
     point = keep_slots(at, TENSOR, HESSIAN, False, points)
     tensor = keep_slots(at, TENSOR, HESSIAN, True, tensors)
-    planes = np.empty(RING, np.int64)
+    planes, reach = np.empty(RING, np.int64), product_reach(taps)
+    slopes = TENSOR_REACH - reach
     for i in range(d.depth + 2 * w.halo):
         z = i - w.halo
         rest = z % d.step
@@ -437,16 +478,17 @@ def volume_scale(
             smooth_plane(
                 buffers.across[i * d.across :], w, pre, scratch, buffers.smoothed[slot : slot + size]
             )
-        z -= 1
-        if tensor and -REACH <= z < d.depth + REACH and 0 <= d.front + z < d.deep and near_step(z, d.step):
-            for k in range(3):
-                planes[k] = ((i - 2 + k) % RING) * size
+        z = i - w.halo - slopes
+        wanted = 0 <= d.front + z < d.deep and near_step(z, d.step, reach)
+        if tensor and wanted and -reach <= z < d.depth + reach:
+            for k in range(2 * slopes + 1):
+                planes[k] = ((i - 2 * slopes + k) % RING) * size
             gradient_plane(z, planes, w, taps, buffers)
-        z -= 1
+        z = i - w.halo - REACH
         if point and 0 <= z < d.depth and z % d.step == 0:
             for k in range(RING):
                 planes[k] = ((i - 4 + k) % RING) * size
             point_plane(z, planes, d, w, taps, points, buffers, out)
-        z -= 1
+        z = i - w.halo - TENSOR_REACH
         if tensor and z >= 0 and z % d.step == 0:
             tensor_plane(z, d, w, taps, tensors, buffers, out)
