@@ -123,6 +123,7 @@ def test_truth_of_zero_is_ignored_and_empty_classes_are_null(call_json, pair, tm
         ("features", 1, ("f.json", '{"filters"')),
         ("deep features", 1, ("f.json", '{"filters"')),
         ("suffix", 2, ("t.tif", "end it with .ilp")),
+        ("half label", 1, ("labels.tif", "from 0.0 to 0.5, with fractions")),
         ("nan label", 1, ("labels.tif", "NaN")),
         ("nan image", 1, ("fewer than two classes", "NaN or infinite", "give labels 1, 2")),
         ("scales", 2, ("--scales 'x'",)),
@@ -147,6 +148,8 @@ def test_mistakes(call, pair, tmp_path, change, status, says):
         tifffile.imwrite(labels, np.where(tifffile.imread(labels) == 1, 300, 0).astype(np.uint16))
     elif change == "one class":
         tifffile.imwrite(labels, (tifffile.imread(labels) == 1).astype(np.uint8))
+    elif change == "half label":
+        tifffile.imwrite(labels, np.where(tifffile.imread(labels) == 1, 0.5, 0).astype(np.float32))
     elif change == "nan label":
         tifffile.imwrite(labels, np.where(tifffile.imread(labels) == 1, np.nan, 0).astype(np.float32))
     elif change == "nan image":

@@ -52,9 +52,10 @@ def class_values(values: NDArray[Any], where: str) -> NDArray[np.uint8]:
             remedy="give whole numbers, 0 for unlabelled and 1, 2, ... for the classes",
         )
     low, high = values.min(), values.max()
-    if not (low >= 0 and high <= 255) or (values.dtype.kind == "f" and (values != np.rint(values)).any()):
+    fractions = values.dtype.kind == "f" and bool((values != np.rint(values)).any())
+    if not (low >= 0 and high <= 255) or fractions:
         raise ImageError(
-            f"the labels go from {low} to {high}",
+            f"the labels go from {low} to {high}{', with fractions' if fractions else ''}",
             where=where,
             remedy="give whole numbers, 0 for unlabelled and 1, 2, ... for the classes",
         )
