@@ -60,7 +60,7 @@ def check_refused(call, folder, arguments, status, *says):
         (["--memory", "much"], 2, ("'much' is no amount",)),
         (["--jobs", "0"], 2, ("number of jobs is 0",)),
         (["--output", "{nick}"], 2, ("{nick}", "{nickname}")),
-        (["--mask", "none.tif", "--mask", "none2.tif"], 2, ("2 masks for 1 images",)),
+        (["--mask", "none.tif", "--mask", "none2.tif"], 2, ("2 masks for 1 image",)),
         (["--colour"], 2, ("--colour",)),
     ],
 )
@@ -101,7 +101,7 @@ def test_pixels_that_are_not_finite_are_counted_once_and_zero(call, project, tmp
     options = ["--result", "probabilities", "--output", target]
     status, _, err = call("predict", project, tmp_path / "nan.npy", *options)
     assert status == 0
-    assert err.count("\n") == 1 and "2 pixels are NaN or infinite" in err
+    assert err.count("\n") == 1 and "2 pixels are NaN, infinite" in err
     values = np.load(target)
     assert not values[5, 5].any() and not values[40, 50].any() and values[25, 25].any()
     status, _, _ = call("predict", project, tmp_path / "nan.npy", "--output", tmp_path / "s.npy")

@@ -116,7 +116,7 @@ def test_truth_of_zero_is_ignored_and_empty_classes_are_null(call_json, pair, tm
         ("large", 1, ("labels.tif", "from 0 to 300")),
         ("one class", 1, ("fewer than two classes",)),
         ("names", 1, ("labels up to 2 and the number of class names is 1",)),
-        ("count", 2, ("1 images and 0 label images",)),
+        ("count", 2, ("1 image and 0 label images",)),
         ("nothing", 2, ("nothing to train on",)),
         ("both", 2, ("brings its own images",)),
         ("channel", 1, ("channel 4", "has 1")),
@@ -218,3 +218,15 @@ def test_labels_of_frames_are_read_as_their_image(call, call_json, pair, tmp_pat
     result = np.load(tmp_path / "s.npy")
     assert result.shape == (6, *truth.shape)
     np.testing.assert_array_equal(result > 0, np.stack([truth == 2] * 6))
+
+
+def test_evaluate_says_what_it_noticed(call_json, pair, tmp_path):
+    image, _, truth = pair
+    assert call_json(*new_project(pair, tmp_path / "t.ilp"))[0] == 0
+    pixels = tifffile.imread(image).astype(np.float32)
+    pixels[4, 4] = np.nan
+    np.save(tmp_path / "nan.npy", pixels)
+    arguments = ["evaluate", tmp_path / "t.ilp", "--image", tmp_path / "nan.npy", "--truth", truth]
+    status, _, err = call_json(*arguments)
+    assert status == 0
+    assert err.count("\n") == 1 and "1 pixel is NaN" in err

@@ -212,3 +212,24 @@ def test_a_large_forest_is_read_and_written_fast(tmp_path: Path) -> None:
         assert group is not None
         assert read_forest(group, ["Forest0000"])[0].digest == forest.digest
     assert time.perf_counter() - start < 3  # 0.4 s on an idle core
+
+
+def test_a_missing_part_of_the_classifier_is_noticed(tmp_path, data):
+    import shutil
+
+    import h5py
+
+    from underbrush.project.read import read_project
+
+    source = data / "golden" / "gray2d_2c" / "gray2d_2c.ilp"
+    for part, has_forest in (("Forest0000", False), ("Forest0001", True)):
+        path = tmp_path / f"{part}.ilp"
+        shutil.copy(source, path)
+        path.chmod(0o644)
+        with h5py.File(path, "r+") as f:
+            del f["PixelClassification/ClassifierForests"][part]
+        project = read_project(path)
+        assert (project.forest is not None) == has_forest
+        assert len(project.problems) == 1 and (
+            "50 are stored" in project.problems[0] or part in project.problems[0]
+        )

@@ -339,12 +339,5 @@ def _checked_names(names: Sequence[str], n: int) -> tuple[str, ...]:
 
 
 def _warn_of(report: TileReport) -> None:
-    if report.not_finite:
-        warnings.warn(
-            f"{report.not_finite} pixels are NaN or infinite; there and within reach of them the"
-            " probabilities are 0.",
-            UserWarning,
-            stacklevel=3,
-        )
-    if report.rounded:
-        warnings.warn("Values beyond 2^24 are rounded to float32.", UserWarning, stacklevel=3)
+    for sentence in report.sentences:
+        warnings.warn(sentence, UserWarning, stacklevel=3)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from underbrush.cli.machine import usable_cores
+from underbrush.cli.machine import counted, usable_cores
 from underbrush.config import load_settings, parse_jobs
 from underbrush.errors import UsageError
 from underbrush.log import start_log
@@ -43,14 +43,19 @@ def evaluate(
     settings = load_settings()
     start_log(log_level or settings.log_level)
     if len(image) != len(truth):
-        problem = f"{len(image)} images and {len(truth)} truth images"
+        problem = f"{counted(len(image), 'image')} and {counted(len(truth), 'truth image')}"
         raise UsageError(problem, remedy="give --truth once for each --image")
     threads = parse_jobs(jobs) or settings.jobs or usable_cores()
     limits = Limits(threads, memory_cap(memory or settings.memory))
     model = model_of(read_project(project), threads)
     for notice in model.notices:
         typer.echo(f"underbrush: {notice}", err=True)
-    parts = [evaluate_image(model, i, t, limits, axes) for i, t in zip(image, truth, strict=True)]
+    parts = []
+    for one, known in zip(image, truth, strict=True):
+        overlap, notices = evaluate_image(model, one, known, limits, axes)
+        parts.append(overlap)
+        for notice in notices:
+            typer.echo(f"underbrush: {notice}", err=True)
     total = parts[0]
     for part in parts[1:]:
         total = total + part

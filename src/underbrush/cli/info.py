@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from underbrush import __version__
+from underbrush.cli.machine import counted
 from underbrush.errors import UsageError
 
 if TYPE_CHECKING:
@@ -175,7 +176,11 @@ def _project_lines(d: dict[str, Any]) -> list[str]:
     trained = d["classifier"]
     lines.append(
         "  classifier  "
-        + (f"{trained['trees']} trees on {trained['features']} features" if trained else "none stored")
+        + (
+            f"{counted(trained['trees'], 'tree')} on {counted(trained['features'], 'feature')}"
+            if trained
+            else "none stored"
+        )
     )
     for lane in d["lanes"]:
         shape = "" if lane["shape"] is None else " x ".join(str(n) for n in lane["shape"])

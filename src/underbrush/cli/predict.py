@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from underbrush.cli.machine import usable_cores
+from underbrush.cli.machine import counted, usable_cores
 from underbrush.config import load_settings, parse_jobs
 from underbrush.core.results import RESULTS
 from underbrush.engine.naming import DEFAULT_PATTERN, Naming, output_path
@@ -78,7 +78,7 @@ def predict(
         typer.echo(f"underbrush: {notice}", err=True)
     wanted = _Wanted.parse(result, format_name, output, dtype, rescale, region)
     if mask and len(mask) != len(images):
-        problem = f"{len(mask)} masks for {len(images)} images"
+        problem = f"{counted(len(mask), 'mask')} for {counted(len(images), 'image')}"
         raise UsageError(problem, remedy="give --mask once for each image, in the same order")
     requests = []
     for i, image in enumerate(images):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from underbrush.cli.machine import usable_cores
+from underbrush.cli.machine import counted, usable_cores
 from underbrush.config import load_settings, parse_jobs
 from underbrush.errors import UsageError
 from underbrush.log import start_log
@@ -94,7 +94,7 @@ def _base(
         )
     if len(images) != len(labels):
         raise UsageError(
-            f"{len(images)} images and {len(labels)} label images",
+            f"{counted(len(images), 'image')} and {counted(len(labels), 'label image')}",
             remedy="give --labels once for each --image",
         )
     check_output(out, [*images, *labels])
@@ -175,5 +175,5 @@ def _print(said: dict[str, Any]) -> None:
     right = (
         "" if score is None else f", {100 * score:.1f} % right on pixels left out of training (out of bag)"
     )
-    typer.echo(f"{said['trees']} trees on {said['features']} features{right}")
+    typer.echo(f"{counted(said['trees'], 'tree')} on {counted(said['features'], 'feature')}{right}")
     typer.echo(said["project"])

@@ -183,7 +183,10 @@ def default_axes(shape: Sequence[int]) -> str:
     if ndim == 3:
         return "yxc" if shape[2] <= 4 else "zyx"
     if ndim not in (2, 4, 5):
-        raise AxesError(f"the data have {ndim} axes, shape {tuple(shape)}", remedy="give data of 2 to 5 axes")
+        raise AxesError(
+            f"the data have {ndim} {'axis' if ndim == 1 else 'axes'}, shape {tuple(shape)}",
+            remedy="give data of 2 to 5 axes",
+        )
     return {2: "yx", 4: "zyxc", 5: "tzyxc"}[ndim]
 
 

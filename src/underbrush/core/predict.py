@@ -31,6 +31,19 @@ class TileReport:
     rounded: bool = False
     """Integers so large that float32 cannot hold them all."""
 
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """What the user should be told, if anything."""
+        said = []
+        if self.not_finite:
+            pixels = "1 pixel is" if self.not_finite == 1 else f"{self.not_finite} pixels are"
+            said.append(
+                f"{pixels} NaN, infinite or beyond float32; there and within reach the probabilities are 0."
+            )
+        if self.rounded:
+            said.append("Values beyond 2^24 are rounded to float32.")
+        return tuple(said)
+
     def __add__(self, other: TileReport) -> TileReport:
         return TileReport(self.not_finite + other.not_finite, self.rounded or other.rounded)
 

@@ -124,7 +124,11 @@ def predict_file(
             report, done = report + noticed, done + pixels
             if progress:
                 progress(done, total)
-    return Done(request.output, time.monotonic() - begun, (*run.notices, *_sentences(report, image)))
+    return Done(
+        request.output,
+        time.monotonic() - begun,
+        (*run.notices, *(f"{request.image}: {said}" for said in report.sentences)),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,19 +310,6 @@ def _output_axes(axes: str, channels: bool) -> str:
     if not channels:
         return axes.replace("c", "")
     return axes if "c" in axes else axes + "c"
-
-
-def _sentences(report: TileReport, image: Image) -> list[str]:
-    where = image.info.location
-    sentences = []
-    if report.not_finite:
-        sentences.append(
-            f"{where}: {report.not_finite} pixels are NaN or infinite; there and within reach of them the "
-            "probabilities are 0."
-        )
-    if report.rounded:
-        sentences.append(f"{where}: values beyond 2^24 are rounded to float32.")
-    return sentences
 
 
 def check_distinct(outputs: list[tuple[str, Path]]) -> None:

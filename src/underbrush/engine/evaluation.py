@@ -8,7 +8,7 @@ from underbrush.core import results
 from underbrush.core.evaluate import Overlap
 from underbrush.core.geometry import Box, Tile
 from underbrush.core.plan import plan_tiles
-from underbrush.core.predict import predict_tile, tile_cost
+from underbrush.core.predict import TileReport, predict_tile, tile_cost
 from underbrush.engine.batch import Limits, tile_budget
 from underbrush.engine.label_images import check_same_size, class_values, open_beside
 from underbrush.engine.model import Model
@@ -20,10 +20,11 @@ from underbrush.sources.opening import open_image
 
 def evaluate_image(
     model: Model, address: str, truth: str, limits: Limits, axes: str | None = None
-) -> Overlap:
+) -> tuple[Overlap, tuple[str, ...]]:
     """Classify an image tile by tile and count its pixels against a truth image of the same size.
 
-    In the truth 0 is to be ignored, 1..N are the classes.
+    In the truth 0 is to be ignored, 1..N are the classes. Gives the counts, and sentences about what was
+    noticed in the image.
 
     Raises
     ------
@@ -34,7 +35,7 @@ def evaluate_image(
         check_same_size(known, image, "truth")
         shape = image.shape5
         volume = shape[2] > 1
-        recipe, _ = model.fitted_to(image.info, shape[1], volume)
+        recipe, trimmed = model.fitted_to(image.info, shape[1], volume)
         recipe.selection.check(shape, image.info.location)
         cost = tile_cost(recipe.selection, recipe.forest, recipe.n_classes, image.dtype.itemsize, shape)
         grid = plan_tiles(
@@ -43,8 +44,8 @@ def evaluate_image(
 
         scene = scene_of(image)
 
-        def work(tile: Tile) -> Overlap:
-            probabilities, _ = predict_tile(image.read(tile.read), tile, recipe, scene)
+        def work(tile: Tile) -> tuple[Overlap, TileReport]:
+            probabilities, report = predict_tile(image.read(tile.read), tile, recipe, scene)
             there = class_values(known.read(tile.valid.replace(c=(0, 1))), known.info.location)
             if (highest := int(there.max())) > recipe.n_classes:
                 raise MismatchError(
@@ -52,9 +53,11 @@ def evaluate_image(
                     where=known.info.location,
                     remedy="give 0 for what is to be ignored and 1, 2, ... for the classes of the project",
                 )
-            return Overlap.count(there, results.segmentation(probabilities), recipe.n_classes)
+            return Overlap.count(there, results.segmentation(probabilities), recipe.n_classes), report
 
         total = Overlap(np.zeros((recipe.n_classes + 1,) * 2, np.int64))
-        for part in run_side_by_side(grid, work, limits.threads):
-            total = total + part
-    return total
+        noticed = TileReport()
+        for part, report in run_side_by_side(grid, work, limits.threads):
+            total, noticed = total + part, noticed + report
+        notices = (*([trimmed] if trimmed else []), *(f"{address}: {said}" for said in noticed.sentences))
+    return total, notices

@@ -61,6 +61,10 @@ def read_classifier(group: Node | None, problems: list[str]) -> tuple[Forest | N
         importances.flags.writeable = False
     else:
         importances = None
+    if factory and _TREES.search(factory) and forest.n_trees < n_trees:
+        problems.append(
+            f"The project is to have {n_trees} trees but {forest.n_trees} are stored; predictions use these."
+        )
     return forest, ClassifierInfo("forest", n_trees, parts, names, importances)
 
 
@@ -77,4 +81,8 @@ def _stored_forest(stored: Node) -> tuple[Forest | None, tuple[int, ...]]:
         names = ["forest"]
     if not names or "sklearn" in kind.lower():
         return None, ()
+    numbers = sorted(int(n[6:]) for n in names if n[6:].isdigit())
+    missing = sorted(set(range(len(numbers))) - set(numbers))
+    if missing:
+        raise ProjectError(f"its part Forest{missing[0]:04} is missing")
     return read_forest(stored, names)
