@@ -255,7 +255,7 @@ def _replaced(labels, value):
         (lambda i, y: ([i, i], [y, y[:-1]]), "labels 2: the label image has shape"),
         (lambda i, y: ([], []), "the list of images is empty"),
         (lambda i, y: ([i, np.stack([i] * 3, -1)], [y, y]), "image 2: it has 3 channels and the first"),
-        (lambda i, y: (i[0], y[0]), "the data have 1 axes"),
+        (lambda i, y: (i[0], y[0]), "the data have 1 axis"),
     ],
 )  # fmt: skip
 def test_what_fit_refuses(flat, spoil, problem):
