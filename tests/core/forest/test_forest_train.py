@@ -17,12 +17,14 @@ from underbrush.core.forest import train_kernels
 from underbrush.core.forest.nodes import LEAF, Forest
 from underbrush.core.forest.packing import compile_forest
 from underbrush.core.forest.predict import predict_rows
+from underbrush.core.forest.quantizer import Quantizer
 from underbrush.core.forest.reference import leaf_rows, predict_reference
 from underbrush.core.forest.train import TrainingOptions, train_forest, tree_state
 from underbrush.core.forest.train_reference import (
     Numbers,
     draw_bag_reference,
     grow_reference,
+    middle_edge_reference,
     mixed_reference,
 )
 from underbrush.errors import UsageError
@@ -41,8 +43,18 @@ def _sample(n: int, n_features: int, n_classes: int, seed: int = 0) -> tuple[np.
     return x, _classes_of(r, x, n_classes)
 
 
-def _grow(bins, y, n_classes, mtry, seed, balance):
+def _table(bins: np.ndarray, seed: int) -> tuple[np.ndarray, list[np.ndarray], np.ndarray]:
+    """Bins, 255 edges a column at uneven distances, and centres between them."""
+    r = np.random.default_rng(seed)
+    edges = np.cumsum(np.exp(r.normal(0, 2, (len(bins), 255))), axis=1).astype(np.float32)
+    sides = np.concatenate([edges[:, :1] - 1, edges, edges[:, -1:] + 1], axis=1)
+    return bins, list(edges), (sides[:, 1:] + sides[:, :-1]) / np.float32(2)
+
+
+def _grow(table, y, n_classes, mtry, seed, balance):
     """One tree by the kernels, as plain lists."""
+    bins, edges, centres = table
+    columns = Quantizer.from_columns(edges)
     n = len(y)
     order = np.argsort(y, kind="stable").astype(np.int64)
     starts = np.searchsorted(y[order], np.arange(n_classes + 1)).astype(np.int64)
@@ -50,7 +62,9 @@ def _grow(bins, y, n_classes, mtry, seed, balance):
     train_kernels.draw_bag(state, order, starts, balance, weight)
     tree = train_kernels.empty_tree(n)
     gains = np.zeros(len(bins))
-    n_inner, n_leaves = train_kernels.grow(bins, y, (n_classes, mtry), state, weight, tree, gains)
+    n_inner, n_leaves = train_kernels.grow(
+        (bins, columns.edges, columns.starts, centres), y, (n_classes, mtry), state, weight, tree, gains
+    )
     votes, weights = np.zeros((n_leaves, n_classes)), np.empty(n_leaves)
     train_kernels.count_leaves(tree[5], tree[4], votes, weights)
     leaves = np.rint(votes * weights[:, None]).astype(int)
@@ -72,11 +86,12 @@ def test_a_tree_of_the_kernels_is_that_of_the_twin(n, n_columns, n_classes, leve
     bins = r.integers(0, levels, (n_columns, n)).astype(np.uint8)
     y = np.concatenate([np.arange(n_classes), r.integers(0, n_classes, n - n_classes)]).astype(np.uint8)
     mtry = max(1, round(math.sqrt(n_columns)))
-    arrays, leaves, weight, state = _grow(bins, y, n_classes, mtry, seed, balance)
+    table = _table(bins, seed)
+    arrays, leaves, weight, state = _grow(table, y, n_classes, mtry, seed, balance)
     numbers = Numbers(seed)
     expected_weight = draw_bag_reference(numbers, y, n_classes, balance)
     assert weight.tolist() == expected_weight.tolist()
-    twin = grow_reference(bins, y, (n_classes, mtry), numbers, expected_weight)
+    twin = grow_reference(table, y, (n_classes, mtry), numbers, expected_weight)
     assert arrays == [twin.limit, twin.column, twin.left, twin.right]
     assert leaves == twin.leaves
     assert state == numbers.state, "both drew the same number of random numbers"
@@ -88,11 +103,10 @@ def test_large_nodes_equal_the_twin(n_classes):
     x, labels = _sample(3000, 5, n_classes)
     bins = np.argsort(np.argsort(x, axis=1), axis=1) * 256 // x.shape[1]
     y = (labels - 1).astype(np.uint8)
-    arrays, leaves, weight, _ = _grow(bins.astype(np.uint8), y, n_classes, 2, 7, False)
+    table = _table(bins.astype(np.uint8), 7)
+    arrays, leaves, weight, _ = _grow(table, y, n_classes, 2, 7, False)
     numbers = Numbers(7)
-    twin = grow_reference(
-        bins.astype(np.uint8), y, (n_classes, 2), numbers, draw_bag_reference(numbers, y, n_classes, False)
-    )
+    twin = grow_reference(table, y, (n_classes, 2), numbers, draw_bag_reference(numbers, y, n_classes, False))
     assert weight.sum() == 3000
     assert arrays == [twin.limit, twin.column, twin.left, twin.right]
     assert leaves == twin.leaves
@@ -153,6 +167,32 @@ def test_thresholds_are_edges_and_bins_decide_as_they_do():
     probabilities = predict_reference(f, x.T)
     assert (f.classes[probabilities.argmax(axis=1)] == labels).mean() > 0.97
     assert predict_rows(compile_forest(f), x.T).tobytes() == probabilities.tobytes()
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "nearest"), [(0, 7, 6), (0, 8, 6), (6, 8, 7), (6, 7, 6), (0, 3, 1), (0, 2, 0)]
+)
+def test_a_threshold_is_the_edge_nearest_to_the_middle_of_values(low, high, nearest):
+    edges = np.array([1, 2, 3, 4, 5, 6, 60, 150], np.float32)
+    centres = np.array([0.5, 1.5, 2.5, 3.5, 4.5, 5.5, 33, 105, 200], np.float32)
+    assert train_kernels.middle_edge(edges, centres, low, high) == nearest
+    assert middle_edge_reference(edges, centres, low, high) == nearest
+
+
+def test_a_gap_is_cut_in_the_middle_however_many_values_of_other_classes_lie_at_its_end():
+    """A dark and a bright class, and a third one near the dark one that the other columns tell apart.
+
+    Nearly all edges between dark and bright lie among the third class, at 12 to 13, where the middle of the
+    ranks would be.
+    """
+    r = np.random.default_rng(0)
+    values = np.concatenate([r.uniform(10, 11, 100), r.uniform(12, 13, 1000), r.uniform(199, 200, 100)])
+    labels = np.repeat([1, 3, 2], [100, 1000, 100]).astype(np.uint8)
+    x = np.stack([values, *[labels == 3] * 8]).astype(np.float32)
+    forest = compile_forest(train_forest(x, labels, TrainingOptions(100)).forest)
+    dark, bright = predict_rows(forest, np.array([[40, *[0] * 8], [170, *[0] * 8]], np.float32))
+    assert dark[0] > 0.9
+    assert bright[1] > 0.9
 
 
 def test_leaves_hold_the_fractions_of_their_bag():

@@ -3,7 +3,7 @@
 The forest is ilastik's kind: bootstrap of n out of n, floor(sqrt(columns) + 0.5) columns drawn for each
 split, Gini, grown until leaves are pure or no split improves. Splits are searched among at most
 255 edges a column, which are midpoints of neighbouring values of the training rows; the stored threshold
-is the edge itself.
+is an edge itself: of those that part the rows of a node alike, the one in the middle of the values.
 """
 
 from __future__ import annotations
@@ -55,6 +55,8 @@ class _Task:
     """What all trees share."""
 
     bins: NDArray[np.uint8]
+    quantizer: Quantizer
+    centres: NDArray[np.float32]
     y: NDArray[np.uint8]
     class_rows: NDArray[np.int64]
     class_starts: NDArray[np.int64]
@@ -124,7 +126,7 @@ def train_forest(
     quantizer, bins = _binned(x, labels.copy(), options.n_threads)
     order = np.argsort(y, kind="stable").astype(np.int64)
     starts = np.searchsorted(y[order], np.arange(len(classes) + 1)).astype(np.int64)
-    task = _Task(bins, y.astype(np.uint8), order, starts, options)
+    task = _Task(bins, quantizer, bin_centres(x, bins), y.astype(np.uint8), order, starts, options)
     trees, tally = _grow_all(task, stop)
     forest = _assembled(trees, classes.astype(np.uint32), quantizer)
     counted = tally.any(axis=1)
@@ -179,6 +181,15 @@ def _binned(
     return quantizer, bins.astype(np.uint8, copy=False)
 
 
+def bin_centres(x: NDArray[np.float32], bins: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Mean value of the rows in each bin, (n_columns, 256) float32; 0 where there are none."""
+    centres = np.zeros((len(x), 256), np.float32)
+    for own, column, where in zip(centres, x, bins, strict=True):
+        sums, counts = np.bincount(where, column, 256), np.bincount(where, minlength=256)
+        own[:] = sums / np.maximum(counts, 1)
+    return centres
+
+
 def _grow_all(task: _Task, stop: Callable[[], bool] | None) -> tuple[list[_Tree], NDArray[np.uint32]]:
     """All trees, and how often each row, out of the bag, was given each class: (n, n_classes)."""
     n_trees = task.options.n_trees
@@ -210,7 +221,8 @@ def _grow_tree(task: _Task, number: int, predicted: NDArray[np.uint8]) -> _Tree:
     gains = np.zeros(len(task.bins))
     tree = train_kernels.empty_tree(n)
     sizes = (task.n_classes, task.mtry)
-    n_inner, n_leaves = train_kernels.grow(task.bins, task.y, sizes, state, weight, tree, gains)
+    table = (task.bins, task.quantizer.edges, task.quantizer.starts, task.centres)
+    n_inner, n_leaves = train_kernels.grow(table, task.y, sizes, state, weight, tree, gains)
     votes, weights = np.zeros((n_leaves, task.n_classes)), np.empty(n_leaves)
     train_kernels.count_leaves(tree[5], tree[4], votes, weights)
     train_kernels.predict_out_of_bag(task.bins, weight, tree, votes, predicted)

@@ -72,7 +72,9 @@ def draw_bag(state: Any, class_rows: Any, class_starts: Any, balance: Any, weigh
 
 @kernel()
 def try_sorted(column: Any, node: Any, rows: Any, buffers: Any) -> Any:
-    """The best cut of a small node: (score, bin that still goes left), score -1 where there is none.
+    """The best cut of a small node: (score, low << 8 | high), score -1 where there is none.
+
+    No row has a bin between ``low``, which goes left, and ``high``, which goes right.
 
     ``node`` is (totals (n_classes,) int64, squares, n), ``rows`` is (order, packed) of the node alone,
     ``buffers`` is (keys (SMALL,) int64, left (n_classes,) int64).
@@ -105,7 +107,7 @@ def try_sorted(column: Any, node: Any, rows: Any, buffers: Any) -> Any:
         if low != high:
             score = scored(left2, right2, n_left, n)
             if score > best:
-                best, cut = score, (low + high) >> 1
+                best, cut = score, (low << 8) | high
     return best, cut
 
 
@@ -150,7 +152,7 @@ def try_two_classes(column: Any, node: Any, rows: Any, buffers: Any) -> Any:
     best, cut = -1.0, np.int64(0)
     for j in range(np.int64(m) - 1):
         if scores[j] > best:
-            best, cut = scores[j], (present[j] + present[j + 1]) >> 1
+            best, cut = scores[j], (present[j] << 8) | present[j + 1]
     return best, cut
 
 
@@ -180,7 +182,7 @@ def try_histogram(column: Any, node: Any, rows: Any, buffers: Any) -> Any:
         if previous >= 0:
             score = scored(left2, right2, n_left, n)
             if score > best:
-                best, cut = score, (previous + b) >> 1
+                best, cut = score, (previous << 8) | b
         n_left += own[n_classes]
         for k in range(n_classes):
             w = own[k]
@@ -219,7 +221,7 @@ def try_chained(column: Any, node: Any, rows: Any, buffers: Any) -> Any:
         if previous >= 0:
             score = scored(left2, right2, n_left, n)
             if score > best:
-                best, cut = score, (previous + b) >> 1
+                best, cut = score, (previous << 8) | b
         while link != 0:
             weight = packed[link - _W1]
             w, k = np.int64(weight >> _W8), weight & _W255
@@ -237,8 +239,8 @@ def find_split(bins: Any, node: Any, rows: Any, draw: Any, buffers: Any) -> Any:
     """The best cut of ``mtry`` columns drawn anew, or of the first further one that improves.
 
     ``draw`` is (mtry, columns (n_columns,) int32, state): columns is any permutation and stays one.
-    Returns (column, bin that still goes left, score); column -1 where nothing improves. Of equal cuts the
-    first that was tried is taken, in a column the lowest.
+    Returns (column, low << 8 | high as in `try_sorted`, score); column -1 where nothing improves. Of equal
+    cuts the first that was tried is taken, in a column the lowest.
     """
     totals, squares, n = node
     mtry, columns, state = draw
@@ -266,6 +268,28 @@ def find_split(bins: Any, node: Any, rows: Any, draw: Any, buffers: Any) -> Any:
 
 
 @kernel()
+def middle_edge(edges: Any, centres: Any, low: Any, high: Any) -> Any:
+    """The edge nearest to the middle between bin ``low`` and bin ``high``, the lower of two that are as near.
+
+    Where no row of a node lies between the two bins, all edges between them part its rows alike. The middle
+    is that of the values, as in other forests: that of the ranks would lie where the rows of other nodes are
+    dense, far to one side in features whose values are skewed (a dark image with few bright objects).
+    """
+    first, last = low, high - 1
+    middle = 0.5 * (np.float64(centres[low]) + np.float64(centres[high]))
+    a, b = first, last
+    while a < b:
+        half = (a + b) >> 1
+        if np.float64(edges[half]) < middle:
+            a = half + 1
+        else:
+            b = half
+    if a > first and middle - np.float64(edges[a - 1]) <= np.float64(edges[a]) - middle:
+        a -= 1
+    return a
+
+
+@kernel()
 def make_buffers(n_classes: Any, n_rows: Any) -> Any:
     """What the searches for a cut write in, one set a tree."""
     left = np.zeros(n_classes, np.int64)
@@ -280,15 +304,18 @@ def make_buffers(n_classes: Any, n_rows: Any) -> Any:
 
 
 @kernel()
-def grow(bins: Any, y: Any, sizes: Any, state: Any, weight: Any, tree: Any, gains: Any) -> Any:
+def grow(table: Any, y: Any, sizes: Any, state: Any, weight: Any, tree: Any, gains: Any) -> Any:
     """Grow one tree until its leaves are pure or nothing improves; (number of inner nodes, of leaves).
 
-    ``bins`` (n_columns, n) uint8, ``y`` (n,) uint8 class indices, ``sizes`` (n_classes, mtry), ``weight``
-    (n,) int32 from ``draw_bag``. ``tree`` is filled: (limit uint8, column int32, left int32, right int32,
-    leaf_starts int32, packed uint32), each n + 1 long: a bin <= limit goes left; a child >= 0 is an inner
-    node, -1 - k is leaf k, whose rows are ``packed[leaf_starts[k]:leaf_starts[k + 1]]``. Inner nodes
-    come in the order root, left, right. ``gains`` (n_columns,) float64 gets the falls of impurity by column.
+    ``table`` is (bins (n_columns, n) uint8, edges float32 of all columns, starts (n_columns + 1,) int64 of
+    each column's edges, centres (n_columns, 256) float32 of its bins), ``y`` (n,) uint8 class indices,
+    ``sizes`` (n_classes, mtry), ``weight`` (n,) int32 from ``draw_bag``. ``tree`` is filled: (limit uint8,
+    column int32, left int32, right int32, leaf_starts int32, packed uint32), each n + 1 long: a bin <= limit
+    goes left; a child >= 0 is an inner node, -1 - k is leaf k, whose rows are
+    ``packed[leaf_starts[k]:leaf_starts[k + 1]]``. Inner nodes come in the order root, left, right. ``gains``
+    (n_columns,) float64 gets the falls of impurity by column.
     """
+    bins, edges, starts, centres = table
     n_classes, mtry = sizes
     limit, split_column, left, right, leaf_starts, packed = tree
     n = len(y)
@@ -334,9 +361,12 @@ def grow(bins: Any, y: Any, sizes: Any, state: Any, weight: Any, tree: Any, gain
             n_leaves += 1
             continue
         n_inner += 1
-        limit[me], split_column[me] = cut, chosen
+        limit[me] = middle_edge(
+            edges[starts[chosen] : starts[chosen + 1]], centres[chosen], cut >> 8, cut & 255
+        )
+        split_column[me] = chosen
         gains[chosen] += score - np.float64(squares) / np.float64(total)
-        column, highest = bins[chosen], np.uint8(cut)
+        column, highest = bins[chosen], limit[me]
         p, q = np.uint64(0), np.uint64(0)
         for i in range(len(own_order)):
             row, value = own_order[i], own_packed[i]

@@ -58,8 +58,20 @@ def draw_bag_reference(
     return weight
 
 
+Table = tuple[NDArray[np.uint8], list[NDArray[np.float32]], NDArray[np.float32]]
+"""Bins (n_columns, n), the edges of each column, and the centres of their bins (n_columns, 256)."""
+
+
+def middle_edge_reference(
+    edges: NDArray[np.float32], centres: NDArray[np.float32], low: int, high: int
+) -> int:
+    """The edge between two bins that is nearest to the middle of their centres; of two the lower."""
+    middle = 0.5 * (float(centres[low]) + float(centres[high]))
+    return low + int(np.argmin(np.abs(edges[low:high].astype(np.float64) - middle)))
+
+
 def grow_reference(
-    bins: NDArray[np.uint8],
+    table: Table,
     y: NDArray[np.uint8],
     sizes: tuple[int, int],
     numbers: Numbers,
@@ -67,9 +79,10 @@ def grow_reference(
 ) -> GrownTree:
     """One tree of in-bag rows.
 
-    ``bins`` (n_columns, n), ``y`` (n,) class indices, ``sizes`` (n_classes, columns drawn for a split),
-    ``weight`` (n,) from `draw_bag_reference` with the same ``numbers``.
+    ``y`` (n,) class indices, ``sizes`` (n_classes, columns drawn for a split), ``weight`` (n,) from
+    `draw_bag_reference` with the same ``numbers``.
     """
+    bins, edges, centres = table
     n_classes, mtry = sizes
     tree, columns = GrownTree(), list(range(len(bins)))
 
@@ -83,10 +96,10 @@ def grow_reference(
             return -len(tree.leaves)
         me = len(tree.limit)
         tree.column.append(cut[0])
-        tree.limit.append(cut[1])
+        tree.limit.append(middle_edge_reference(edges[cut[0]], centres[cut[0]], cut[1], cut[2]))
         tree.left.append(0)
         tree.right.append(0)
-        goes_left = bins[cut[0], rows] <= cut[1]
+        goes_left = bins[cut[0], rows] <= tree.limit[me]
         tree.left[me] = node(rows[goes_left])
         tree.right[me] = node(rows[~goes_left])
         return me
@@ -101,8 +114,8 @@ def _find_split(
     weight: NDArray[np.int32],
     totals: list[int],
     draw: tuple[list[int], int, Numbers],
-) -> tuple[int, int] | None:
-    """Column and limit of the best cut of the drawn columns, or of the first further one that improves."""
+) -> tuple[int, int, int] | None:
+    """Column and bins on both sides of the best cut of the drawn columns, or of the first that improves."""
     columns, mtry, numbers = draw
     n = sum(totals)
     best = float(sum(t * t for t in totals)) * SMALLEST_GAIN / float(n)
@@ -125,5 +138,5 @@ def _find_split(
             )
             score = (float(left2) * (n - n_left) + float(right2) * n_left) / (float(n_left) * (n - n_left))
             if score > best:
-                best, chosen = score, (columns[tried], (low + high) >> 1)
+                best, chosen = score, (columns[tried], low, high)
     return chosen
