@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -27,7 +28,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import groupby, pairwise
 from pathlib import Path
-from statistics import mean, stdev
+from statistics import mean, stdev, variance
 from typing import Any
 
 import numpy as np
@@ -261,7 +262,7 @@ def judged(name: str, members: tuple[Files, ...], options: Options) -> dict[str,
 
 
 def table(records: list[dict[str, Any]]) -> str:
-    """The records as a table in Markdown: Dice of the foreground, and the differences."""
+    """The records as a table in Markdown: Dice of the foreground, and differences with standard errors."""
     lines = [
         "| kind | tested on | classes | features | All | Recommended | scikit-learn | All − scikit-learn "
         "| Recommended − All | all classes: All | scikit-learn |",
@@ -272,7 +273,8 @@ def table(records: list[dict[str, Any]]) -> str:
         counts = r["features"]
         sizes = str(counts[ALL]) if r["same_selection"] else f"{counts[ALL]}, {counts[RECOMMENDED]}"
         recommended = "same" if r["same_selection"] else spread(r["scores"][RECOMMENDED]["foreground"])
-        gain = "0" if r["same_selection"] else f"{difference(r, RECOMMENDED, ALL):+.4f}"
+        gained = f"{difference(r, RECOMMENDED, ALL):+.4f} ± {error(r, RECOMMENDED, ALL):.4f}"
+        gain = "0" if r["same_selection"] else gained
         overall = [f"{mean(r['scores'][k]['overall']):.4f}" for k in (ALL, SKLEARN)]
         cells = [
             r["kind"] + (" (3D)" if r["volume"] else ""),
@@ -282,7 +284,7 @@ def table(records: list[dict[str, Any]]) -> str:
             spread(r["scores"][ALL]["foreground"]),
             recommended,
             spread(r["scores"][SKLEARN]["foreground"]),
-            f"{difference(r, ALL, SKLEARN):+.4f}",
+            f"{difference(r, ALL, SKLEARN):+.4f} ± {error(r, ALL, SKLEARN):.4f}",
             gain,
             *overall,
         ]
@@ -298,6 +300,12 @@ def spread(values: list[float]) -> str:
 def difference(record: dict[str, Any], one: str, other: str) -> float:
     """Difference of the Dice of the foreground of two methods, meaned over the seeds."""
     return mean(record["scores"][one]["foreground"]) - mean(record["scores"][other]["foreground"])
+
+
+def error(record: dict[str, Any], one: str, other: str) -> float:
+    """Standard error of `difference`, from the variance over the seeds; NaN for a single seed."""
+    both = [record["scores"][k]["foreground"] for k in (one, other)]
+    return math.sqrt(sum(variance(v) / len(v) for v in both)) if len(both[0]) > 1 else math.nan
 
 
 def verdicts(records: list[dict[str, Any]]) -> list[tuple[bool, str]]:
