@@ -56,7 +56,7 @@ def fresh_log(tmp_path, monkeypatch):
     yield tmp_path / "log" / "underbrush.log"
     for handler in logger.handlers:
         handler.close()
-    logger.handlers = kept
+    logger.handlers, logger.propagate = kept, True
 
 
 def test_lines_have_utc_times_and_the_level_counts(fresh_log):

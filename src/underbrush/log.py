@@ -40,7 +40,7 @@ def start_log(level: str | None) -> None:
     logger = logging.getLogger("underbrush")
     logger.setLevel(name.upper())
     logger.propagate = False
-    if logger.handlers:
+    if any(isinstance(handler, _Warnings) for handler in logger.handlers):
         return
     logger.addHandler(_Warnings())
     try:

@@ -224,9 +224,16 @@ def test_a_current_folder_that_is_gone(call, project, image, tmp_path, monkeypat
 
 
 def test_warnings_come_as_lines_on_stderr(capfd):
-    start_log(None)
-    logging.getLogger("underbrush.jit").warning("compiled code cannot be kept (%s)", "reason")
-    logging.getLogger("underbrush.jit").info("not for people")
+    logger = logging.getLogger("underbrush")
+    kept, logger.handlers = logger.handlers, []
+    try:
+        start_log(None)
+        logging.getLogger("underbrush.jit").warning("compiled code cannot be kept (%s)", "reason")
+        logging.getLogger("underbrush.jit").info("not for people")
+    finally:
+        for handler in logger.handlers:
+            handler.close()
+        logger.handlers = kept
     assert capfd.readouterr().err == "underbrush: compiled code cannot be kept (reason).\n"
 
 
