@@ -32,6 +32,7 @@ soak: $(VENV)/.test-installed
 	@$(BIN)/pytest -m soak --timeout 3600
 
 bench: $(VENV)/.test-installed
+	@/usr/bin/python3 -c "import vigra" 2>/dev/null || apt-get install -qq -y python3-vigra >/dev/null 2>&1 || true
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[bench]'
 	@$(BIN)/python -m benchmarks
 

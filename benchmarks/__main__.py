@@ -22,6 +22,7 @@ def main():
         ["features.py", "2d", "3d", "--skimage"],
         ["forest_speed.py", "--data", DATA, "--sklearn"],
         ["stroke_to_view.py", "--data", DATA],
+        ["accuracy.py", "--data", DATA],
     ):
         subprocess.run([sys.executable, str(HERE / arguments[0]), *arguments[1:]], check=True)
 
