@@ -230,3 +230,11 @@ def test_evaluate_says_what_it_noticed(call_json, pair, tmp_path):
     status, _, err = call_json(*arguments)
     assert status == 0
     assert err.count("\n") == 1 and "1 pixel is NaN" in err
+
+
+def test_training_again_keeps_trees_seed_and_balance(call_json, pair, tmp_path):
+    first = call_json(*new_project(pair, tmp_path / "t.ilp", "--seed", 3, "--balance"))[1]
+    again = call_json("train", tmp_path / "t.ilp")[1]
+    assert again["trees"] == 20 and again["classifier"] == first["classifier"]
+    other = call_json("train", tmp_path / "t.ilp", "--no-balance")[1]
+    assert other["classifier"] != first["classifier"]

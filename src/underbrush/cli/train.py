@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -40,16 +41,23 @@ def train(
     classes: Annotated[
         str | None, typer.Option(help="Names of the classes, as in background,nucleus.")
     ] = None,
-    trees: Annotated[int, typer.Option(help="Trees of the forest.", min=1)] = 100,
-    seed: Annotated[int, typer.Option(help="The same seed gives the same forest.")] = 0,
-    balance: Annotated[bool, typer.Option("--balance", help="Give all classes the same weight.")] = False,
+    trees: Annotated[
+        int | None, typer.Option(help="Trees of the forest; by default the project's, else 100.", min=1)
+    ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(help="The same seed gives the same forest; by default the project's, else 0."),
+    ] = None,
+    balance: Annotated[
+        bool | None,
+        typer.Option(help="Give all classes the same weight; by default as the project, else not."),
+    ] = None,
     jobs: Annotated[int | None, typer.Option(help="Threads; by default one for each core.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error.")] = None,
 ) -> None:
     """Train a classifier from images and label images, or again from the strokes of a project."""
-    from underbrush.core.forest.train import TrainingOptions
-    from underbrush.engine.building import linked_from, trained
+    from underbrush.engine.building import linked_from, stored_options, trained
     from underbrush.project.write import write_project
 
     settings = load_settings()
@@ -57,7 +65,10 @@ def train(
     threads = parse_jobs(jobs) or settings.jobs or usable_cores()
     target, base = _base(project, out, image or [], labels or [], axes, classes, channels)
     selection = _selection(base, features, scales, new=project is None)
-    options = TrainingOptions(n_trees=trees, seed=seed, balance=balance, n_threads=threads)
+    given: dict[str, Any] = {"n_trees": trees, "seed": seed, "balance": balance}
+    options = replace(
+        stored_options(base, threads), **{name: value for name, value in given.items() if value is not None}
+    )
     built, forest, rows = trained(base, selection, options)
     write_project(built if project else linked_from(built, target.parent), target)
     said = _report(target, built, forest, rows)

@@ -15,7 +15,7 @@ from underbrush.core.features.selection import FeatureSelection
 from underbrush.core.forest.train import TrainedForest, TrainingOptions, train_forest
 from underbrush.engine.label_images import label_blocks, open_beside
 from underbrush.engine.lanes import open_lane
-from underbrush.engine.own import BALANCE, CHANNELS, SEED, own_channels
+from underbrush.engine.own import BALANCE, CHANNELS, SEED, own_channels, own_number
 from underbrush.engine.training import Rows, joined, labelled_rows
 from underbrush.errors import FeatureError, ProjectError
 from underbrush.project.paths import linked_source
@@ -63,6 +63,16 @@ def project_of(
         lanes=lanes,
         classes=tuple(ClassInfo(name, class_colour(k), class_colour(k)) for k, name in enumerate(given)),
         own=MappingProxyType(own),
+    )
+
+
+def stored_options(project: Project, threads: int = 1) -> TrainingOptions:
+    """How the project was trained last: its trees, and seed and balance where it says them."""
+    return TrainingOptions(
+        n_trees=project.classifier.n_trees,
+        seed=own_number(project, SEED, 0),
+        balance=project.own.get(BALANCE) == "true",
+        n_threads=threads,
     )
 
 

@@ -68,11 +68,9 @@ def model_of(project: Project, threads: int = 1) -> Model:
     forest = project.forest
     if forest is None:
         # Only here: a project with a classifier does not wait for the compiler.
-        from underbrush.core.forest.train import TrainingOptions  # noqa: PLC0415
-        from underbrush.engine.building import trained  # noqa: PLC0415
+        from underbrush.engine.building import stored_options, trained  # noqa: PLC0415
 
-        options = TrainingOptions(n_trees=project.classifier.n_trees, n_threads=threads)
-        project, fresh, _ = trained(project, selection, options)
+        project, fresh, _ = trained(project, selection, stored_options(project, threads))
         forest = fresh.forest
         selection = project.selection or selection
         notices = (f"{path}: no usable classifier is stored; one was trained from its strokes.",)
