@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from typing import Any
 
@@ -91,17 +92,19 @@ def predict_tile(
 
 
 _PACKED: dict[str, PackedForest] = {}
+_PACKING = threading.Lock()
 _PACKED_KEPT = 16
 
 
 def _packed(forest: Forest) -> PackedForest:
     """The forest as its kernel wants it; packing takes longer than a small tile: the last ones are kept."""
-    packed = _PACKED.get(forest.digest)
-    if packed is None:
-        packed = compile_forest(forest)
-        while len(_PACKED) >= _PACKED_KEPT:
-            _PACKED.pop(next(iter(_PACKED)), None)
-        _PACKED[forest.digest] = packed
+    with _PACKING:
+        packed = _PACKED.get(forest.digest)
+        if packed is None:
+            packed = compile_forest(forest)
+            while len(_PACKED) >= _PACKED_KEPT:
+                del _PACKED[next(iter(_PACKED))]
+            _PACKED[forest.digest] = packed
     return packed
 
 
