@@ -95,7 +95,3 @@ class OutputError(UnderbrushError):
 
 class ResourceError(UnderbrushError):
     """More memory than allowed would be needed."""
-
-
-class MissingExtraError(UnderbrushError):
-    """A format whose reader is an extra that is not installed."""

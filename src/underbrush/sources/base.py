@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from types import MappingProxyType, TracebackType
 from typing import Any, Self
 
@@ -54,10 +54,6 @@ class ImageInfo:
     def __reduce__(self) -> tuple[Any, ...]:
         values = {f.name: getattr(self, f.name) for f in fields(self)}
         return _info_from, ({**values, "pixel_size": dict(self.pixel_size)},)
-
-    def with_problems(self, *problems: str) -> ImageInfo:
-        """The same with more sentences about what was noticed."""
-        return replace(self, problems=(*self.problems, *problems))
 
 
 def _info_from(values: dict[str, Any]) -> ImageInfo:
