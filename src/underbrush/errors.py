@@ -95,3 +95,7 @@ class OutputError(UnderbrushError):
 
 class ResourceError(UnderbrushError):
     """More memory than allowed would be needed."""
+
+
+class CommandError(UnderbrushError):
+    """A command that is not carried out: badly formed, or not possible on the project as it is."""

@@ -78,6 +78,13 @@ class Box:
             _five(min(a, b) for a, b in zip(self.stop, other.stop, strict=True)),
         )
 
+    def union(self, other: Box) -> Box:
+        """The smallest box that holds both."""
+        return Box(
+            _five(min(a, b) for a, b in zip(self.start, other.start, strict=True)),
+            _five(max(a, b) for a, b in zip(self.stop, other.stop, strict=True)),
+        )
+
     def clipped(self, shape: Shape5) -> Box:
         """The part inside an image of ``shape``."""
         return self.intersection(Box.whole(shape))
