@@ -1,0 +1,72 @@
+/**
+ * Hands in what closed tabs left: each under the id and the numbers of the tab that painted it, so that nothing
+ * is applied twice, whatever the closed tab had already sent.
+ */
+import { claimOrphans } from "./claim.js";
+import { Connection } from "./connection.js";
+import { Emitter } from "./emitter.js";
+import { Outbox } from "./outbox.js";
+
+/** Events: "delivered" ({client, count}), "refused" ({sentence}). */
+export class Courier extends Emitter {
+  /**
+   * @param {{project: string, own: string, store: import("./strokestore.js").StrokeStore, locks?: LockManager | null,
+   *          connection: Omit<import("./connection.js").Options, "client" | "outbox">}} options
+   */
+  constructor(options) {
+    super();
+    this.options = options;
+    /** @type {Set<Connection>} */
+    this.connections = new Set();
+    this.busy = false;
+    this.ended = false;
+  }
+
+  /** Looks for what was left, and hands it in. One round at a time. */
+  async round() {
+    if (this.busy || this.ended) return;
+    this.busy = true;
+    try {
+      for (const orphan of await claimOrphans(this.options)) {
+        try {
+          await this.deliver(orphan);
+        } finally {
+          orphan.release();
+        }
+      }
+    } catch {
+      // The browser's storage does not answer. The outbox of this tab says so; the next round tries again.
+    } finally {
+      this.busy = false;
+    }
+  }
+
+  /**
+   * @param {{client: string, rows: import("./strokestore.js").Row[], high: number}} orphan
+   * @returns {Promise<void>} kept when all is handed in, or when this page ends
+   */
+  async deliver({ client, rows, high }) {
+    const { project, store } = this.options;
+    if (this.ended) return;
+    const outbox = new Outbox({ project, client, high, store });
+    outbox.take(rows);
+    const connection = new Connection({ ...this.options.connection, client, outbox });
+    this.connections.add(connection);
+    connection.on("refused", ({ sentence }) => this.emit("refused", { sentence }));
+    await new Promise((resolve) => {
+      connection.on("idle", () => resolve(undefined));
+      this.on("end", () => resolve(undefined));
+      connection.start();
+    });
+    connection.stop();
+    outbox.close();
+    this.connections.delete(connection);
+    await outbox.writing;
+    if (!this.ended) this.emit("delivered", { client, count: rows.length });
+  }
+
+  close() {
+    this.ended = true;
+    this.emit("end");
+  }
+}
