@@ -12,6 +12,8 @@ from pathlib import Path
 StrPath = str | os.PathLike[str]
 
 _BINARY = getattr(os, "O_BINARY", 0)
+_LOCKED_BYTE = 1 << 30
+"""Where Windows locks a file: beyond its text, which others want to read."""
 
 
 class FileLayer:
@@ -51,9 +53,40 @@ class FileLayer:
         else:
             os.fsync(descriptor)
 
+    def sync_data(self, descriptor: int) -> None:
+        """Return when the bytes and the size of the file are on the disk itself (its times may not be)."""
+        if sys.platform == "linux":
+            os.fdatasync(descriptor)
+        else:
+            self.fsync(descriptor)
+
+    def lock(self, descriptor: int) -> None:
+        """Take the lock of an open file for this descriptor alone, without waiting; closing gives it back.
+
+        Raises BlockingIOError where another descriptor has it, any other OSError where there are no locks.
+        """
+        if sys.platform == "win32":
+            import msvcrt  # noqa: PLC0415 - absent elsewhere
+
+            os.lseek(descriptor, _LOCKED_BYTE, os.SEEK_SET)
+            try:
+                msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+            except PermissionError as error:
+                raise BlockingIOError(errno.EAGAIN, "locked") from error
+            finally:
+                os.lseek(descriptor, 0, os.SEEK_SET)
+        else:
+            import fcntl  # noqa: PLC0415 - absent on Windows
+
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
     def replace(self, source: StrPath, target: StrPath) -> None:
         """Give ``source`` the name ``target`` in one step, in place of what was there."""
         Path(source).replace(target)
+
+    def link(self, source: StrPath, target: StrPath) -> None:
+        """Give the file ``source`` a second name; fails where the name exists or the disk has no links."""
+        os.link(source, target)
 
     def remove(self, path: StrPath) -> None:
         """Delete a file."""

@@ -12,6 +12,9 @@ from underbrush.errors import OutputError
 from underbrush.files.layer import StrPath, layer
 from underbrush.files.problems import explain
 
+Identity = tuple[int, int]
+"""Device and number of a file: another file of the same name has another one."""
+
 
 class OutputFile(io.RawIOBase):
     """A binary file for reading and writing whose every failure is an `OutputError` that names it.
@@ -56,7 +59,7 @@ class OutputFile(io.RawIOBase):
         try:
             return getattr(layer(), name)(self._descriptor, *arguments)
         except OSError as error:
-            if name == "fsync":
+            if name in {"fsync", "sync_data"}:
                 self._distrusted = True
             raise explain(error, self._shown) from error
 
@@ -71,6 +74,12 @@ class OutputFile(io.RawIOBase):
     def seekable(self) -> bool:
         """Always."""
         return True
+
+    @property
+    def identity(self) -> Identity:
+        """What tells this file from others that had or will have its name."""
+        status = os.fstat(self._descriptor)
+        return status.st_dev, status.st_ino
 
     def readinto(self, buffer: Any, /) -> int:
         """Fill ``buffer`` from the current position; fewer bytes only at the end of the file."""
@@ -112,6 +121,24 @@ class OutputFile(io.RawIOBase):
     def fsync(self) -> None:
         """Return when all is on the disk itself."""
         self._call("fsync")
+
+    def sync_data(self) -> None:
+        """Return when bytes and size are on the disk itself; as `fsync` where the system has no such call."""
+        self._call("sync_data")
+
+    def lock(self) -> bool:
+        """Take the file's lock without waiting; False where another holds it. Closing gives it back.
+
+        Raises
+        ------
+        OSError
+            The file system has no locks.
+        """
+        try:
+            layer().lock(self._descriptor)
+        except BlockingIOError:
+            return False
+        return True
 
     def close(self) -> None:
         """Release the file; a write error that the system kept back until now is raised."""
