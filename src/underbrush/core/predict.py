@@ -60,7 +60,7 @@ class Scene:
 
 
 def predict_tile(
-    block: NDArray[Any], tile: Tile, recipe: Recipe, scene: Scene
+    block: NDArray[Any], tile: Tile, recipe: Recipe, scene: Scene, step: tuple[int, int, int] = (1, 1, 1)
 ) -> tuple[NDArray[np.float32], TileReport]:
     """Probabilities of the valid part of a tile, on the calling thread.
 
@@ -68,6 +68,9 @@ def predict_tile(
     ----------
     block
         The pixels of ``tile.read``, t c z y x, all channels of the image, any real dtype.
+    step
+        Along z, y, x: only each such pixel of the valid part is wanted; the values are those that all
+        pixels would have had.
 
     Returns
     -------
@@ -75,14 +78,15 @@ def predict_tile(
     reach of one, are 0 for every class.
     """
     used = block[:, list(recipe.pick(block.shape[1]))]
-    frames, _, depth, height, width = tile.valid.shape
+    frames, _, *sizes = tile.valid.shape
+    depth, height, width = (-(-n // s) for n, s in zip(sizes, step, strict=True))
     out = np.zeros((frames, recipe.n_classes, depth, height, width), np.float32)
     where = np.asarray(recipe.forest.classes, np.intp) - 1
     packed = _packed(recipe.forest)
     votes = np.empty((len(where), depth * height, width), np.float32)
     report = TileReport()
     for t, frame in enumerate(used):
-        features, unusable, noticed = feature_frame(frame, tile, recipe.selection, scene)
+        features, unusable, noticed = feature_frame(frame, tile, recipe.selection, scene, step)
         report = report + noticed
         predict_block(packed, features.reshape(len(features), depth * height, width), votes)
         out[t, where] = votes.reshape(-1, depth, height, width)
@@ -125,9 +129,13 @@ def tile_cost(
 
 
 def feature_frame(
-    frame: NDArray[Any], tile: Tile, selection: FeatureSelection, scene: Scene
+    frame: NDArray[Any],
+    tile: Tile,
+    selection: FeatureSelection,
+    scene: Scene,
+    step: tuple[int, int, int] = (1, 1, 1),
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_] | None, TileReport]:
-    """Features of one time frame of a tile.
+    """Features of one time frame of a tile, of each ``step``-th pixel along z, y, x.
 
     ``frame`` is (c, z, y, x). Gives (n_features, z, y, x) float32 of the valid part; the pixels of it
     whose features depend on a value that is not finite, (z, y, x) bool, or None; and what was noticed.
@@ -140,8 +148,9 @@ def feature_frame(
     unusable = None
     if broken is not None:
         report = report + TileReport(not_finite=int(np.count_nonzero(broken[valid])))
-        unusable = within_reach(broken, terms)[valid]
-    return compute_features(values, terms, valid, offset=scene.offset), unusable, report
+        z, y, x = step
+        unusable = within_reach(broken, terms)[valid][::z, ::y, ::x]
+    return compute_features(values, terms, valid, step, offset=scene.offset), unusable, report
 
 
 def finite_values(frame: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:

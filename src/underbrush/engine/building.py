@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,7 +17,8 @@ from underbrush.core.forest.train import TrainedForest, TrainingOptions, train_f
 from underbrush.engine.label_images import label_blocks, open_beside
 from underbrush.engine.lanes import open_lane
 from underbrush.engine.own import BALANCE, CHANNELS, SEED, own_channels, own_number
-from underbrush.engine.training import Rows, joined, labelled_rows
+from underbrush.engine.row_bound import MOST_ROWS, RowBound, row_bound
+from underbrush.engine.training import Rows, joined, labelled_positions, labelled_rows
 from underbrush.errors import FeatureError, ProjectError
 from underbrush.project.paths import linked_source
 from underbrush.project.schema import ClassifierInfo, ClassInfo, Lane, Project
@@ -89,7 +91,7 @@ def trained(
     used = own_channels(project)
     # A forest trained anew takes today's structure tensor.
     selection = replace(selection, vigra_structure=False)
-    rows = project_rows(project, selection, used, options.n_threads)
+    rows = project_rows(project, selection, used, options.n_threads, options.seed)
     forest = train_forest(rows.x, rows.y, options)
     first = next(lane for lane in project.lanes if lane.labels)
     with open_lane(first, project) as image:
@@ -110,7 +112,11 @@ def trained(
 
 
 def project_rows(
-    project: Project, selection: FeatureSelection, channels: tuple[int, ...] | None, threads: int
+    project: Project,
+    selection: FeatureSelection,
+    channels: tuple[int, ...] | None,
+    threads: int,
+    seed: int = 0,
 ) -> Rows:
     """The training rows of all lanes, in the order of the lanes.
 
@@ -119,12 +125,12 @@ def project_rows(
     ProjectError
         A labelled image is missing, or there are strokes of fewer than two classes.
     """
-    parts = []
+    parts, bound = [], _bound(project, seed)
     for lane in project.lanes:
         if lane.labels:
             with open_lane(lane, project) as image:
-                parts.append(labelled_rows(image, lane.labels, selection, threads, channels))
-    rows = joined(parts, 0)
+                parts.append(labelled_rows(image, lane.labels, selection, threads, channels, bound))
+    rows = replace(joined(parts, 0), notices=bound.notices)
     if len(np.unique(rows.y)) < 2:
         lost = (
             f" ({rows.not_finite} labelled pixels are NaN or infinite, or near one)"
@@ -139,6 +145,20 @@ def project_rows(
             else "give labels 1, 2, ... of at least two classes",
         )
     return rows
+
+
+def _bound(project: Project, seed: int) -> RowBound:
+    counts = Counter[int]()
+    for lane in project.lanes:
+        counts.update(lane.label_counts)
+    if max(counts.values(), default=0) <= MOST_ROWS:
+        return RowBound(seed)
+    found = []
+    for lane in project.lanes:
+        if lane.labels:
+            with open_lane(lane, project) as image:
+                found.append(labelled_positions(lane.labels, image.shape5))
+    return row_bound(found, seed)
 
 
 def linked_from(project: Project, folder: Path) -> Project:

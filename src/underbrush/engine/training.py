@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,8 +12,9 @@ from underbrush.core.features.selection import FeatureSelection
 from underbrush.core.geometry import Box, Shape5, Tile
 from underbrush.core.labels import LabelBlock
 from underbrush.core.predict import feature_frame
+from underbrush.engine.row_bound import RowBound
 from underbrush.engine.scenes import scene_of
-from underbrush.engine.scheduler import run_side_by_side
+from underbrush.engine.scheduler import Cancelled, run_side_by_side
 from underbrush.errors import MismatchError
 from underbrush.sources.base import Image
 
@@ -32,6 +33,8 @@ class Rows:
     """(n,) class values 1..N."""
     not_finite: int = 0
     """Labelled pixels that were left out: they or a pixel within reach are NaN or infinite."""
+    notices: tuple[str, ...] = ()
+    """Sentences about labelled pixels that are not trained on because there are very many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,52 +49,108 @@ class _Cell:
     """(n,) place of each pixel in the order of the whole image."""
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Features of some of the pixels that were asked for."""
+
+    order: NDArray[np.intp]
+    """(n,) which ones of those asked for."""
+    x: NDArray[np.float32]
+    """(n_features, n) float32."""
+    usable: NDArray[np.bool_]
+    """(n,) False where a pixel, or one within reach, is NaN or infinite."""
+
+
 def labelled_rows(
     image: Image,
     blocks: Iterable[LabelBlock],
     selection: FeatureSelection,
     threads: int = 1,
     channels: tuple[int, ...] | None = None,
+    bound: RowBound | None = None,
 ) -> Rows:
     """Features of the labelled pixels of one image; ``channels`` feed them, None: all.
 
     Only the surroundings of labels are read and computed. Labels outside the image are ignored: reading
-    a project reports them.
+    a project reports them. ``bound`` says which labelled pixels of very many are used.
 
     Raises
     ------
     UnderbrushError
         The image cannot be read, or is too small for the features.
     """
+    where, y = labelled_positions(blocks, image.shape5)
+    if bound is not None:
+        where, y = bound.kept((where, y))
+    x = np.empty((n_features(image, selection, channels), len(y)), np.float32)
+    keep = np.ones(len(y), np.bool_)
+    for found in pixel_features(image, where, selection, channels, threads):
+        x[:, found.order] = found.x
+        keep[found.order] = found.usable
+    return usable_rows(x, y, keep)
+
+
+def usable_rows(x: NDArray[np.float32], y: NDArray[np.uint8], keep: NDArray[np.bool_]) -> Rows:
+    """Rows without those that cannot be used, which are counted."""
+    left_out = int(len(keep) - np.count_nonzero(keep))
+    return Rows(x[:, keep], y[keep], left_out) if left_out else Rows(x, y)
+
+
+def n_features(image: Image, selection: FeatureSelection, channels: tuple[int, ...] | None) -> int:
+    """Number of features of each pixel of an image.
+
+    Raises
+    ------
+    FeatureError
+        The image is too small for the features.
+    MismatchError
+        It has not all the channels.
+    """
     shape = image.shape5
-    volume = shape[2] > 1
     selection.check(shape, image.info.location)
-    where, y = _positions(blocks, shape)
-    used = list(range(shape[1]) if channels is None else channels)
+    used = range(shape[1]) if channels is None else channels
     if max(used) >= shape[1]:
         raise MismatchError(
             f"channel {max(used)} is to be used, the image has {shape[1]} (counted from 0)",
             where=image.info.location,
             remedy="choose channels that the image has",
         )
-    x = np.empty((selection.count(len(used), volume), len(y)), np.float32)
-    keep = np.ones(len(y), np.bool_)
-    halo = selection.halo(volume)
+    return selection.count(len(used), shape[2] > 1)
+
+
+def pixel_features(
+    image: Image,
+    where: NDArray[np.intp],
+    selection: FeatureSelection,
+    channels: tuple[int, ...] | None,
+    threads: int,
+    cancelled: Callable[[], bool] | None = None,
+) -> Iterator[Found]:
+    """Features of the pixels at ``where`` ((n, 4) t z y x, inside the image), some at a time as they come.
+
+    Raises
+    ------
+    UnderbrushError
+        The image cannot be read.
+    Cancelled
+        ``cancelled`` said True; what came before stays good.
+    """
+    shape = image.shape5
+    used = list(range(shape[1]) if channels is None else channels)
+    halo = selection.halo(shape[2] > 1)
     scene = scene_of(image)
 
-    def work(cell: _Cell) -> None:
+    def work(cell: _Cell) -> Found:
+        if cancelled is not None and cancelled():
+            raise Cancelled
         tile = Tile(cell.box, cell.box.grown(halo).clipped(shape))
         frame = image.read(tile.read)[0, used]
         values, unusable, _ = feature_frame(frame, tile, selection, scene)
-        z, yy, xx = (cell.where[:, 1:] - np.array(cell.box.start[2:])).T
-        x[:, cell.order] = values[:, z, yy, xx]
-        if unusable is not None:
-            keep[cell.order] = ~unusable[z, yy, xx]
+        z, y, x = (cell.where[:, 1:] - np.array(cell.box.start[2:])).T
+        usable = np.ones(len(z), np.bool_) if unusable is None else ~unusable[z, y, x]
+        return Found(cell.order, values[:, z, y, x], usable)
 
-    for _ in run_side_by_side(_cells(where, shape), work, threads):
-        pass
-    left_out = int(len(keep) - np.count_nonzero(keep))
-    return Rows(x[:, keep], y[keep], left_out) if left_out else Rows(x, y)
+    return run_side_by_side(_cells(where, shape), work, threads)
 
 
 def joined(parts: Iterable[Rows], n_features: int) -> Rows:
@@ -122,7 +181,9 @@ def row_keys(x: NDArray[np.float32]) -> NDArray[np.uint64]:
     return keys
 
 
-def _positions(blocks: Iterable[LabelBlock], shape: Shape5) -> tuple[NDArray[np.intp], NDArray[np.uint8]]:
+def labelled_positions(
+    blocks: Iterable[LabelBlock], shape: Shape5
+) -> tuple[NDArray[np.intp], NDArray[np.uint8]]:
     """(n, 4) positions t z y x of all labelled pixels inside the image, sorted, and their classes."""
     found: list[NDArray[np.intp]] = [np.empty((0, 4), np.intp)]
     classes: list[NDArray[np.uint8]] = [np.empty(0, np.uint8)]
