@@ -1,37 +1,5 @@
-"""What only Underbrush stores in a project, as short texts by name."""
+"""What only Underbrush stores in a project: see `project.own`."""
 
-from __future__ import annotations
+from underbrush.project.own import BALANCE, CHANNELS, SEED, own_channels, own_number
 
-from underbrush.errors import ProjectError
-from underbrush.project.schema import Project
-
-CHANNELS = "channels"
-SEED = "seed"
-BALANCE = "balance"
-
-
-def own_channels(project: Project) -> tuple[int, ...] | None:
-    """Which channels feed the features, as our part of the project says; None: all.
-
-    Raises
-    ------
-    ProjectError
-        It says something else.
-    """
-    text = project.own.get(CHANNELS)
-    if text is None:
-        return None
-    try:
-        return tuple(int(part) for part in text.split(","))
-    except ValueError:
-        raise ProjectError(
-            f"its choice of channels {text[:40]!r} is damaged",
-            where=project.path or "",
-            remedy="choose them anew",
-        ) from None
-
-
-def own_number(project: Project, name: str, default: int) -> int:
-    """A whole number among our own texts."""
-    text = project.own.get(name, "")
-    return int(text) if text.lstrip("-").isdigit() else default
+__all__ = ["BALANCE", "CHANNELS", "SEED", "own_channels", "own_number"]
