@@ -1,0 +1,185 @@
+// Draws the same scene where there is no WebGL2 (remote desktops): raw, labels with echoes, and the topmost other overlay.
+// Outlines are one pixel of the image's level wide here, not one of the screen.
+
+/** @typedef {import("./scene.js").Scene} Scene */
+/** @typedef {import("./scene.js").RawDraw} RawDraw */
+/** @typedef {import("./scene.js").Overlay} Overlay */
+/** @typedef {import("./scene.js").Box} Box */
+/** @typedef {import("./layers.js").Paint} Paint */
+/**
+ * `drawn`: the tile in colours, for a look.
+ * @typedef {{dtype: string, width: number, height: number, data: Uint8Array | Uint16Array | Float32Array, look: string,
+ *   drawn: HTMLCanvasElement | null}} Texture
+ */
+
+/** @typedef {import("./gl.js").Renderer} Renderer */
+
+/** @implements {Renderer} */
+export class Canvas2dRenderer {
+  /** @param {HTMLCanvasElement} canvas */
+  constructor(canvas) {
+    const pen = canvas.getContext("2d", { alpha: false, willReadFrequently: false });
+    if (!pen) throw new Error("This browser can draw no image: neither WebGL2 nor a 2D canvas is there.");
+    this.canvas = canvas;
+    this.pen = pen;
+    this.kind = /** @type {const} */ ("canvas2d");
+    this.lost = false;
+    this.sheet = document.createElement("canvas");
+  }
+
+  /** @param {string} dtype @param {number} width @param {number} height @param {Uint8Array | Uint16Array | Float32Array} data @returns {Texture} */
+  makeTexture(dtype, width, height, data) {
+    return { dtype, width, height, data, look: "", drawn: null };
+  }
+
+  /** @param {Texture} texture @param {Uint8Array} data */
+  updateTexture(texture, data) {
+    Object.assign(texture, { data, look: "" });
+  }
+
+  /** @param {Texture} texture */
+  deleteTexture(texture) {
+    if (texture.drawn) texture.drawn.width = texture.drawn.height = 0; // frees its memory now
+    texture.drawn = null;
+  }
+
+  /** @param {number} width @param {number} height */
+  resize(width, height) {
+    for (const canvas of [this.canvas, this.sheet]) if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
+  }
+
+  /** @param {Scene} scene */
+  draw(scene) {
+    const { pen, canvas } = this;
+    pen.globalCompositeOperation = "source-over";
+    pen.globalAlpha = 1;
+    pen.fillStyle = "#08090a";
+    pen.fillRect(0, 0, canvas.width, canvas.height);
+    if (scene.image) this.black(scene.image);
+    this.drawRaws(scene.raws);
+    const others = scene.overlays.filter((overlay) => overlay.name !== "labels"), labels = scene.overlays.filter((overlay) => overlay.name === "labels");
+    for (const overlay of [...others.slice(-1), ...labels]) this.drawOverlay(scene, overlay);
+    if (scene.inset) {
+      this.black(scene.inset.area);
+      this.drawRaws(scene.inset.draws);
+    }
+  }
+
+  /** @private @param {Box} area */
+  black(area) {
+    this.pen.fillStyle = "#000";
+    const [x, y, right, bottom] = area.map(Math.round);
+    this.pen.fillRect(x, y, right - x, bottom - y);
+  }
+
+  /** @private @param {RawDraw[]} draws */
+  drawRaws(draws) {
+    this.pen.globalCompositeOperation = "lighter";
+    for (const draw of draws) this.put(this.pen, lit(draw), draw.src, draw.dst, draw.smooth);
+    this.pen.globalCompositeOperation = "source-over";
+  }
+
+  /** Edges on whole device pixels, the same for neighbours: no gaps and nothing twice. @private
+   *  @param {CanvasRenderingContext2D} pen @param {HTMLCanvasElement} picture @param {Box} src @param {Box} dst @param {boolean} smooth */
+  put(pen, picture, src, dst, smooth) {
+    // Far more than the screen is drawn at high zoom: cut to it first, in steps of whole source pixels.
+    const kx = (dst[2] - dst[0]) / (src[2] - src[0]), ky = (dst[3] - dst[1]) / (src[3] - src[1]);
+    const x0 = Math.max(src[0], Math.floor(src[0] - dst[0] / kx)), x1 = Math.min(src[2], Math.ceil(src[0] + (this.canvas.width - dst[0]) / kx));
+    const y0 = Math.max(src[1], Math.floor(src[1] - dst[1] / ky)), y1 = Math.min(src[3], Math.ceil(src[1] + (this.canvas.height - dst[1]) / ky));
+    if (x1 <= x0 || y1 <= y0) return;
+    const left = Math.round(dst[0] + (x0 - src[0]) * kx), right = Math.round(dst[0] + (x1 - src[0]) * kx);
+    const top = Math.round(dst[1] + (y0 - src[1]) * ky), bottom = Math.round(dst[1] + (y1 - src[1]) * ky);
+    pen.imageSmoothingEnabled = smooth;
+    if (right > left && bottom > top) pen.drawImage(picture, x0, y0, x1 - x0, y1 - y0, left, top, right - left, bottom - top);
+  }
+
+  /** @private @param {Scene} scene @param {Overlay} overlay */
+  drawOverlay(scene, overlay) {
+    const sheet = /** @type {CanvasRenderingContext2D} */ (this.sheet.getContext("2d"));
+    sheet.clearRect(0, 0, this.sheet.width, this.sheet.height);
+    for (const draw of overlay.draws) this.put(sheet, coloured(draw.texture, overlay.paint), draw.src, draw.dst, false);
+    for (const spans of overlay.spans) fillSpans(sheet, scene, spans, overlay.paint);
+    const left = Math.min(this.canvas.width - 1, Math.max(0, scene.swipe)), width = this.canvas.width - left;
+    this.pen.globalAlpha = overlay.paint.opacity;
+    this.pen.drawImage(this.sheet, left, 0, width, this.canvas.height, left, 0, width, this.canvas.height);
+    this.pen.globalAlpha = 1;
+  }
+
+  /** @param {number} x @param {number} y device pixels */
+  readPixel(x, y) {
+    return [...this.pen.getImageData(Math.floor(x), Math.floor(y), 1, 1).data];
+  }
+
+  destroy() {
+    this.sheet.width = this.sheet.height = this.canvas.width = this.canvas.height = 0;
+  }
+}
+
+/** @param {CanvasRenderingContext2D} pen @param {Scene} scene @param {import("./scene.js").Spans} spans @param {Paint} paint */
+function fillSpans(pen, { frame }, spans, paint) {
+  const at = spans.id * 4, [r, g, b, a] = paint.colours.subarray(at, at + 4), clear = spans.id === 0 || a === 0;
+  pen.fillStyle = `rgb(${r},${g},${b})`;
+  for (let i = 0; i < spans.count; i++) {
+    const [u, v, n] = spans.data.subarray(i * 3, i * 3 + 3);
+    const x = Math.round(frame.ox + u * frame.sx), y = Math.round(frame.oy + v * frame.sy);
+    const w = Math.max(1, Math.round(frame.ox + (u + n) * frame.sx) - x), h = Math.max(1, Math.round(frame.oy + (v + 1) * frame.sy) - y);
+    if (x + w < 0 || y + h < 0 || x > frame.width || y > frame.height) continue;
+    if (clear) pen.clearRect(x, y, w, h);
+    else pen.fillRect(x, y, w, h);
+  }
+}
+
+/** @param {Texture} texture @param {string} look @param {(pixels: Uint32Array) => void} fill ABGR, as a canvas has it */
+function drawnOnce(texture, look, fill) {
+  if (texture.drawn && texture.look === look) return texture.drawn;
+  const canvas = texture.drawn ?? document.createElement("canvas"), { width, height } = texture;
+  if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
+  const image = new ImageData(width, height);
+  fill(new Uint32Array(image.data.buffer));
+  canvas.getContext("2d")?.putImageData(image, 0, 0);
+  Object.assign(texture, { drawn: canvas, look });
+  return canvas;
+}
+
+/** A raw tile as light. @param {RawDraw} draw */
+function lit(draw) {
+  const { texture, low, high, gamma, colour } = draw, [r, g, b] = colour;
+  return drawnOnce(texture, `${low}|${high}|${gamma}|${colour}`, (pixels) => {
+    const table = new Uint32Array(256), scale = 255 / Math.max(high - low, 1e-30);
+    for (let i = 0; i < 256; i++) {
+      const light = (i / 255) ** (1 / gamma);
+      table[i] = (0xff000000 | (Math.round(b * light) << 16) | (Math.round(g * light) << 8) | Math.round(r * light)) >>> 0;
+    }
+    const { data } = texture;
+    for (let i = 0; i < pixels.length; i++) {
+      const value = (data[i] - low) * scale;
+      pixels[i] = table[value > 0 ? (value < 255 ? Math.round(value) : 255) : 0]; // NaN is not above 0: black
+    }
+  });
+}
+
+/** A tile of numbers in colours, opaque where it shows. @param {Texture} texture @param {Paint} paint */
+function coloured(texture, paint) {
+  return drawnOnce(texture, `${paint.mode}|${paint.colours}|${paint.order}`, (pixels) => {
+    const { data, width } = texture, { mode } = paint;
+    const table = new Uint32Array(paint.colours.buffer.slice(0));
+    if (mode === "outline") return outline(pixels, /** @type {Uint8Array} */ (data), width, paint, table);
+    const value = table[0] & 0xffffff;
+    for (let i = 0; i < pixels.length; i++) {
+      const id = data[i];
+      if (mode === "fill") pixels[i] = table[id];
+      else pixels[i] = mode === "value" ? ((id << 24) | value) >>> 0 : (0xff000000 | (id * 0x010101)) >>> 0;
+    }
+  });
+}
+
+/** @param {Uint32Array} pixels @param {Uint8Array} data @param {number} width @param {Paint} paint @param {Uint32Array} table */
+function outline(pixels, data, width, paint, table) {
+  const rank = (/** @type {number} */ id) => paint.order[id] + (paint.colours[id * 4 + 3] ? 256 : 0);
+  for (let i = 0; i < pixels.length; i++) {
+    const id = data[i], right = (i + 1) % width ? data[i + 1] : id, below = i + width < data.length ? data[i + width] : id;
+    if (right === id && below === id) continue;
+    const top = [right, below].reduce((best, other) => (rank(other) > rank(best) ? other : best), id);
+    pixels[i] = table[top];
+  }
+}

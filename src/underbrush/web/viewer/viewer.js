@@ -1,0 +1,464 @@
+// One plane of an image in an element. See docs/design/viewer.md for what may be called.
+import { PLANES, clampZoom, fitZoom, frameOf, imageToScreen, planeSize, screenToImage, voxelAt, zoomedAt } from "./geometry.js";
+import { initialLayers, overlayNames, withLayer, shownChannels } from "./layers.js";
+import { minimapArea, Minimap } from "./minimap.js";
+import { scaleBar, ScaleBar } from "./scalebar.js";
+import { Cursor } from "./cursor.js";
+import { Picture } from "./picture.js";
+import { GlRenderer } from "./gl.js";
+import { Canvas2dRenderer } from "./canvas2d.js";
+
+/** @typedef {import("./geometry.js").Lane} Lane */
+/** @typedef {import("./geometry.js").Plane} Plane */
+/** @typedef {import("./geometry.js").Box} Box */
+/** @typedef {import("./layers.js").ClassInfo} ClassInfo */
+/** @typedef {{api: string, renderer?: "auto" | "webgl2" | "canvas2d", fetch?: typeof fetch, rawBytes?: number,
+ *   pixelRatio?: number, minimap?: boolean, scalebar?: boolean}} ViewerOptions */
+/** @typedef {{u: number, v: number, t: number, z: number, y: number, x: number, inside: boolean}} Place */
+/** @typedef {{lane: string, t: number, plane: Plane, slice: number, cx: number, cy: number, zoom: number, level: number,
+ *   box: Box | null, layers: string[]}} View */
+
+/** How long the old picture may stay while that of a new slice or image comes (milliseconds). */
+const HOLD = 120;
+const EVENTS = ["view", "hover", "error", "complete", "renderer"];
+
+export class Viewer {
+  /** @param {HTMLElement} element @param {ViewerOptions} options */
+  constructor(element, options) {
+    this.element = element;
+    this.options = options;
+    /** @type {Map<string, Set<(payload: any) => void>>} */
+    this.listeners = new Map(EVENTS.map((name) => [name, new Set()]));
+    /** @type {Lane | null} */
+    this.lane = null;
+    /** @type {readonly ClassInfo[]} */
+    this.classes = [];
+    this.layers = initialLayers();
+    this.rawOnly = false;
+    /** @type {number | null} */
+    this.swipe = null;
+    this.place = { t: 0, plane: /** @type {Plane} */ ("xy"), slice: 0 };
+    this.look = { cx: 0, cy: 0, zoom: 1 };
+    this.port = { width: 1, height: 1, ratio: 1 };
+    /** Fitted until somebody moves it, also when the element gets its size later. */
+    this.fitted = true;
+    this.stats = { frames: 0, drawMs: 0 };
+    this.dirty = { picture: true, cursor: true, wants: true };
+    this.holdUntil = 0;
+    this.raf = 0;
+    this.wasComplete = false;
+    this.lastView = "";
+    this.build();
+  }
+
+  /** @private */
+  build() {
+    if (getComputedStyle(this.element).position === "static") this.element.style.position = "relative";
+    this.element.style.overflow = "hidden";
+    this.surface = document.createElement("canvas");
+    this.surface.style.cssText = "position:absolute;inset:0;width:100%;height:100%;display:block;outline:none;touch-action:none;background:var(--bg-well, #08090a)";
+    this.element.append(this.surface);
+    this.renderer = this.makeRenderer(this.surface);
+    this.picture = new Picture({
+      api: this.options.api, fetch: this.options.fetch, rawBytes: this.options.rawBytes,
+      changed: () => this.touch({ picture: true, wants: true }),
+      failed: (sentence, permanent) => this.tell("error", { sentence, permanent }),
+    }, this.renderer);
+    this.cursor = new Cursor(this.element);
+    this.scalebar = new ScaleBar(this.element);
+    this.minimap = new Minimap(this.element, (u, v) => this.setView(u, v, this.look.zoom));
+    /** @type {{clientX: number, clientY: number} | null} where the pointer is: what lies under it changes when the view does */
+    this.pointer = null;
+    this.onMove = (/** @type {PointerEvent} */ event) => {
+      this.pointer = { clientX: event.clientX, clientY: event.clientY };
+      this.tell("hover", this.locate(event));
+    };
+    this.onLeave = () => {
+      this.pointer = null;
+      this.tell("hover", null);
+    };
+    this.surface.addEventListener("pointermove", this.onMove, { passive: true });
+    this.surface.addEventListener("pointerleave", this.onLeave, { passive: true });
+    this.onResize = () => this.resize();
+    this.observer = new ResizeObserver((entries) => this.resize(entries.at(-1)));
+    try {
+      this.observer.observe(this.element, { box: "device-pixel-content-box" });
+    } catch {
+      this.observer.observe(this.element); // Safari knows no device pixels here
+    }
+    window.addEventListener("resize", this.onResize);
+    this.resize();
+  }
+
+  /** @private @param {HTMLCanvasElement} canvas @returns {import("./gl.js").Renderer} */
+  makeRenderer(canvas) {
+    const wish = this.options.renderer ?? "auto";
+    if (wish !== "canvas2d")
+      try {
+        return new GlRenderer(canvas, {
+          lost: () => this.tell("renderer", { kind: "webgl2", lost: true }),
+          restored: () => this.restored(),
+        });
+      } catch (error) {
+        if (wish === "webgl2") throw error;
+        console.warn(`Drawing without the graphics card: ${error instanceof Error ? error.message : error}`);
+      }
+    return new Canvas2dRenderer(canvas);
+  }
+
+  /** @private */
+  restored() {
+    const { renderer, picture } = this;
+    if (!renderer || !picture) return;
+    picture.restore(renderer);
+    this.touch({ picture: true, wants: true });
+    this.tell("renderer", { kind: renderer.kind, lost: false });
+  }
+
+  /** @private @param {ResizeObserverEntry} [entry] */
+  resize(entry) {
+    const ratio = this.options.pixelRatio ?? (window.devicePixelRatio || 1), box = this.element.getBoundingClientRect();
+    const exact = this.options.pixelRatio ? undefined : entry?.devicePixelContentBoxSize?.[0];
+    const width = Math.max(1, exact?.inlineSize ?? Math.round(box.width * ratio));
+    const height = Math.max(1, exact?.blockSize ?? Math.round(box.height * ratio));
+    if (width === this.port.width && height === this.port.height && ratio === this.port.ratio) return;
+    this.look.zoom *= ratio / this.port.ratio;
+    this.port = { width, height, ratio };
+    this.renderer?.resize(width, height);
+    if (this.fitted) this.fit();
+    // At once: a canvas whose size changed is empty until it is drawn.
+    this.touch({ picture: true, cursor: true, wants: true });
+    if (this.lane) this.renderNow();
+  }
+
+  // ---- what is shown -------------------------------------------------------------------------------------------
+
+  /** @param {Lane | null} lane @param {{keep?: boolean}} [options] keep: the view stays although the image is another one */
+  setLane(lane, options = {}) {
+    const before = this.lane, same = before !== null && lane !== null && before.id === lane.id && before.v === lane.v;
+    this.lane = lane;
+    if (lane && !(same && before && String(before.shape) === String(lane.shape))) {
+      this.clampPlace();
+      if (!options.keep) this.fit();
+      this.hold();
+      this.findContrast();
+    }
+    this.touch({ picture: true, cursor: true, wants: true });
+  }
+
+  /** @param {readonly ClassInfo[]} classes in their order */
+  setClasses(classes) {
+    this.classes = classes;
+    this.touch({ picture: true });
+  }
+
+  /** @param {number} t @param {Plane} plane @param {number} slice */
+  setPlane(t, plane, slice) {
+    if (!(plane in PLANES)) throw new TypeError(`There is no plane ${JSON.stringify(plane)}.`);
+    const turned = plane !== this.place.plane;
+    this.place = { t, plane, slice };
+    this.clampPlace();
+    if (turned) this.fit();
+    this.hold();
+    this.touch({ picture: true, cursor: true, wants: true });
+  }
+
+  /** @private */
+  clampPlace() {
+    if (!this.lane) return;
+    const { depth } = planeSize(this.lane, this.place.plane), most = this.lane.shape[0] - 1;
+    const within = (/** @type {number} */ value, /** @type {number} */ last) => Math.min(last, Math.max(0, Math.round(value) || 0));
+    this.place = { ...this.place, t: within(this.place.t, most), slice: within(this.place.slice, depth - 1) };
+  }
+
+  /** @private */
+  hold() {
+    this.holdUntil = this.stats.frames ? performance.now() + HOLD : 0;
+  }
+
+  /** @param {number} cx @param {number} cy @param {number} zoom */
+  setView(cx, cy, zoom) {
+    this.fitted = false;
+    this.applyView({ cx, cy, zoom });
+  }
+
+  /** @private @param {{cx: number, cy: number, zoom: number}} view */
+  applyView(view) {
+    if (!this.lane) return;
+    const { width, height } = planeSize(this.lane, this.place.plane);
+    const within = (/** @type {number} */ value, /** @type {number} */ end) => Math.min(end, Math.max(0, Number.isFinite(value) ? value : end / 2));
+    const zoom = clampZoom(this.lane, this.place.plane, this.port, view.zoom);
+    this.look = { cx: within(view.cx, width), cy: within(view.cy, height), zoom };
+    this.touch({ picture: true, cursor: true, wants: true });
+  }
+
+  /** The whole plane. */
+  fit() {
+    if (!this.lane) return;
+    const { width, height } = planeSize(this.lane, this.place.plane);
+    this.applyView({ cx: width / 2, cy: height / 2, zoom: fitZoom(this.lane, this.place.plane, this.port) });
+    this.fitted = true;
+  }
+
+  /** @param {number} zoom device pixels per image pixel */
+  zoomTo(zoom) {
+    this.setView(this.look.cx, this.look.cy, zoom);
+  }
+
+  /** @param {number} px @param {number} py @param {number} factor */
+  zoomAt(px, py, factor) {
+    const frame = this.frame;
+    if (!frame || !this.lane) return;
+    const zoom = clampZoom(this.lane, this.place.plane, this.port, this.look.zoom * factor), view = zoomedAt(frame, px, py, zoom);
+    this.setView(view.cx, view.cy, view.zoom);
+  }
+
+  /** The picture moves by that much. @param {number} dx @param {number} dy CSS pixels */
+  panBy(dx, dy) {
+    const frame = this.frame;
+    if (frame) this.setView(this.look.cx - (dx * frame.ratio) / frame.sx, this.look.cy - (dy * frame.ratio) / frame.sy, this.look.zoom);
+  }
+
+  /** @param {string} name @param {Record<string, any>} props @throws {TypeError} */
+  setLayer(name, props) {
+    this.layers = withLayer(this.layers, name, props);
+    if (name === "raw") this.findContrast();
+    this.touch({ picture: true, wants: true });
+  }
+
+  /** @param {boolean} on */
+  setRawOnly(on) {
+    this.rawOnly = on;
+    this.touch({ picture: true });
+  }
+
+  /** @param {number | null} fraction */
+  setSwipe(fraction) {
+    this.swipe = fraction;
+    this.touch({ picture: true });
+  }
+
+  /** Contrast for channels of a lane whose state has none. @private */
+  async findContrast() {
+    const { lane, picture } = this;
+    if (!lane || !picture || lane.range || lane.dtype === "uint8" || lane.rgb) return;
+    for (const { channel } of shownChannels(this.layers, lane)) {
+      const key = `${lane.id}|${lane.v}|${channel}`;
+      if (picture.auto.has(key)) continue;
+      try {
+        const response = await (this.options.fetch ?? fetch)(`${this.options.api}/lanes/${lane.id}/histogram?c=${channel}`, { credentials: "same-origin" });
+        const { auto } = await response.json();
+        if (Array.isArray(auto) && auto[1] > auto[0]) picture.auto.set(key, [auto[0], auto[1]]);
+        this.touch({ picture: true });
+      } catch {
+        this.tell("error", { sentence: "The contrast of this image could not be found: the server does not answer.", permanent: false });
+      }
+    }
+  }
+
+  // ---- results, labels, echoes ---------------------------------------------------------------------------------
+
+  /** @param {import("./overlaytiles.js").Header} header @param {Uint8Array} bytes */
+  putOverlayTile(header, bytes) {
+    this.picture?.overlays.put(header, bytes);
+    this.touch({ picture: true });
+  }
+
+  /** @param {string} [layer] */
+  dropOverlay(layer) {
+    this.picture?.overlays.drop(layer);
+    this.touch({ picture: true });
+  }
+
+  /** @param {import("./labeltiles.js").LabelsMessage} message */
+  putLabels(message) {
+    this.picture?.labels.put(message);
+    this.touch({ picture: true, wants: true });
+  }
+
+  refreshLabels() {
+    this.picture?.labels.expire();
+    this.touch({ wants: true });
+  }
+
+  /** @param {ArrayLike<number>} runs @param {number} classId @param {string | number} token @param {string} [lane] */
+  echo(runs, classId, token, lane = this.lane?.id) {
+    if (lane !== undefined) this.picture?.echoes.add(lane, runs, classId, token);
+    this.touch({ picture: true });
+  }
+
+  /** @param {string | number} token @param {number | null} [revision] */
+  dropEcho(token, revision = null) {
+    this.picture?.echoes.drop(token, revision, Date.now());
+    this.touch({ picture: true, wants: true });
+  }
+
+  /** @param {ArrayLike<number>[] | null} loops */
+  drawCursor(loops) {
+    if (this.cursor) this.cursor.loops = loops;
+    this.touch({ cursor: true });
+  }
+
+  /** @param {{u: number, v: number} | null} position */
+  setCrosshair(position) {
+    if (this.cursor) this.cursor.cross = position;
+    this.touch({ cursor: true });
+  }
+
+  // ---- positions -----------------------------------------------------------------------------------------------
+
+  get frame() {
+    return this.lane && frameOf(this.lane, this.place.plane, this.look, this.port);
+  }
+
+  /** @param {number} px @param {number} py */
+  screenToImage(px, py) {
+    return this.frame ? screenToImage(this.frame, px, py) : { u: NaN, v: NaN };
+  }
+
+  /** @param {number} u @param {number} v */
+  imageToScreen(u, v) {
+    return this.frame ? imageToScreen(this.frame, u, v) : { px: NaN, py: NaN };
+  }
+
+  /** @param {{clientX: number, clientY: number}} event @returns {Place | null} */
+  locate(event) {
+    if (!this.lane) return null;
+    const box = this.element.getBoundingClientRect(), { u, v } = this.screenToImage(event.clientX - box.left, event.clientY - box.top);
+    const { width, height } = planeSize(this.lane, this.place.plane), { t, plane, slice } = this.place;
+    return { u, v, t, ...voxelAt(plane, slice, u, v), inside: u >= 0 && v >= 0 && u < width && v < height };
+  }
+
+  /** @returns {View | null} */
+  get view() {
+    const sight = this.sight();
+    if (!sight || !this.picture) return null;
+    const { t, plane, slice } = sight;
+    return { lane: sight.lane.id, t, plane, slice, ...this.look, level: this.picture.level(sight), box: this.picture.box(sight), layers: overlayNames(this.layers).filter((name) => name !== "labels") };
+  }
+
+  // ---- drawing -------------------------------------------------------------------------------------------------
+
+  /** @private @returns {import("./picture.js").Sight | null} */
+  sight() {
+    const { frame, lane } = this;
+    if (!frame || !lane) return null;
+    const { layers, classes, rawOnly, swipe } = this, area = this.options.minimap === false ? null : minimapArea(frame, planeSize(lane, this.place.plane));
+    /** @type {Box | null} */
+    const inset = area && [area.left * frame.ratio, area.top * frame.ratio, (area.left + area.width) * frame.ratio, (area.top + area.height) * frame.ratio];
+    return { lane, ...this.place, frame, layers, classes, rawOnly, swipe, inset };
+  }
+
+  /** @private @param {Partial<{picture: boolean, cursor: boolean, wants: boolean}>} what */
+  touch(what) {
+    Object.assign(this.dirty, what);
+    if (!this.raf && this.picture) this.raf = requestAnimationFrame(() => this.tick());
+  }
+
+  /** @private */
+  tick() {
+    this.raf = 0;
+    const sight = this.sight();
+    if (sight && this.dirty.wants && !this.renderer?.lost) {
+      this.dirty.wants = false;
+      this.picture?.request(sight);
+    }
+    if (sight && performance.now() < this.holdUntil && this.dirty.picture && !this.picture?.complete(sight)) {
+      this.raf = requestAnimationFrame(() => this.tick());
+      return;
+    }
+    this.holdUntil = 0;
+    if (this.dirty.picture) this.drawPicture(sight);
+    if (this.dirty.cursor) this.drawOver(sight);
+    if (sight) this.tellView(sight);
+  }
+
+  /** @private @param {import("./picture.js").Sight | null} sight */
+  drawPicture(sight) {
+    this.dirty.picture = false;
+    const { renderer, picture } = this;
+    if (!renderer || !picture || renderer.lost) return;
+    const start = performance.now();
+    const frame = frameOf({ id: "", shape: [1, 1, 1, 1, 1], dtype: "uint8", v: "", levels: 1 }, "xy", this.look, this.port);
+    renderer.draw(sight ? picture.scene(sight) : { frame, image: null, raws: [], overlays: [], swipe: 0, line: 1, inset: null });
+    this.stats.frames += 1;
+    this.stats.drawMs += performance.now() - start;
+    this.wait();
+  }
+
+  /** Echoes that wait for tiles are looked at again, although nothing else changes. @private */
+  wait() {
+    clearTimeout(this.echoTimer);
+    const waiting = [...(this.picture?.echoes.byToken.values() ?? [])].some((echo) => echo.until !== null);
+    if (waiting) this.echoTimer = setTimeout(() => this.touch({ picture: true, wants: true }), 500);
+  }
+
+  /** @private @param {import("./picture.js").Sight | null} sight */
+  drawOver(sight) {
+    this.dirty.cursor = false;
+    if (!sight) return this.scalebar?.show(null);
+    const { frame, lane, plane } = sight, size = planeSize(lane, plane);
+    this.cursor?.draw(frame);
+    this.scalebar?.show(this.options.scalebar === false ? null : scaleBar(lane, plane, frame));
+    this.minimap?.show(frame, size, sight.inset && minimapArea(frame, size));
+  }
+
+  /** @private @param {import("./picture.js").Sight} sight */
+  tellView(sight) {
+    const view = this.view, text = JSON.stringify(view);
+    if (text !== this.lastView) {
+      this.lastView = text;
+      this.tell("view", view);
+      if (this.pointer) this.tell("hover", this.locate(this.pointer));
+    }
+    const complete = this.picture?.complete(sight) ?? false;
+    if (complete && !this.wasComplete) this.tell("complete", view);
+    this.wasComplete = complete;
+  }
+
+  // ---- events and tests ----------------------------------------------------------------------------------------
+
+  /** @param {string} event @param {(payload: any) => void} fn @returns {() => void} takes it off again */
+  on(event, fn) {
+    const set = this.listeners.get(event);
+    if (!set) throw new TypeError(`The viewer has no event ${JSON.stringify(event)}.`);
+    set.add(fn);
+    return () => set.delete(fn);
+  }
+
+  /** @private @param {string} event @param {any} payload */
+  tell(event, payload) {
+    for (const fn of this.listeners.get(event) ?? []) fn(payload);
+  }
+
+  /** Draws at once, whatever is there. */
+  renderNow() {
+    const sight = this.sight();
+    this.holdUntil = 0;
+    this.drawPicture(sight);
+    this.drawOver(sight);
+  }
+
+  /** @param {number} px @param {number} py CSS pixels @returns {number[]} r, g, b, a: 0..255 */
+  readPixel(px, py) {
+    this.renderNow();
+    return this.renderer?.readPixel(px * this.port.ratio, py * this.port.ratio) ?? [0, 0, 0, 0];
+  }
+
+  /** Kept when nothing is loading and nothing waits to be drawn. @returns {Promise<void>} */
+  async settled() {
+    do await new Promise((done) => requestAnimationFrame(() => setTimeout(done, 0)));
+    while (this.raf || this.picture?.busy || this.dirty.picture);
+  }
+
+  destroy() {
+    cancelAnimationFrame(this.raf);
+    clearTimeout(this.echoTimer);
+    this.observer?.disconnect();
+    window.removeEventListener("resize", this.onResize ?? (() => {}));
+    this.picture?.close();
+    this.picture = undefined;
+    this.renderer?.destroy();
+    this.element.replaceChildren();
+  }
+}
