@@ -1,0 +1,41 @@
+"""The pages: start screen and project window. `add_pages` puts them into the app."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nicegui import ui
+
+from underbrush.web.panels.gauges import Gauges
+from underbrush.web.panels.project_page import build_project_page
+from underbrush.web.panels.start_page import build_start_page
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+    from underbrush.web.hub import Hub
+
+LOOK = Path(__file__).parent.parent / "look"
+MARK = (LOOK / "mark.svg").read_text(encoding="utf-8")
+
+
+def _style() -> None:
+    """The look, in the head: the page is never seen without it."""
+    css = "\n".join((LOOK / name).read_text(encoding="utf-8") for name in ("tokens.css", "app.css"))
+    ui.add_head_html(f"<style>\n{css}\n</style>")
+
+
+def add_pages(app: FastAPI, hub: Hub) -> None:
+    """Add ``/`` and ``/p/{ident}``; the caller mounts NiceGUI into ``app`` with `ui.run_with`."""
+    gauges = Gauges(hub.settings.memory)
+
+    @ui.page("/", title="Underbrush", favicon=MARK, dark=True)
+    def start() -> None:
+        _style()
+        build_start_page(hub, gauges)
+
+    @ui.page("/p/{ident}", title="Underbrush", favicon=MARK, dark=True)
+    def project(ident: str) -> None:
+        _style()
+        build_project_page(hub, gauges, ident)

@@ -1,0 +1,24 @@
+// One part of the page. All parts come from one module, so that they share what they know of the viewer.
+import { PARTS, say, sendAll, startTooltips } from "underbrush-panels";
+
+export default {
+  props: { part: String, data: Object },
+  emits: ["act"],
+  template: `<component :is="view" v-bind="data" @act="$emit('act', $event)" />`,
+  computed: {
+    view() {
+      return PARTS[this.part];
+    },
+  },
+  mounted() {
+    startTooltips();
+  },
+  methods: {
+    commands(list) {
+      return sendAll(list);
+    },
+    say(text, level) {
+      say(text, { level });
+    },
+  },
+};

@@ -1,0 +1,112 @@
+/** The frame of the window: the viewer's place, steps, banner, toast. */
+import { computed, onBeforeUnmount, onMounted, ref, watch } from "vue";
+import { Icon, IconButton, Keys } from "./basics.js";
+import { app, attach, command, folded, link, pagePrefix, togglePanels } from "./link.js";
+
+/** Where the viewer is mounted. Emits what the page in Python has to know. */
+export const ViewerFrame = {
+  props: { project: String, lane: { type: String, default: "" } },
+  emits: ["act"],
+  setup(/** @type {{project: string, lane: string}} */ props, /** @type {any} */ { emit }) {
+    const place = ref(/** @type {HTMLElement | null} */ (null));
+    const failure = ref("");
+    /** @type {() => void} */ let off = () => {};
+    let gone = false;
+    onMounted(async () => {
+      link.prefix = pagePrefix();
+      link.project = props.project;
+      try {
+        const { mount } = await import("underbrush-viewer");
+        const viewer = await mount(place.value, { project: props.project, prefix: link.prefix, lane: props.lane || undefined });
+        if (gone) return viewer.unmount();
+        off = attach(viewer);
+        emit("act", { name: "mounted", client: viewer.client });
+      } catch (error) {
+        failure.value = "The viewer could not start. Reload the page; your strokes are kept.";
+        console.error(error);
+      }
+    });
+    onBeforeUnmount(() => { gone = true; off(); app()?.unmount(); });
+    return { place, failure, link };
+  },
+  template: `<div class="viewer"><div class="fill" ref="place"></div>
+    <div v-if="failure" class="empty over"><p>{{ failure }}</p></div>
+    <div v-else-if="link.state && !link.state.lanes.length" class="empty over"><p class="fg">No images yet.</p><p>Drop images here, or add them under 1 Images. They stay where they are.</p></div></div>`,
+};
+
+const STEPS = ["Images", "Features", "Training", "Export", "Batch"];
+
+/** The five steps. The page's columns show what belongs to the chosen one (`data-for`). */
+export const Steps = {
+  props: { counts: { type: Object, default: () => ({}) } },
+  setup(/** @type {any} */ props) {
+    const frame = () => /** @type {HTMLElement} */ (document.querySelector(".app"));
+    const show = () => {
+      const shell = frame();
+      if (!shell) return;
+      shell.dataset.step = String(link.step);
+      shell.classList.toggle("folded", folded());
+      shell.classList.toggle("bare", !link.panels);
+      for (const part of /** @type {NodeListOf<HTMLElement>} */ (shell.querySelectorAll("[data-for]")))
+        part.hidden = !String(part.dataset.for).split(" ").includes(String(link.step));
+    };
+    const key = (/** @type {KeyboardEvent} */ event) => {
+      const by = /** @type {Record<string, number>} */ ({ ArrowDown: 1, ArrowRight: 1, ArrowUp: -1, ArrowLeft: -1 })[event.key];
+      if (!by) return;
+      const all = /** @type {HTMLElement[]} */ ([.../** @type {HTMLElement} */ (event.currentTarget).children]);
+      all[(all.indexOf(/** @type {HTMLElement} */ (document.activeElement)) + by + all.length) % all.length].focus();
+      event.preventDefault();
+      event.stopPropagation();
+    };
+    const meta = computed(() => [link.state ? link.state.lanes.length : "", props.counts.features ?? "", "", "", ""]);
+    onMounted(() => { show(); window.addEventListener("resize", show); });
+    onBeforeUnmount(() => window.removeEventListener("resize", show));
+    watch([() => link.step, () => link.panels, () => link.rightOpen], show, { flush: "post" });
+    return { STEPS, link, key, meta };
+  },
+  template: `<nav class="nav" aria-label="Steps" @keydown="key"><button v-for="(name, n) in STEPS" type="button" class="step" :aria-current="link.step === n + 1 ? 'step' : null" :tabindex="link.step === n + 1 ? 0 : -1"
+    :data-tip="(n + 1) + ' ' + name" @click="link.step = n + 1"><span class="n">{{ n + 1 }}</span><span class="t">{{ name }}</span><span class="meta">{{ meta[n] }}</span></button></nav>`,
+};
+
+/** The right panel folded to a rail, on small windows or when folded by hand. */
+export const Rail = {
+  components: { IconButton },
+  setup: () => ({ open: () => { link.rightOpen = true; } }),
+  template: `<div class="rail"><IconButton icon="layers" name="Show layers and quality" keyed="Tab" @click="open" /><IconButton icon="chart" name="Quality" @click="open" /></div>`,
+};
+
+/** What stands across the window until it is mended: not saved, no connection, read only. */
+export const Banner = {
+  components: { Icon },
+  props: { retry: Boolean, elsewhere: Boolean },
+  emits: ["act"],
+  setup() {
+    const shown = computed(() => {
+      const strokes = link.unsent.count === 1 ? "1 stroke is" : `${link.unsent.count} strokes are`;
+      const kept = link.unsent.count ? ` ${strokes} kept in this browser and sent again.` : "";
+      if (link.connection.state === "closed") return { kind: "err", icon: "error", strong: "Connection closed.", text: link.connection.sentence };
+      if (link.connection.banner) return { kind: "warn", icon: "warn", strong: "Connection lost.", text: `Reconnecting. You can go on painting.${kept}` };
+      if (link.save && link.save.state === "failing") return { kind: "err", icon: "error", strong: "NOT saved.", text: link.save.sentence, ways: true };
+      if (!link.storage.durable) return { kind: "warn", icon: "warn", strong: "Not kept across a reload.", text: link.storage.sentence };
+      if (link.state && link.state.read_only) return { kind: "warn", icon: "lock", strong: "Read only.", text: link.state.read_only };
+      return null;
+    });
+    return { shown };
+  },
+  template: `<div class="bannerslot"><div v-if="shown" class="banner" :class="shown.kind" role="alert"><Icon :n="shown.icon" /><span class="grow"><span class="strong">{{ shown.strong }}</span> {{ shown.text }}</span>
+    <button v-if="shown.ways && retry" type="button" class="btn" @click="$emit('act', { name: 'save' })">Try again</button><button v-if="shown.ways && elsewhere" type="button" class="btn" @click="$emit('act', { name: 'saveElsewhere' })">Save elsewhere ...</button></div></div>`,
+};
+
+/** One sentence at the bottom of the image, with Undo where there is something to undo. */
+export const Toast = {
+  components: { Icon, IconButton, Keys },
+  setup: () => ({
+    link,
+    undo: () => { link.toast = null; app()?.undo(); },
+    close: () => { link.toast = null; },
+  }),
+  template: `<div class="toastslot" role="status"><div v-if="link.toast" class="toast" :class="link.toast.level"><Icon v-if="link.toast.level !== 'info'" :n="link.toast.level === 'error' ? 'error' : 'warn'" /><span class="words">{{ link.toast.text }}</span>
+    <button v-if="link.toast.undo" type="button" class="btn-quiet fg" data-tip="Undo" @click="undo">Undo <Keys :keys="['Ctrl', 'Z']" /></button><IconButton v-else icon="x" name="Close" @click="close" /></div></div>`,
+};
+
+export { command, togglePanels };

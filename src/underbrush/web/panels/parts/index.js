@@ -1,0 +1,22 @@
+/** All parts of the page, by the names that the page in Python calls them. */
+import { Classes } from "./classes.js";
+import { FeatureTable, PlainPage, Presets } from "./features.js";
+import { DropZone, FilesDialog } from "./files.js";
+import { Banner, Rail, Steps, Toast, ViewerFrame } from "./frame.js";
+import { AddImages, ImageTable } from "./images.js";
+import { KeysDialog } from "./keys.js";
+import { Dims, Lanes } from "./lanes.js";
+import { Layers } from "./layers.js";
+import { link, say, sendAll } from "./link.js";
+import { Classifiers, Quality } from "./quality.js";
+import { Start, StartStatus } from "./start.js";
+import { Status } from "./status.js";
+import { Tools } from "./tools.js";
+import { startTooltips } from "./tooltips.js";
+import { Topbar } from "./topbar.js";
+
+export const PARTS = {
+  AddImages, Banner, Classes, Classifiers, Dims, DropZone, FeatureTable, FilesDialog, ImageTable, KeysDialog, Lanes, Layers,
+  PlainPage, Presets, Quality, Rail, Start, StartStatus, Status, Steps, Toast, Tools, Topbar, ViewerFrame,
+};
+export { link, say, sendAll, startTooltips };

@@ -1,0 +1,162 @@
+/**
+ * What all panels of a tab know of its viewer: one reactive object, fed by the events of `mount`.
+ *
+ * Panels read it and call `app()`; they never ask the server for what the viewer already has, so
+ * that they go on working while the connection is away.
+ */
+import { markRaw, reactive } from "vue";
+
+/** @typedef {import("./types").App} App */
+
+/** @type {import("./types").Link} */
+export const link = reactive({
+  prefix: "",
+  project: "",
+  state: null,
+  connection: { state: "connecting", sentence: "", banner: false, unsent: 0 },
+  unsent: { count: 0, oldest: 0 },
+  storage: { durable: true, sentence: "" },
+  save: null,
+  training: null,
+  progress: null,
+  tool: { tool: "brush", size: 3, class: 2, erasing: false, hint: "" },
+  cursor: null,
+  position: { lane: "", t: 0, z: 0, y: 0, x: 0, plane: "xy", slice: 0, canBack: false },
+  zoom: { zoom: 1, level: 0 },
+  layers: {},
+  keys: [],
+  step: 3,
+  panels: true,
+  rightOpen: null,
+  dialog: "",
+  toast: null,
+  hint: "",
+  live: null,
+});
+
+const EVENTS = ["state", "connection", "unsent", "storage", "save", "training", "progress", "tool", "cursor", "position", "zoom", "layers"];
+
+/** @type {{app: App | null, hint: number, toast: number}} */
+const own = { app: null, hint: 0, toast: 0 };
+
+/** The viewer of this tab, or null before it is mounted. */
+export const app = () => own.app;
+
+/**
+ * Hears everything that the viewer tells from now on.
+ * @param {App} viewer
+ * @returns {() => void} stops hearing
+ */
+export function attach(viewer) {
+  own.app = markRaw(viewer);
+  const offs = EVENTS.map((name) => viewer.on(name, (payload) => take(name, payload)));
+  offs.push(viewer.on("notice", (payload) => say(payload.sentence, { level: payload.level })));
+  offs.push(viewer.on("action", (payload) => act(payload.action)));
+  const now = viewer.snapshot();
+  for (const name of EVENTS) if (now[name]) take(name, now[name]);
+  link.keys = viewer.keyTable();
+  return () => {
+    offs.forEach((off) => off());
+    own.app = null;
+  };
+}
+
+/** @param {string} name @param {any} payload */
+function take(name, payload) {
+  const held = /** @type {any} */ (link);
+  if (name === "tool") {
+    if (payload.hint && payload.tool !== link.tool.tool) showHint(payload.hint);
+    held.tool = payload;
+    return;
+  }
+  if (name === "state") {
+    if (payload && payload.save) held.save = payload.save;
+    if (payload && payload.training) held.training = payload.training;
+    if (payload && typeof payload.live === "boolean") held.live = payload.live;
+  }
+  held[name] = payload;
+}
+
+/** A line about the tool that was just chosen; the result's line comes back after a while. @param {string} text */
+export function showHint(text) {
+  link.hint = text;
+  clearTimeout(own.hint);
+  own.hint = window.setTimeout(() => (link.hint = ""), 6000);
+}
+
+/** @param {string} action what a key does that is not the viewer's */
+function act(action) {
+  if (action === "sidePanels") togglePanels();
+  else if (action === "keys") link.dialog = link.dialog === "keys" ? "" : "keys";
+}
+
+/** Both side panels; on a small window the right one is folded first and Tab opens it. */
+export function togglePanels() {
+  link.panels = !link.panels;
+  if (link.panels && folded()) link.rightOpen = true;
+  if (!link.panels) link.rightOpen = null;
+}
+
+/** A window too narrow for both panels has the right one as a rail. */
+export const narrow = () => window.innerWidth < 1360;
+/** Whether the right panel is a rail now. */
+export const folded = () => (link.rightOpen === null ? narrow() : !link.rightOpen);
+
+/**
+ * Sends a command with this tab's number; a refusal is shown as a sentence.
+ * @param {Record<string, unknown>} json
+ * @param {string} [done] said when it was done, with Undo beside it
+ */
+export async function command(json, done = "") {
+  if (!own.app) return { ok: false, number: 0, sentence: "The viewer is not there yet." };
+  const answer = await own.app.command(json);
+  if (!answer.ok) say(answer.sentence, { level: "error" });
+  else if (done) say(done, { undo: true });
+  return answer;
+}
+
+/**
+ * Commands one after the other, e.g. an image each; the first refusal ends it and is said.
+ * @param {Record<string, unknown>[]} list
+ */
+export async function sendAll(list) {
+  for (const json of list) {
+    const answer = await command(json);
+    if (!answer.ok) return;
+  }
+  if (list.length) say(list.length === 1 ? `${list[0].nickname} added.` : `${list.length} images added.`, { undo: list.length === 1 });
+}
+
+/**
+ * One toast at a time; errors stay until they are closed.
+ * @param {string} text
+ * @param {{undo?: boolean, level?: string}} [options]
+ */
+export function say(text, { undo = false, level = "info" } = {}) {
+  clearTimeout(own.toast);
+  link.toast = { text, undo, level };
+  if (level !== "error") own.toast = window.setTimeout(() => (link.toast = null), undo ? 8000 : 6000);
+}
+
+/** The address of a route, behind whatever prefix the page has. @param {string} path */
+export const address = (path) => link.prefix + path;
+
+/** What stands before `/_nicegui` in the address of our own modules: right behind any proxy. */
+export const pagePrefix = () => new URL(import.meta.url).pathname.split("/_nicegui/")[0];
+
+/** The lane that is shown, or null. */
+export function shownLane() {
+  const lanes = link.state ? link.state.lanes : [];
+  return lanes.find((lane) => lane.id === link.position.lane) || lanes[0] || null;
+}
+
+/** The class that is painted with, or null. */
+export function chosenClass() {
+  return link.state ? link.state.classes.find((one) => one.id === link.tool.class) || null : null;
+}
+
+/** Keys of an action as texts, e.g. ["Ctrl", "Z"]; empty where it has none. @param {string} action @returns {string[]} */
+export function keysOf(action) {
+  const row = link.keys.find((one) => one.action === action);
+  return row && row.keys.length ? row.keys[0] : [];
+}

@@ -1,0 +1,55 @@
+/** Sentences and numbers as they are shown. No DOM. */
+
+/** @param {number} count @param {string} one @param {string} [many] */
+export const counted = (count, one, many = `${one}s`) => `${count.toLocaleString("en-US")} ${count === 1 ? one : many}`;
+
+/** A zoom factor as per cent. @param {number} zoom */
+export function percent(zoom) {
+  const value = zoom * 100;
+  return `${value >= 10 ? Math.round(value) : Number(value.toPrecision(2))} %`;
+}
+
+/** Bytes in the unit that reads best. @param {number} bytes */
+export function bytes(bytes) {
+  const units = ["B", "kB", "MB", "GB", "TB"];
+  let at = 0, value = bytes;
+  while (value >= 1000 && at < units.length - 1) { value /= 1000; at += 1; }
+  return `${at && value < 10 ? value.toFixed(1) : Math.round(value)} ${units[at]}`;
+}
+
+/**
+ * "Today 14:02", "Yesterday 17:40", "12 November", "3 November 2025".
+ * @param {string} iso UTC time
+ * @param {Date} now
+ */
+export function dayAndTime(iso, now) {
+  const time = new Date(iso);
+  if (Number.isNaN(time.getTime())) return "";
+  const clock = `${String(time.getHours()).padStart(2, "0")}:${String(time.getMinutes()).padStart(2, "0")}`;
+  const day = (/** @type {Date} */ date) => new Date(date.getFullYear(), date.getMonth(), date.getDate()).getTime();
+  const days = Math.round((day(now) - day(time)) / 86_400_000);
+  if (days === 0) return `Today ${clock}`;
+  if (days === 1) return `Yesterday ${clock}`;
+  const months = ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"];
+  return `${time.getDate()} ${months[time.getMonth()]}${time.getFullYear() === now.getFullYear() ? "" : ` ${time.getFullYear()}`}`;
+}
+
+/**
+ * Sizes of a lane in its own axes: "520 × 696", "60 × 2 × 128 × 256".
+ * @param {number[]} shape t c z y x
+ * @param {string} axes
+ */
+export function sizes(shape, axes) {
+  const of = /** @type {Record<string, number>} */ ({ t: shape[0], c: shape[1], z: shape[2], y: shape[3], x: shape[4] });
+  const kept = [...axes].filter((axis) => axis in of);
+  return (kept.length ? kept.map((axis) => of[axis]) : shape.filter((size, at) => size > 1 || at > 2)).join(" × ");
+}
+
+/** The size of a pixel in words, or "". @param {Record<string, [number, string]>} pixelSize */
+export function pixelSize(pixelSize) {
+  const [size, unit] = pixelSize?.x || pixelSize?.y || [0, ""];
+  return size ? `${Number(size.toPrecision(3))} ${unit || "px"}` : "";
+}
+
+/** A path without its folders. @param {string} path */
+export const fileName = (path) => path.split(/[\\/]/).pop() || path;

@@ -1,0 +1,211 @@
+"""The window of one project: the viewer and all panels round it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Any
+
+from nicegui import background_tasks, ui
+
+from underbrush import __version__
+from underbrush.errors import UnderbrushError
+from underbrush.web.panels.gauges import Gauges
+from underbrush.web.panels.opening import added_lane, expanded
+from underbrush.web.panels.parts import Part
+from underbrush.web.panels.preparing import follow_preparing
+from underbrush.web.panels.project_reader import ProjectReader
+from underbrush.web.panels.start_page import open_named
+
+if TYPE_CHECKING:
+    from nicegui.client import Client
+
+    from underbrush.engine.session import Session
+    from underbrush.web.hub import Hub
+
+_LOG = logging.getLogger(__name__)
+
+PLAIN = {
+    "4": (
+        "Export",
+        "Results are written on the command line for now, with the same classifier as in this window.",
+        "underbrush predict {project} {image}",
+    ),
+    "5": (
+        "Batch",
+        "Many files are classified on the command line for now, with the same classifier as in this window.",
+        "underbrush predict {project} FOLDER/*.tif",
+    ),
+}
+
+
+def build_project_page(hub: Hub, gauges: Gauges, ident: str) -> None:
+    """Build the page for the client that asked for it; the session is waited for behind it."""
+    page = _ProjectPage(hub, ident, ui.context.client)
+    page.build(gauges)
+    background_tasks.create(page.join(), name=f"window of {ident}")
+
+
+class _ProjectPage:
+    """One window: its parts, and what it hears of the session."""
+
+    def __init__(self, hub: Hub, ident: str, client: Client) -> None:
+        self._hub = hub
+        self._ident = ident
+        self._client = client
+        self._parts: dict[str, Part] = {}
+        self._session: Session | None = None
+        self._reading: asyncio.Task[None] | None = None
+        self._again = False
+
+    # -- layout ---------------------------------------------------------------------------------------
+
+    def build(self, gauges: Gauges) -> None:
+        """All parts; those that need the session are empty until it is there."""
+        self._frame = ui.element("div").classes("app").props("data-step=3")
+        with self._frame:
+            bar = self._part("Topbar", version=__version__, **gauges.texts())
+            self._part("Banner", retry=True)
+            self._build_left()
+            self._build_main()
+            with ui.element("aside").classes("right").props('aria-label="Layers and quality"'):
+                with ui.element("div").classes("scroll unfolded").props('data-for="2 3"'):
+                    self._part("Layers")
+                    self._part("Quality")
+                self._part("Rail")
+            status = self._part("Status")
+            for name in ("KeysDialog", "FilesDialog"):
+                self._part(name)
+            self._part("DropZone", project=self._ident)
+        follow_preparing(self._hub, status)
+        self._timer = ui.timer(2.0, lambda: bar.set(**gauges.texts()))
+
+    def _build_left(self) -> None:
+        with ui.element("aside").classes("left").props('aria-label="Step"'):
+            self._part("Steps")
+            with ui.element("div").classes("scroll").props("data-for=1"):
+                self._part("AddImages")
+            with ui.element("div").classes("scroll").props("data-for=2"):
+                self._part("Presets")
+            with ui.element("div").classes("scroll").props("data-for=3"):
+                self._part("Tools")
+                self._part("Classes")
+                self._part("Classifiers")
+
+    def _build_main(self) -> None:
+        with ui.element("main").classes("main"):
+            with ui.element("div").classes("stack"):
+                with ui.element("div").classes("viewer-area"):
+                    self._part("ViewerFrame", project=self._ident)
+                    self._part("Toast")
+                self._part("Dims")
+                self._part("Lanes")
+            for step, name in (("1", "ImageTable"), ("2", "FeatureTable"), ("4", "Export"), ("5", "Batch")):
+                with ui.element("div").classes("page-of").props(f"data-for={step}"):
+                    if step in PLAIN:
+                        title, sentence, _ = PLAIN[step]
+                        self._parts[name] = Part("PlainPage", title=title, sentence=sentence)
+                    else:
+                        self._part(name)
+
+    def _part(self, name: str, **data: Any) -> Part:
+        part = Part(name, self.act, **data)
+        self._parts[name] = part
+        return part
+
+    # -- the session ----------------------------------------------------------------------------------
+
+    async def join(self) -> None:
+        """Wait for the project, show what it is, and listen to it as long as the window is there."""
+        try:
+            session = await self._hub.ready(self._ident)
+        except UnderbrushError as error:
+            self._show_failure(str(error))
+            return
+        if self._client.is_deleted:
+            return
+        self._session = session
+        loop = asyncio.get_running_loop()
+
+        def heard(event: object) -> None:
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(self._heard, event)
+
+        self._client.on_delete(session.listen(heard))
+        for name, (_, _, command) in zip(("Export", "Batch"), PLAIN.values(), strict=True):
+            self._parts[name].set(command=command.format(project=session.path, image="IMAGE.tif"))
+        self._reader = ProjectReader(session)
+        self._read_soon()
+
+    def _show_failure(self, sentence: str) -> None:
+        if self._client.is_deleted:
+            return
+        self._timer.cancel()
+        self._frame.delete()
+        with self._client, ui.element("div").classes("failed"), ui.element("div").classes("empty"):
+            ui.html(tag="h1", content="This project cannot be opened", sanitize=False).classes("strong")
+            with ui.element("p"):
+                ui.label(sentence)
+            ui.link("Back to the start", "/")
+
+    def _heard(self, event: object) -> None:
+        # Tiles and views come by the dozen and say nothing that the panels show.
+        if type(event).__name__ in {"LabelsChanged", "DocumentChanged", "TrainingChanged"}:
+            self._read_soon()
+
+    def _read_soon(self) -> None:
+        """Read the session again, at most four times a second, never twice at once."""
+        if self._reading is not None and not self._reading.done():
+            self._again = True
+            return
+        self._reading = background_tasks.create(self._read(), name=f"panels of {self._ident}")
+
+    async def _read(self) -> None:
+        while not self._client.is_deleted:
+            self._again = False
+            try:
+                found = await asyncio.to_thread(self._reader.read)
+            except UnderbrushError as error:
+                self._parts["Toast"].say(str(error), "error")
+                return
+            if self._client.is_deleted:
+                return
+            for name, data in found.items():
+                self._parts[name].set(**data)
+            await asyncio.sleep(0.25)
+            if not self._again:
+                return
+
+    # -- what is wanted of Python ---------------------------------------------------------------------
+
+    async def act(self, wanted: dict[str, Any]) -> None:
+        """What a part cannot do in the browser: files, saving, leaving."""
+        name, paths = wanted["name"], wanted.get("paths")
+        named = isinstance(paths, list) and all(isinstance(p, str) for p in paths)
+        try:
+            if name == "start":
+                ui.navigate.to("/")
+            elif name == "save" and self._session is not None:
+                await asyncio.to_thread(self._session.save)
+                self._parts["Toast"].say("Saved.")
+            elif name == "sample" or (name == "open" and named):
+                ident = await asyncio.to_thread(open_named, self._hub, None if name == "sample" else paths)
+                await self._hub.ready(ident)
+                ui.navigate.to(f"/p/{ident}")
+            elif name == "add" and named and isinstance(paths, list):
+                await self._add(paths)
+        except UnderbrushError as error:
+            self._parts["Toast"].say(str(error), "error")
+
+    async def _add(self, paths: list[str]) -> None:
+        """The images are read here, and added by the viewer: as commands of this tab, which it can undo."""
+        files = await asyncio.to_thread(expanded, paths, self._hub.roots)
+        if any(path.lower().endswith(".ilp") for path in files):
+            self._parts["Toast"].say(
+                "A project is not added to another; open it from the Project menu.", "error"
+            )
+            return
+        commands = []
+        for path in files:
+            commands.append(await asyncio.to_thread(added_lane, path))
+        self._parts["ViewerFrame"].run_method("commands", commands)

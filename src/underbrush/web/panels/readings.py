@@ -1,0 +1,154 @@
+"""What the panels say of a project: pure, from its document and what training told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from underbrush.core.features.catalog import BY_ID, DEFAULT_SCALES, required_size
+from underbrush.core.features.selection import OFFERED, FeatureSelection
+from underbrush.core.geometry import Shape5
+
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+UNBALANCED = 1.5
+"""From this ratio of pixels on, the sentence names it."""
+
+
+def balance_sentence(pixels: Sequence[tuple[str, int]]) -> str:
+    """How unevenly the classes are painted; empty unless two or more have strokes.
+
+    ``pixels`` holds the name and the number of painted pixels of each class.
+    """
+    painted = sorted((p for p in pixels if p[1]), key=lambda p: p[1])
+    if len(painted) < 2:
+        return ""
+    (least, few), (most, many) = painted[0], painted[-1]
+    ratio = many / few
+    if ratio < UNBALANCED:
+        return "The classes have about as many painted pixels as each other."
+    return (
+        f"{most} has {ratio:.0f} times the pixels of {least}."
+        if ratio >= 9.95
+        else (f"{most} has {ratio:.1f} times the pixels of {least}.")
+    )
+
+
+def selection_json(selection: FeatureSelection) -> dict[str, Any]:
+    """A selection as commands of the browser carry it."""
+    return {
+        "filters": list(selection.filters),
+        "scales": list(selection.scales),
+        "matrix": [list(row) for row in selection.matrix],
+        "in_2d": None if selection.in_2d is None else list(selection.in_2d),
+        "vigra_structure": selection.vigra_structure,
+    }
+
+
+def presets(shapes: Sequence[Shape5], channels: int) -> dict[str, FeatureSelection | None]:
+    """None, Recommended and All for images of these shapes (t c z y x); the first one decides."""
+    shape = shapes[0] if shapes else (1, 1, 1, 512, 512)
+    seen = (shape[0], channels, *shape[2:])
+    sizes = (shape[3], shape[4], shape[2]) if shape[2] > 1 else (shape[3], shape[4])
+    fits = tuple(s for s in DEFAULT_SCALES if required_size(s) <= min(sizes))
+    return {
+        "Recommended": FeatureSelection.recommended(seen),
+        "All": FeatureSelection.all(fits or DEFAULT_SCALES[:1]),
+        "None": None,
+    }
+
+
+def same_features(a: FeatureSelection | None, b: FeatureSelection | None, volume: bool) -> bool:
+    """Whether two selections compute the same, however they are written."""
+    return (a.terms(volume) if a else ()) == (b.terms(volume) if b else ())
+
+
+def feature_data(
+    selection: FeatureSelection | None, shapes: Sequence[Shape5], channels: int
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Data of the parts ``Presets`` and ``FeatureTable``."""
+    volume = any(shape[2] > 1 for shape in shapes)
+    count = selection.count(channels, volume) if selection else 0
+    rows = []
+    chosen = ""
+    for name, preset in presets(shapes, channels).items():
+        if same_features(preset, selection, volume):
+            chosen = chosen or name
+        rows.append(
+            {
+                "name": name,
+                "count": preset.count(channels, volume) if preset else 0,
+                "selection": selection_json(preset) if preset else None,
+                "tip": _TIPS[name],
+            }
+        )
+    data = {"presets": rows, "chosen": chosen, "count": count, "channels": channels}
+    return data, {**feature_table(selection, volume), "count": count}
+
+
+_TIPS = {
+    "Recommended": "A good choice for these images",
+    "All": "Every filter at every scale that fits the images",
+    "None": "No features: nothing is trained",
+}
+
+
+def feature_table(selection: FeatureSelection | None, volume: bool) -> dict[str, Any]:
+    """The matrix as rows with group heads; a cell is true, false, or None where it is not offered."""
+    if selection is None:
+        return {"scales": [], "rows": [], "planar": []}
+    rows: list[dict[str, Any]] = []
+    group = ""
+    for ident in OFFERED:
+        known = BY_ID[ident]
+        if known.group != group:
+            group = known.group
+            rows.append({"group": group.replace("Color", "Colour")})
+        on = selection.matrix[selection.filters.index(ident)] if ident in selection.filters else ()
+        cells = [
+            True if j < len(on) and on[j] else (None if scale < known.min_scale else False)
+            for j, scale in enumerate(selection.scales)
+        ]
+        rows.append({"name": _sentence_case(known.name), "cells": cells})
+    flat = selection.in_2d or (not volume,) * len(selection.scales)
+    planar = [bool(one) or not volume for one in flat]
+    return {"scales": [f"{s:g}" for s in selection.scales], "rows": rows, "planar": planar}
+
+
+def _sentence_case(name: str) -> str:
+    first, *rest = name.split()
+    return " ".join([first, *(word if word in {"Gaussian", "Gaussians"} else word.lower() for word in rest)])
+
+
+def importance_rows(
+    names: Sequence[str], importances: Sequence[float], in_2d_only: bool = True
+) -> list[tuple[str, float]]:
+    """Importance of each filter at each scale, channels and eigenvalues added up, largest first.
+
+    ``names`` are those of `FeatureSelection.names`; importances add up to 1.
+    """
+    sums: dict[str, float] = {}
+    for name, value in zip(names, importances, strict=True):
+        base = name.split(" [", maxsplit=1)[0]
+        filter_name, _, rest = base.partition(" (σ=")
+        scale, _, flat = rest.partition(")")
+        where = "" if in_2d_only else flat
+        key = f"{scale} {_sentence_case(filter_name)}{where}"
+        sums[key] = sums.get(key, 0.0) + float(value)
+    return sorted(sums.items(), key=lambda row: -row[1])
+
+
+def classifier_rows(frozen: Mapping[str, Any], now: datetime) -> list[dict[str, str]]:
+    """The kept classifiers, newest first: name, day, note. Their ``created`` is UTC, ISO 8601."""
+    rows = sorted(frozen.values(), key=lambda one: one.created, reverse=True)
+    return [{"name": one.name, "date": short_day(one.created, now), "note": one.note} for one in rows]
+
+
+def short_day(text: str, now: datetime) -> str:
+    """``12 Nov``, with the year where it is another one; empty for what is no time."""
+    try:
+        time = datetime.fromisoformat(text.replace("Z", "+00:00")).astimezone(now.tzinfo)
+    except ValueError:
+        return ""
+    day = f"{time.day} {_MONTHS[time.month - 1]}"
+    return day if time.year == now.year else f"{day} {time.year}"

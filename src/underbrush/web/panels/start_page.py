@@ -1,0 +1,117 @@
+"""The start screen: drop, browse, path, open, recent, sample."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Any
+
+from nicegui import background_tasks, ui
+
+from underbrush import __version__
+from underbrush.errors import UnderbrushError
+from underbrush.web.panels.gauges import Gauges
+from underbrush.web.panels.opening import expanded
+from underbrush.web.panels.parts import Part
+from underbrush.web.panels.preparing import follow_preparing
+
+if TYPE_CHECKING:
+    from underbrush.web.hub import Hub
+
+_LOG = logging.getLogger(__name__)
+
+
+def recent_rows(hub: Hub) -> list[dict[str, Any]]:
+    """The five projects that were opened last, as the part ``Start`` shows them. Looks at the disk."""
+    return [
+        {
+            "path": str(one.path),
+            "name": one.path.name,
+            "date": one.opened.isoformat(),
+            "missing": one.missing,
+            "thumbnail": f"/api/recent/{one.id}/thumbnail",
+        }
+        for one in hub.recent()
+    ]
+
+
+def build_start_page(hub: Hub, gauges: Gauges) -> None:
+    """Build the page for the client that asked for it."""
+    page = _StartPage(hub)
+    with ui.element("div").classes("app plain"):
+        bar = Part("Topbar", page.act, bare=True, version=__version__, **gauges.texts())
+        with ui.element("main").classes("main start-main"):
+            page.start = Part("Start", page.act, recent=recent_rows(hub), busy="")
+        status = Part("StartStatus")
+        page.toast = Part("Toast")
+        Part("FilesDialog", page.act)
+        Part("DropZone", page.act)
+    follow_preparing(hub, status)
+    ui.timer(2.0, lambda: bar.set(**gauges.texts()))
+
+
+class _StartPage:
+    """What the start screen does for one client."""
+
+    start: Part
+    toast: Part
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+        self._opening = False
+
+    async def act(self, wanted: dict[str, Any]) -> None:
+        """Open what was chosen; one thing at a time."""
+        if self._opening:
+            return
+        paths = wanted.get("paths")
+        if wanted["name"] == "sample":
+            await self._open(None)
+        elif wanted["name"] == "open" and isinstance(paths, list) and all(isinstance(p, str) for p in paths):
+            await self._open(paths)
+
+    async def _open(self, paths: list[str] | None) -> None:
+        self._opening = True
+        late = background_tasks.create(self._say_late(paths), name="slow opening")
+        try:
+            ident = await asyncio.to_thread(open_named, self._hub, paths)
+            await self._hub.ready(ident)
+        except UnderbrushError as error:
+            self.toast.say(str(error), "error")
+            return
+        finally:
+            late.cancel()
+            self._opening = False
+            self.start.set(busy="", recent=await asyncio.to_thread(recent_rows, self._hub))
+        ui.navigate.to(f"/p/{ident}")
+
+    async def _say_late(self, paths: list[str] | None) -> None:
+        await asyncio.sleep(0.3)
+        what = "the sample" if paths is None else paths[0].replace("\\", "/").rpartition("/")[2]
+        self.start.set(busy=f"Opening {what} ...")
+
+
+def open_named(hub: Hub, paths: list[str] | None) -> str:
+    """Begin to open a project, or images as a new one, or (None) the sample; gives its id.
+
+    Raises
+    ------
+    UnderbrushError
+        A path may not be seen, or nothing fits, or the folder for new projects cannot be written.
+    """
+    from underbrush.web.routes import open_paths  # noqa: PLC0415  (the routes import much)
+
+    if paths is None:
+        return open_sample(hub)
+    return open_paths(hub, expanded(paths, hub.roots))
+
+
+def open_sample(hub: Hub) -> str:
+    """Begin to open the sample; it is made if it is not there yet."""
+    from underbrush.engine.sample_project import PROJECT_NAME, make_sample  # noqa: PLC0415  (numba: late)
+
+    folder = hub.settings.new_projects / "sample"
+    path = folder / PROJECT_NAME
+    if not path.exists():
+        make_sample(folder, hub.settings.threads)
+    return hub.open(path)

@@ -1,0 +1,151 @@
+"""The pages without engine and server: a hub and a session that hold a document and tell what they are told."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+from fastapi import FastAPI, Response
+from nicegui import dependencies, ui
+
+from underbrush.engine.events import SaveChanged, TrainingChanged
+from underbrush.errors import ProjectError
+from underbrush.web.browse import Roots
+from underbrush.web.hub import Preparing
+
+FAKE_VIEWER = Path(__file__).parent / "fake_viewer"
+
+
+@dataclass
+class FakeSession:
+    """What the panels ask of a session."""
+
+    path: Path
+    document: Any
+    shape: tuple[int, int, int, int, int] = (1, 1, 1, 520, 696)
+    read_only: str | None = None
+    training: TrainingChanged = TrainingChanged("waiting", "Now a stroke in Foreground.")
+    save_state: SaveChanged = SaveChanged("saved", "Saved in nuclei.ilp 14:02")
+    saved: int = 0
+    listeners: list[Callable[[object], None]] = field(default_factory=list)
+
+    def listen(self, heard: Callable[[object], None]) -> Callable[[], None]:
+        self.listeners.append(heard)
+        return lambda: self.listeners.remove(heard)
+
+    def tell(self, event: object) -> None:
+        """As the session does: from a thread of its own."""
+        told = threading.Thread(target=lambda: [heard(event) for heard in list(self.listeners)])
+        told.start()
+        told.join()
+
+    def image(self, lane: str) -> Any:
+        return SimpleNamespace(shape5=self.shape)
+
+    def save(self) -> None:
+        self.saved += 1
+
+
+@dataclass
+class FakeHub:
+    """One project, under the id ``abcdefgh``; others are not known."""
+
+    session: FakeSession
+    folder: Path
+    preparing: Preparing = Preparing("", 0, 0)
+    recents: list[Any] = field(default_factory=list)
+    opened: list[Path] = field(default_factory=list)
+    listeners: list[Callable[[Preparing], None]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.roots = Roots([self.folder])
+        self.settings = SimpleNamespace(memory=8_000_000_000, threads=1, new_projects=self.folder)
+
+    def recent(self) -> list[Any]:
+        return self.recents
+
+    def open(self, path: Path) -> str:
+        self.opened.append(path)
+        return "abcdefgh"
+
+    def start_project_from_images(self, paths: list[Path]) -> str:
+        self.opened += [Path(path) for path in paths]
+        return "abcdefgh"
+
+    async def ready(self, ident: str) -> FakeSession:
+        if ident != "abcdefgh":
+            raise ProjectError(f"no project is known as {ident!r}", remedy="open its file on the start screen")
+        return self.session
+
+    def listen(self, listener: Callable[[Preparing], None]) -> Callable[[], None]:
+        self.listeners.append(listener)
+        return lambda: self.listeners.remove(listener)
+
+
+def fake_state(lanes: int = 4, depth: int = 1, times: int = 1) -> dict[str, Any]:
+    """The state of web.md for a small project."""
+    return {
+        "project": "abcdefgh", "name": "nuclei.ilp", "revision": 1, "read_only": None, "live": True,
+        "save": {"state": "saved", "sentence": "Saved in nuclei.ilp 14:02"},
+        "lanes": [
+            {
+                "id": f"a{n}", "nickname": f"nuclei_{n:02}", "axes": "yx", "shape": [times, 1, depth, 520, 696],
+                "dtype": "uint8", "rgb": False, "v": f"v{n}", "levels": 2, "tile": 256,
+                "pixel_size": {"x": [0.65, "µm"]}, "channels": ["grey"], "missing": None, "range": None,
+                "strokes": {"1": [9, 2414], "2": [7, 856]} if n == 1 else {},
+                "location": f"data/nuclei_{n:02}.tif",
+            }
+            for n in range(1, lanes + 1)
+        ],
+        "classes": [
+            {"id": 1, "value": 1, "name": "Background", "colour": [0, 130, 200], "locked": False},
+            {"id": 2, "value": 2, "name": "Foreground", "colour": [255, 225, 25], "locked": False},
+        ],
+        "features": None, "undo": "Stroke in Foreground", "redo": None, "classifiers": [],
+        "training": {"state": "done", "sentence": "Result in 0.2 s. Wrong somewhere? Paint there.", "oob": 0.012},
+    }  # fmt: skip
+
+
+def fake_app(hub: FakeHub, state: dict[str, Any]) -> FastAPI:
+    """The pages in an app of their own, with the few routes that they fetch from; the viewer is the stand-in."""
+    from underbrush.web.panels import add_pages
+
+    for module in dependencies.esm_modules.values():
+        if module.name == "underbrush-viewer":
+            module.path = FAKE_VIEWER
+    app = FastAPI()
+
+    @app.get("/api/p/{ident}/state")
+    def said(ident: str) -> dict[str, Any]:
+        return state
+
+    @app.get("/api/p/{ident}/lanes/{lane}/histogram")
+    def histogram(ident: str, lane: str) -> dict[str, Any]:
+        values = np.random.default_rng(0).gamma(1.2, 25.0, 50_000).clip(0, 255)
+        counts, edges = np.histogram(values, 72, (0, 200))
+        return {"edges": edges.tolist(), "counts": counts.tolist(), "auto": [11, 151]}
+
+    @app.get("/api/p/{ident}/lanes/{lane}/thumbnail")
+    def thumbnail(ident: str, lane: str) -> Response:
+        return Response('<svg xmlns="http://www.w3.org/2000/svg"><rect width="99" height="99" fill="#333"/></svg>', media_type="image/svg+xml")
+
+    @app.get("/api/browse")
+    def browse(path: str = "") -> dict[str, Any]:
+        return hub.roots.listing(path).to_json()
+
+    add_pages(app, hub)  # type: ignore[arg-type]
+    ui.run_with(
+        app, dark=True, tailwind=False, gzip_middleware_factory=None, reconnect_timeout=10,
+        cache_control_directives="no-cache", show_welcome_message=False,
+    )  # fmt: skip
+    return app
+
+
+def recent_entry(path: Path, missing: bool = False) -> Any:
+    return SimpleNamespace(id="abcdefgh", path=path, opened=datetime.now(UTC), missing=missing)
