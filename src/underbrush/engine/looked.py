@@ -1,0 +1,146 @@
+"""A view as the live engine holds it: what it still wants, what it was sent; and how its tiles are found."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from underbrush.core.features.selection import FeatureSelection
+from underbrush.core.looking import PLANES, Place, covered, inside, plane_size, tiles
+from underbrush.core.recipe import Recipe
+from underbrush.engine.products import ForestProduct, Product, feature_product
+from underbrush.engine.views import View
+from underbrush.errors import UnderbrushError, UsageError
+from underbrush.sources.base import Image
+
+_log = logging.getLogger(__name__)
+
+Key = tuple[str, str, Place]
+"""Image, product, place."""
+
+
+class Images(Protocol):
+    """Gives the image of a lane, open and safe to read from several threads; see `engine.lane_images`."""
+
+    def image(self, lane: str) -> Image:
+        """The image; an `UnderbrushError` says why it cannot be had."""
+        ...
+
+    def key(self, lane: str) -> str:
+        """Stands for the pixels of the image of a lane."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Piece:
+    """A tile that a view wants."""
+
+    key: Key
+    image: Image
+    product: Product
+    layers: tuple[str, ...]
+
+
+@dataclass(eq=False)
+class Looked:
+    """A view, and what it still wants. Guarded by the lock of `Live`."""
+
+    view: View
+    once: bool = False
+    """All that is wanted now may be computed although live is off."""
+    planned: bool = False
+    stamp: int = 0
+    """Counts the reasons to plan anew; a plan of an older stamp is thrown away."""
+    pending: dict[Key, Piece] = field(default_factory=dict)
+    """In the order in which they are to be computed."""
+    sent: set[tuple[Key, str]] = field(default_factory=set)
+    """Which layers of which tiles were sent, as far as they still are in view."""
+    said: tuple[str, ...] = ()
+    total: int = 0
+    told: float = 0.0
+
+    def renew(self) -> None:
+        """Forget the plan; another will be made."""
+        self.stamp += 1
+        self.planned = False
+        self.pending = {}
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What views are shown."""
+
+    recipe: Recipe | None = None
+    selection: FeatureSelection | None = None
+    channels: tuple[int, ...] | None = None
+    """Of the features that are shown; None: all."""
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """The tiles of a view, those in its middle first."""
+
+    pieces: tuple[Piece, ...] = ()
+    area: int = 0
+    """Pixels at full resolution that the view covers."""
+    problems: tuple[str, ...] = ()
+    """Sentences about what cannot be shown."""
+
+
+def plan_view(view: View, images: Images, wishes: Wishes, budget: float) -> Plan:
+    """Which tiles a view needs; opens the image where it is not open. ``budget``: bytes of one tile."""
+    try:
+        image, image_key = images.image(view.lane), images.key(view.lane)
+        _check_inside(view, image)
+    except UnderbrushError as error:
+        return Plan(problems=(str(error),))
+    except Exception as error:  # noqa: BLE001 - a defect of ours must be heard of, not end the thread
+        return Plan(problems=(unexpected(error),))
+    products, problems = _products(view, image, wishes)
+    shape = image.shape5
+    box = inside(view.box, shape, view.plane, view.level)
+    like = Place(view.t, view.plane, view.slice, view.level, 0, 0, 1, 1)
+    size = plane_size(shape, view.plane, view.level)
+    pieces = [
+        Piece((image_key, product.key, place), image, product, product.layers)
+        for product in products
+        for place in tiles(box, like, size, product.edges(image, like, budget))
+    ]
+    return Plan(tuple(pieces), covered(box, view.plane, view.level), tuple(problems))
+
+
+def unexpected(error: Exception) -> str:
+    """The sentence for an error that is a defect of ours; the log gets all of it."""
+    _log.error("unexpected", exc_info=error)
+    return f"Something unexpected happened ({type(error).__name__}: {error}); the log says more."
+
+
+def _check_inside(view: View, image: Image) -> None:
+    shape = image.shape5
+    for axis, n in (("t", view.t), (PLANES[view.plane][2], view.slice)):
+        size = shape["tczyx".index(axis)]
+        if not 0 <= n < size:
+            raise UsageError(f"there is no {axis} = {n}, the image has {size}", where=image.info.location)
+
+
+def _products(view: View, image: Image, wishes: Wishes) -> tuple[list[Product], list[str]]:
+    """What must be computed for the layers of a view, and what cannot be."""
+    found: list[Product] = []
+    problems = []
+
+    def add(product: Product) -> None:
+        product.check(image)
+        found.append(product)
+
+    try:
+        if wishes.recipe is not None and view.results:
+            add(ForestProduct(wishes.recipe, view.results))
+    except UnderbrushError as error:
+        problems.append(str(error))
+    for name in view.features:
+        try:
+            add(feature_product(name, image, wishes.selection, wishes.channels))
+        except UnderbrushError as error:
+            problems.append(str(error))
+    return found, problems
