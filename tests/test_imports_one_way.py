@@ -22,8 +22,8 @@ FLOORS = {
     "project": 4,
     "engine": 5,
     "api": 6,
-    "cli": 7,
     "web": 7,
+    "cli": 8,
 }
 
 

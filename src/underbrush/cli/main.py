@@ -27,15 +27,19 @@ _PRINTING = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 def application() -> tuple[typer.Typer, type[Exception]]:
     """All commands, and what is raised where they are used wrongly.
 
+    The app itself is a command as well, a hidden one: see `with_command`.
+
     Made late: Ctrl-C is answered from the start, not only when all is imported.
     """
     import typer
 
+    from underbrush.cli import app as window
     from underbrush.cli import demo, evaluate, info, predict, train, warmup
 
     app = typer.Typer(
         name="underbrush",
-        help="A few brush strokes grow a forest that segments your images.",
+        help="A few brush strokes grow a forest that segments your images.\n\n"
+        "underbrush [PROJECT.ilp | IMAGE...] opens the app in the browser; options: underbrush app --help.",
         add_completion=False,
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
@@ -50,6 +54,7 @@ def application() -> tuple[typer.Typer, type[Exception]]:
         warmup.warmup,
     ):
         app.command()(command)
+    app.command(WINDOW, hidden=True)(window.app)
 
     def print_version(wanted: bool) -> None:
         if wanted:
@@ -67,6 +72,18 @@ def application() -> tuple[typer.Typer, type[Exception]]:
 
     # typer carries its own copy of click in some versions and depends on click in others.
     return app, typer.BadParameter.__mro__[1]
+
+
+WINDOW = "app"
+COMMANDS = frozenset({WINDOW, "info", "predict", "train", "evaluate", "demo", "warmup"})
+_OWN = frozenset({"--help", "-h", "--version"})
+
+
+def with_command(arguments: list[str]) -> list[str]:
+    """The arguments with the app's command in front where none is named: files, its options, or nothing."""
+    if arguments and (arguments[0] in COMMANDS or arguments[0] in _OWN):
+        return arguments
+    return [WINDOW, *arguments]
 
 
 class Stopped(BaseException):
@@ -94,7 +111,7 @@ def run(arguments: list[str]) -> int:
     try:
         start_log(None)
         app, _ = application()
-        result = app(arguments or ["--help"], prog_name="underbrush", standalone_mode=False)
+        result = app(with_command(arguments), prog_name="underbrush", standalone_mode=False)
     except BrokenPipeError:
         # The reader of our output (head, less) has gone: nobody to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -103,8 +120,6 @@ def run(arguments: list[str]) -> int:
         sentence, status = _explain(error)
         tell(sentence)
         return status
-    if not arguments:
-        return 2
     return result if isinstance(result, int) else 0
 
 

@@ -69,6 +69,9 @@ _SUFFIXES = {
 }
 """Kind -> usual suffixes. A suffix of another kind is worth a remark, an unknown one is not."""
 
+IMAGE_SUFFIXES = frozenset[str]().union(*_SUFFIXES.values()) - {".ilp"}
+"""Usual suffixes of the images that are read, lower case with the dot."""
+
 
 def kind_of(path: Path, location: str) -> str:
     """The kind of file, one of the keys above.

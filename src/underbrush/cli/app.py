@@ -1,0 +1,94 @@
+"""`underbrush [PROJECT.ilp | IMAGE...]`: the app in the browser."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def app(
+    files: Annotated[
+        list[Path] | None, typer.Argument(metavar="[PROJECT.ilp | IMAGE...]", show_default=False)
+    ] = None,
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; other machines only get in where it is not loopback.")
+    ] = "127.0.0.1",
+    port: Annotated[
+        int | None,
+        typer.Option(help="Port, 0 for any; the next one where it is taken.", show_default="the last used"),
+    ] = None,
+    no_browser: Annotated[
+        bool, typer.Option("--no-browser", help="Only print the address, open no browser.")
+    ] = False,
+    root: Annotated[
+        list[Path] | None,
+        typer.Option(help="Folder that may be seen; again for more.", show_default="home, current folder"),
+    ] = None,
+    jobs: Annotated[int | None, typer.Option(help="Threads that compute.", show_default="all cores")] = None,
+    memory: Annotated[
+        str | None, typer.Option(help="Peak memory, as in 4GB.", show_default="a quarter of all")
+    ] = None,
+    certfile: Annotated[
+        Path | None, typer.Option(help="Certificate (PEM), to encrypt.", show_default=False)
+    ] = None,
+    keyfile: Annotated[Path | None, typer.Option(help="Its key (PEM).", show_default=False)] = None,
+    trusted_host: Annotated[
+        list[str] | None,
+        typer.Option(help="Name of a proxy in front; again for more.", show_default=False),
+    ] = None,
+) -> int:
+    """Open a project, start one from images, or show the start screen, in the browser."""
+    from underbrush.errors import UsageError
+
+    paths = [path.expanduser() for path in files or []]
+    for path in paths:
+        if not path.is_file():
+            what = "is a folder" if path.is_dir() else "is neither a file nor a command"
+            raise UsageError(f"this {what}", where=path, remedy="see underbrush --help")
+    return serve(
+        paths,
+        host=host,
+        port=port,
+        browser=not no_browser,
+        roots=tuple(root or ()),
+        limits=(jobs, memory),
+        certificate=(certfile, keyfile),
+        trusted=tuple(trusted_host or ()),
+    )
+
+
+def serve(
+    paths: list[Path],
+    *,
+    host: str = "127.0.0.1",
+    port: int | None = None,
+    browser: bool = True,
+    roots: tuple[Path, ...] = (),
+    limits: tuple[int | None, str | None] = (None, None),
+    certificate: tuple[Path | None, Path | None] = (None, None),
+    trusted: tuple[str, ...] = (),
+) -> int:
+    """Run the server until it is stopped; ``limits`` are jobs and memory as given. Gives the exit status."""
+    from underbrush.cli.machine import usable_cores
+    from underbrush.config import load_settings, parse_jobs
+    from underbrush.engine.memory import memory_cap
+    from underbrush.web.starting import Options, run_server
+
+    settings = load_settings()
+    return run_server(
+        Options(
+            paths=tuple(paths),
+            host=host,
+            port=port,
+            browser=browser,
+            roots=roots,
+            threads=parse_jobs(limits[0]) or settings.jobs or usable_cores(),
+            memory=memory_cap(limits[1] or settings.memory),
+            certificate=certificate[0],
+            key=certificate[1],
+            trusted=trusted,
+        ),
+        typer.echo,
+    )

@@ -1,0 +1,135 @@
+"""A new project made from images: two classes, the recommended features, nothing painted."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from underbrush.core.features.selection import FeatureSelection
+from underbrush.core.geometry import Shape5
+from underbrush.engine.building import class_colour, linked_from
+from underbrush.engine.naming import nickname_of
+from underbrush.errors import MismatchError, UsageError
+from underbrush.files import explain, layer, make_folder_for
+from underbrush.project.paths import linked_source
+from underbrush.project.schema import ClassInfo, Lane, Project
+from underbrush.project.write import write_project
+from underbrush.sources.opening import open_image
+
+CLASSES = ("Background", "Foreground")
+
+
+def reserved_name(folder: Path, name: str) -> Path:
+    """A path ``NAME.ilp``, or ``NAME 2.ilp`` and so on, that was free and is taken now by an empty file.
+
+    Raises
+    ------
+    OutputError
+        The folder cannot be written.
+    """
+    number = 1
+    while True:
+        path = folder / (f"{name}.ilp" if number == 1 else f"{name} {number}.ilp")
+        make_folder_for(path)
+        try:
+            layer().close(layer().open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
+        except FileExistsError:
+            number += 1
+            continue
+        except OSError as error:
+            raise explain(error, path) from error
+        # What was left beside a project of this name that is gone must not be taken for this one's.
+        if any((folder / f"{path.name}{ending}").exists() for ending in (".journal", ".journal.next")):
+            with contextlib.suppress(OSError):
+                layer().remove(path)
+            number += 1
+            continue
+        return path
+
+
+def write_new_project(path: Path, addresses: Sequence[str]) -> None:
+    """Write a new project with these images to ``path`` (an empty file, as of `reserved_name`).
+
+    Where that fails nothing stays.
+
+    Raises
+    ------
+    UnderbrushError
+        An image cannot be read, the images have different numbers of channels, or the disk is full.
+    """
+    try:
+        write_project(linked_from(project_from_images(addresses), path.parent), path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            if path.stat().st_size == 0:
+                layer().remove(path)
+        raise
+
+
+def project_from_images(addresses: Sequence[str]) -> Project:
+    """A project with a lane for each image, two classes and the features recommended for the images.
+
+    Raises
+    ------
+    UsageError
+        No image.
+    ImageError, AxesError
+        One cannot be read.
+    MismatchError
+        They have different numbers of channels, or some are flat and some volumes.
+    """
+    if not addresses:
+        raise UsageError("a project needs an image", remedy="name one")
+    lanes: list[Lane] = []
+    shapes: list[Shape5] = []
+    for address in addresses:
+        lane, shape = _lane(address)
+        lanes.append(lane)
+        shapes.append(shape)
+        first = shapes[0]
+        if shape[1] != first[1]:
+            raise MismatchError(
+                f"it has {shape[1]} channels and {addresses[0]} has {first[1]}",
+                where=address,
+                remedy="make a project for each kind of image",
+            )
+        if (shape[2] > 1) != (first[2] > 1):
+            raise MismatchError(
+                f"one of it and {addresses[0]} is a volume and the other is flat",
+                where=address,
+                remedy="make a project for each kind of image",
+            )
+    smallest = tuple(min(sizes) for sizes in zip(*shapes, strict=True))
+    t, c, z, y, x = smallest
+    selection = FeatureSelection.recommended((t, c, z, y, x))
+    return Project(
+        lanes=_with_distinct_names(lanes),
+        classes=tuple(ClassInfo(n, class_colour(i), class_colour(i)) for i, n in enumerate(CLASSES)),
+        selection=selection,
+        feature_ids=selection.filters,
+        scales=selection.scales,
+    )
+
+
+def _lane(address: str) -> tuple[Lane, Shape5]:
+    with open_image(address) as image:
+        stored = os.path.abspath(address)  # noqa: PTH100  (resolve would follow links)
+        source = linked_source(stored, image.axes, image.shape)
+        size = dict(image.pixel_size)
+        shape = image.shape5
+    return Lane(nickname=nickname_of(address), raw=replace(source, pixel_size=size)), shape
+
+
+def _with_distinct_names(lanes: Sequence[Lane]) -> tuple[Lane, ...]:
+    taken: set[str] = set()
+    named = []
+    for lane in lanes:
+        name, number = lane.nickname, 2
+        while name in taken:
+            name, number = f"{lane.nickname} {number}", number + 1
+        taken.add(name)
+        named.append(replace(lane, nickname=name))
+    return tuple(named)

@@ -1,0 +1,58 @@
+"""The whole server as one ASGI application: routes, websocket and pages behind the gate."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from fastapi import FastAPI
+
+from underbrush.web.events import add_events
+from underbrush.web.gate import Allowed, Gate
+from underbrush.web.reading import Reading
+from underbrush.web.routes import add_routes
+from underbrush.web.uploads import MOST_BYTES
+
+if TYPE_CHECKING:
+    from underbrush.web.hub import Hub
+
+Pages = Callable[[FastAPI, "Hub"], None]
+
+
+def make_app(
+    hub: Hub, *, token: str, port: int, allowed: Allowed, pages: Pages | None = None, threads: int = 2
+) -> Gate:
+    """The guarded application.
+
+    Parameters
+    ----------
+    hub
+        The projects.
+    token, port, allowed
+        See `Gate`.
+    pages
+        Adds what people see; by default the panels. They come last, for they answer every address.
+    threads
+        Threads that read pixels.
+    """
+    reading = Reading(threads)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        yield
+        reading.close()
+
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
+    add_routes(app, hub, reading)
+    add_events(app, hub)
+    if pages is None:
+        from underbrush.web.panels import add_pages  # noqa: PLC0415  (imports NiceGUI)
+
+        pages = add_pages
+    pages(app, hub)
+
+    def landing() -> str:
+        return "/" if hub.landing is None else f"/p/{hub.landing}"
+
+    return Gate(app, token=token, port=port, allowed=allowed, landing=landing, upload_bytes=MOST_BYTES)
