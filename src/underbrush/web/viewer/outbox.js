@@ -115,6 +115,17 @@ export class Outbox extends Emitter {
   }
 
   /**
+   * Takes a command back that never left this page.
+   * @param {Entry} entry
+   * @returns {boolean} whether it was in time
+   */
+  withdraw(entry) {
+    if (entry.sent || !entry.fresh || !this.entries.includes(entry)) return false;
+    this.settle({ ok: false, number: entry.number, sentence: "Taken back before it was sent." });
+    return true;
+  }
+
+  /**
    * The server says hello: what it has already is done, the rest will be sent again.
    * @param {number} last the highest number that it applied
    * @param {number} revision

@@ -1,0 +1,101 @@
+/**
+ * What each action of keytable.js does. An action that is not here is the page's: it is told as an event.
+ */
+import { shownChannels } from "./layers.js";
+
+/** @typedef {import("./index.js").Mounted} Mounted */
+/** A press of an arrow moves by this part of the view. */
+const MOVE = 0.1;
+const ZOOM = 1.25;
+
+/** Actions of the page around the viewer. */
+export const PAGE = Object.freeze(new Set(["keys", "next", "backPlace", "sidePanels", "panels", "maximise:x", "maximise:y", "maximise:z"]));
+
+/** @type {Readonly<Record<string, (app: Mounted) => void>>} */
+const SIMPLE = Object.freeze({
+  cancel: (app) => app.painting.cancel(),
+  undo: (app) => app.undo(),
+  redo: (app) => app.redo(),
+  live: (app) => app.setLive(!app.store.state?.live),
+  update: (app) => app.update(),
+  contrast: (app) => void app.autoContrast(),
+  "brush:smaller": (app) => app.stepBrush(-1),
+  "brush:larger": (app) => app.stepBrush(1),
+  "layer:labels": (app) => toggle(app, "labels"),
+  "layer:segmentation": (app) => toggle(app, "segmentation"),
+  "layer:uncertainty": (app) => toggle(app, "uncertainty"),
+  "layer:probability": (app) => toggleProbability(app),
+  "zoom:in": (app) => app.zoomBy(ZOOM),
+  "zoom:out": (app) => app.zoomBy(1 / ZOOM),
+  "zoom:100": (app) => app.zoomTo(1),
+  fit: (app) => app.fit(),
+  centre: (app) => app.centre(),
+  crosshair: (app) => app.toggleCrosshair(),
+  "move:left": (app) => move(app, 1, 0),
+  "move:right": (app) => move(app, -1, 0),
+  "move:up": (app) => move(app, 0, 1),
+  "move:down": (app) => move(app, 0, -1),
+});
+
+/** @type {Readonly<Record<string, (app: Mounted, on: boolean) => void>>} in force while a key is down */
+const HELD = Object.freeze({
+  erase: (app, on) => app.tools.hold("erase", on),
+  pan: (app, on) => app.tools.hold("pan", on),
+  pick: (app, on) => app.tools.hold("pick", on),
+  rawOnly: (app, on) => app.setRawOnly(on),
+});
+
+/** Nothing of this may happen under a stroke that is being painted. */
+const DISTURBING = /^(undo|redo|fit|centre|slice:|time:|tool:|class:)/;
+
+/**
+ * @param {Mounted} app
+ * @param {string} action
+ * @returns {boolean} whether there is such an action
+ */
+export function act(app, action) {
+  if (app.painting.active && DISTURBING.test(action)) return true;
+  const [kind, value] = action.split(":");
+  if (Object.hasOwn(SIMPLE, action)) SIMPLE[action](app);
+  else if (kind === "tool") app.setTool(value);
+  else if (kind === "class") app.tools.setClassAt(Number(value));
+  else if (kind === "slice") app.stepSlice(Number(value));
+  else if (kind === "time") app.stepTime(Number(value));
+  else if (kind === "channel") stepChannel(app, Number(value));
+  else if (PAGE.has(action)) app.emit("action", { action });
+  else return false;
+  return true;
+}
+
+/** @param {Mounted} app @param {string} action @param {boolean} on */
+export function holdAction(app, action, on) {
+  if (Object.hasOwn(HELD, action)) HELD[action](app, on);
+}
+
+/** @param {Mounted} app @param {string} name */
+function toggle(app, name) {
+  app.setLayer(name, { visible: !app.viewer.layers[name]?.visible });
+}
+
+/** The probability of the class in hand; when one is shown already, none. @param {Mounted} app */
+function toggleProbability(app) {
+  const shown = Object.entries(app.viewer.layers).filter(([name, layer]) => name.startsWith("probability:") && layer.visible);
+  for (const [name] of shown) app.setLayer(name, { visible: false });
+  if (!shown.length && app.tools.classId !== null) app.setLayer(`probability:${app.tools.classId}`, { visible: true });
+}
+
+/** @param {Mounted} app @param {number} right @param {number} down */
+function move(app, right, down) {
+  const { clientWidth, clientHeight } = app.element;
+  app.viewer.panBy(right * MOVE * clientWidth, down * MOVE * clientHeight);
+}
+
+/** One channel alone, the next or the one before. @param {Mounted} app @param {number} step */
+function stepChannel(app, step) {
+  const { lane } = app.viewer;
+  const count = lane?.shape[1] ?? 1;
+  if (!lane || count < 2) return;
+  const shown = shownChannels(app.viewer.layers, lane);
+  const at = shown.length === 1 ? shown[0].channel + step : step > 0 ? 0 : count - 1;
+  app.setLayer("raw", { mode: "single", channel: ((at % count) + count) % count });
+}

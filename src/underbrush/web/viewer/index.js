@@ -1,0 +1,612 @@
+/**
+ * The only door to the viewer: `mount` makes it in an element. Methods and events: docs/design/viewer.md, Mount.
+ */
+import { act, holdAction } from "./actions.js";
+import { claimClient } from "./claim.js";
+import { Connection } from "./connection.js";
+import { Courier } from "./courier.js";
+import { Deeds } from "./deeds.js";
+import { Emitter } from "./emitter.js";
+import { planeSize } from "./geometry.js";
+import { Keys } from "./keys.js";
+import { shownChannels } from "./layers.js";
+import { Outbox } from "./outbox.js";
+import { Painting } from "./painting.js";
+import { Pointed } from "./pointed.js";
+import { Store } from "./store.js";
+import { StrokeStore } from "./strokestore.js";
+import { Tools } from "./tools.js";
+import { Viewer } from "./viewer.js";
+import { Wheel, zoomFactor } from "./wheel.js";
+
+/**
+ * @typedef {{project: string, prefix?: string, lane?: string, view?: string, preset?: "underbrush" | "ilastik",
+ *            keys?: Record<string, string[]>, renderer?: "auto" | "webgl2" | "canvas2d", pixelRatio?: number}} Options
+ * @typedef {import("./strokestore.js").Command} Command
+ * @typedef {import("./outbox.js").Entry} Entry
+ * @typedef {import("./painting.js").Mark} Mark
+ * @typedef {"xy" | "xz" | "zy"} Plane
+ * @typedef {{lane: string, t: number, plane: Plane, slice: number, cx: number, cy: number, zoom: number}} Spot
+ */
+
+/** How often what closed tabs left is looked for, in milliseconds. */
+const COURIER = 30000;
+/** How long goTo marks the place that it went to. */
+const MARKED = 1500;
+
+/**
+ * @param {HTMLElement} element
+ * @param {Options} options
+ * @returns {Promise<Mounted>} never rejects for a server that is away
+ */
+export async function mount(element, options) {
+  const store = new StrokeStore(here(() => globalThis.indexedDB));
+  const locks = navigator.locks ?? null;
+  const claim = await claimClient({ project: options.project, store, locks, tab: here(() => globalThis.sessionStorage) });
+  const outbox = new Outbox({ project: options.project, client: claim.client, high: claim.high, store });
+  await outbox.load();
+  const app = new Mounted(element, options, { claim, outbox, locks });
+  app.begin();
+  return app;
+}
+
+/** A browser may forbid its memory by throwing. @template T @param {() => T} ask @returns {T | null} */
+function here(ask) {
+  try {
+    return ask() ?? null;
+  } catch {
+    return null;
+  }
+}
+
+export class Mounted extends Emitter {
+  /**
+   * @param {HTMLElement} element
+   * @param {Options} options
+   * @param {{claim: import("./claim.js").Claim, outbox: Outbox, locks: LockManager | null}} own
+   */
+  constructor(element, options, { claim, outbox, locks }) {
+    super();
+    this.element = element;
+    this.options = options;
+    this.claim = claim;
+    this.client = claim.client;
+    this.outbox = outbox;
+    const api = `${options.prefix ?? ""}/api/p/${options.project}`;
+    this.api = api;
+    this.viewer = new Viewer(element, { api, renderer: options.renderer, pixelRatio: options.pixelRatio });
+    this.tools = new Tools();
+    this.keys = new Keys({ preset: options.preset, changes: options.keys });
+    this.store = new Store({ url: `${api}/state?client=${this.client}` });
+    this.connection = new Connection({ ...this.line(), client: this.client, outbox });
+    this.courier = new Courier({ project: options.project, own: this.client, store: outbox.store, locks, connection: this.line() });
+    this.deeds = new Deeds({
+      outbox,
+      send: (command) => this.submit(command),
+      again: (command, stroke) => this.deeds.put(this.submit(command, this.echoOf(command)), stroke),
+      dropped: (entry) => this.dropMark(entry),
+    });
+    this.pointed = new Pointed({ api });
+    this.painting = new Painting({
+      canvas: this.canvas(),
+      tools: this.tools,
+      sheet: () => this.sheet(),
+      commit: (command, stroke, mark) => this.deeds.note(this.submit(command, mark), stroke),
+      pick: (place) => void this.pickAt(place),
+    });
+    this.wheel = new Wheel();
+    /** @type {"auto" | "zoom" | "slice"} */
+    this.wheelMeans = "auto";
+    /** @type {WeakMap<Entry, Mark>} */
+    this.marks = new WeakMap();
+    /** @type {Spot[]} where goTo left from */
+    this.trail = [];
+    /** @type {Map<string, Spot>} */
+    this.spots = new Map();
+    this.crosshair = false;
+    this.shownView = "";
+    /** @type {(() => void)[]} */
+    this.undos = [];
+  }
+
+  /** The way to the server. */
+  line() {
+    const url = new URL(`${this.api}/ws`, location.href);
+    url.protocol = url.protocol.replace("http", "ws");
+    const probe = async () => (await fetch(`${this.api}/state?client=${this.client}`, { method: "GET", cache: "no-store" })).status;
+    const local = ["localhost", "127.0.0.1", "[::1]"].includes(location.hostname);
+    return { url: url.href, probe, online: () => local || navigator.onLine };
+  }
+
+  /** What painting uses of the viewer. @returns {import("./painting.js").Canvas} */
+  canvas() {
+    const { viewer } = this;
+    return {
+      surface: /** @type {HTMLElement} */ (viewer.surface),
+      locate: (event) => viewer.locate(event),
+      panBy: (dx, dy) => viewer.panBy(dx, dy),
+      zoomAt: (px, py, factor) => viewer.zoomAt(px, py, factor),
+      echo: (runs, classId, token, lane) => viewer.echo(runs, classId, token, lane),
+      dropEcho: (token, revision) => viewer.dropEcho(token, revision),
+      drawCursor: (loops) => viewer.drawCursor(loops),
+    };
+  }
+
+  begin() {
+    const { viewer, tools, store, connection, outbox, keys, courier, painting } = this;
+    this.element.dataset.viewer = "";
+    if (viewer.surface) viewer.surface.tabIndex = 0;
+    this.hear(store.on("state", (state) => this.stateChanged(state)));
+    this.hear(tools.on("tool", (state) => this.emit("tool", state)));
+    this.hear(keys.on("down", ({ action }) => (this.isHeld(action) ? holdAction(this, action, true) : act(this, action))));
+    this.hear(keys.on("up", ({ action }) => holdAction(this, action, false)));
+    this.hear(painting.on("notice", (notice) => this.emit("notice", notice)));
+    this.hear(this.pointed.on("cursor", (cursor) => this.emit("cursor", cursor)));
+    this.hear(outbox.on("change", (summary) => this.emit("unsent", summary)));
+    this.hear(outbox.on("storage", (storage) => this.emit("storage", storage)));
+    this.hear(courier.on("refused", ({ sentence }) => this.notice("warning", `A stroke of a closed window was not taken: ${sentence}`)));
+    this.hear(viewer.on("view", (view) => this.viewChanged(view)));
+    this.hear(viewer.on("hover", (place) => this.pointed.at(place && viewer.lane ? { lane: viewer.lane.id, ...place } : null)));
+    this.hear(viewer.on("error", ({ sentence, permanent }) => this.notice(permanent ? "error" : "warning", sentence)));
+    this.hearConnection(connection);
+    this.hearWindow();
+    for (const entry of outbox.entries) this.remember(entry, this.echoOf(entry.command));
+    keys.listen(window);
+    painting.listen();
+    connection.start();
+    void store.refresh();
+  }
+
+  /** @param {Connection} connection */
+  hearConnection(connection) {
+    this.hear(connection.on("state", () => this.emit("connection", this.connectionState)));
+    this.hear(connection.on("welcome", (welcome) => this.welcomed(welcome)));
+    this.hear(connection.on("ack", (ack) => this.acknowledged(ack)));
+    this.hear(connection.on("refused", ({ entry, sentence }) => this.refused(entry, sentence)));
+    this.hear(connection.on("later", ({ sentence }) => connection.laters === 1 && this.notice("error", `${sentence} What you painted is kept here and tried again.`)));
+    this.hear(connection.on("message", (message) => this.message(message)));
+    this.hear(connection.on("binary", ({ header, bytes }) => header.type === "tile" && this.viewer.putOverlayTile(header, bytes)));
+    this.hear(connection.on("trouble", ({ sentence }) => this.notice("error", sentence)));
+  }
+
+  hearWindow() {
+    const on = (/** @type {EventTarget} */ target, /** @type {string} */ name, /** @type {(event: any) => void} */ fn, options = {}) => {
+      target.addEventListener(name, fn, options);
+      this.hear(() => target.removeEventListener(name, fn, options));
+    };
+    on(/** @type {HTMLElement} */ (this.viewer.surface), "wheel", (event) => this.turned(event), { passive: false });
+    on(/** @type {HTMLElement} */ (this.viewer.surface), "pointerdown", () => this.focus());
+    on(window, "online", () => this.connection.hurry());
+    on(document, "visibilitychange", () => !document.hidden && this.connection.hurry());
+    on(window, "beforeunload", (event) => {
+      this.painting.finish();
+      if (this.outbox.atRisk) event.preventDefault();
+    });
+    const timer = setInterval(() => void this.courier.round(), COURIER);
+    this.hear(() => clearInterval(timer));
+  }
+
+  /** @param {() => void} undo */
+  hear(undo) {
+    this.undos.push(undo);
+  }
+
+  // -- commands -------------------------------------------------------------------------------------------------
+
+  /**
+   * @param {Command} command
+   * @param {Mark | null} [mark]
+   * @returns {Entry}
+   */
+  submit(command, mark = null) {
+    const entry = this.outbox.add(command);
+    this.remember(entry, mark);
+    this.connection.pump();
+    return entry;
+  }
+
+  /** @param {Entry} entry @param {Mark | null} mark */
+  remember(entry, mark) {
+    if (mark) this.marks.set(entry, mark);
+  }
+
+  /** Shows what a command paints, until it is acknowledged. @param {Command} command @returns {Mark | null} */
+  echoOf(command) {
+    if (command.type !== "paint") return null;
+    const token = this.painting.token();
+    this.viewer.echo(command.runs, command.class, token, command.lane);
+    return { token, pixels: 0 };
+  }
+
+  /** @param {Entry} entry @param {number} [revision] from which on its label tiles show it; without: now */
+  dropMark(entry, revision) {
+    const mark = this.marks.get(entry);
+    if (mark) this.viewer.dropEcho(mark.token, revision);
+  }
+
+  /**
+   * @param {Command} json
+   * @returns {Promise<import("./outbox.js").Outcome>}
+   */
+  command(json) {
+    if (json.type === "undo" || json.type === "redo") this.painting.finish();
+    const entry = this.submit(JSON.parse(JSON.stringify(json)));
+    this.deeds.note(entry);
+    return entry.outcome;
+  }
+
+  undo() {
+    this.painting.finish();
+    this.deeds.undo();
+  }
+
+  redo() {
+    this.painting.finish();
+    this.deeds.redo();
+  }
+
+  /** @param {any} ack */
+  acknowledged({ entry, number, revision, title }) {
+    this.dropMark(entry, revision);
+    if (entry.command.type === "paint") {
+      this.emit("stroke", { number, class: entry.command.class, pixels: this.marks.get(entry)?.pixels ?? 0, title });
+    }
+    this.store.later();
+  }
+
+  /** @param {Entry} entry @param {string} sentence */
+  refused(entry, sentence) {
+    this.dropMark(entry);
+    this.deeds.refused(entry);
+    this.notice("warning", sentence);
+  }
+
+  /** @param {{revision: number, done: Entry[]}} welcome */
+  welcomed({ revision, done }) {
+    for (const entry of done) this.dropMark(entry, revision);
+    this.viewer.refreshLabels();
+    void this.store.refresh();
+    void this.courier.round();
+  }
+
+  /** @param {any} message */
+  message(message) {
+    const { type } = message;
+    if (type === "labels") {
+      this.viewer.putLabels(message);
+      this.pointed.stale();
+      this.store.later();
+    } else if (type === "state") this.store.merge(message);
+    else if (type === "training" || type === "save") {
+      const { type: _type, ...content } = message;
+      this.store.merge({ type: "state", [type]: content });
+      if (type === "training") this.pointed.stale();
+      this.emit(type, message);
+    } else if (type === "progress" || type === "notice") this.emit(type, message);
+  }
+
+  /** @param {"info" | "warning" | "error"} level @param {string} sentence */
+  notice(level, sentence) {
+    this.emit("notice", { level, sentence });
+  }
+
+  // -- state and place --------------------------------------------------------------------------------------------
+
+  /** @param {any} state */
+  stateChanged(state) {
+    this.tools.setClasses(state.classes, state.read_only ?? null);
+    this.viewer.setClasses(state.classes);
+    const shown = this.viewer.lane;
+    const lane = (shown && this.store.lane(shown.id)) ?? this.store.lane(this.options.lane ?? "") ?? state.lanes[0] ?? null;
+    if (lane?.id !== shown?.id) this.show(lane);
+    else if (lane && JSON.stringify(lane) !== JSON.stringify(shown)) this.viewer.setLane(lane);
+    this.emit("state", state);
+  }
+
+  /** @param {any} lane of the state, or null */
+  show(lane) {
+    this.painting.finish();
+    const { viewer } = this;
+    if (viewer.lane) this.spots.set(viewer.lane.id, this.spot());
+    viewer.setLane(lane);
+    if (!lane) return;
+    const spot = this.spots.get(lane.id);
+    const plane = lane.shape[2] > 1 ? viewer.place.plane : "xy";
+    if (spot) this.moveTo(spot);
+    else viewer.setPlane(0, plane, Math.floor(planeSize(lane, plane).depth / 2));
+    this.tools.suit(lane.shape[4], lane.shape[3]);
+  }
+
+  /** @returns {Spot} what is shown now */
+  spot() {
+    const { lane, place, look } = this.viewer;
+    return { lane: lane?.id ?? "", ...place, ...look };
+  }
+
+  /** @param {Spot} spot of the lane that is shown */
+  moveTo({ t, plane, slice, cx, cy, zoom }) {
+    this.viewer.setPlane(t, plane, slice);
+    this.viewer.setView(cx, cy, zoom);
+  }
+
+  /** @returns {(import("./brush.js").Sheet & {lane: string}) | null} */
+  sheet() {
+    const { lane, place } = this.viewer;
+    if (!lane || /** @type {any} */ (lane).missing) return null;
+    const { width, height } = planeSize(lane, place.plane);
+    return { lane: lane.id, ...place, width, height };
+  }
+
+  /** @param {import("./viewer.js").View | null} view */
+  viewChanged(view) {
+    if (!view) return;
+    const { lane, t, plane, slice, level, box, layers, zoom } = view;
+    this.connection.look(this.options.view ?? "main", box ? { lane, t, plane, slice, level, box, layers } : null);
+    this.emit("zoom", { zoom, level });
+    const position = this.position;
+    if (JSON.stringify(position) === this.shownView) return;
+    this.shownView = JSON.stringify(position);
+    this.emit("position", position);
+  }
+
+  /** @returns {{lane: string | null, t: number, z: number, y: number, x: number, plane: Plane, slice: number, canBack: boolean}} the middle of the view */
+  get position() {
+    const { lane, place, look } = this.viewer;
+    const [u, v] = [Math.floor(look.cx), Math.floor(look.cy)];
+    const at = { xy: [place.slice, v, u], xz: [v, place.slice, u], zy: [u, v, place.slice] }[place.plane];
+    return { lane: lane?.id ?? null, t: place.t, z: at[0], y: at[1], x: at[2], plane: place.plane, slice: place.slice, canBack: this.trail.length > 0 };
+  }
+
+  /** @param {string} id @throws {RangeError} */
+  setLane(id) {
+    const lane = this.store.lane(id);
+    if (!lane) throw new RangeError(`There is no image ${JSON.stringify(id)} in this project.`);
+    if (lane.id !== this.viewer.lane?.id) this.show(lane);
+  }
+
+  /** @param {number} slice */
+  setSlice(slice) {
+    this.place({ slice });
+  }
+
+  /** @param {number} t */
+  setTime(t) {
+    this.place({ t });
+  }
+
+  /** @param {Plane} plane */
+  setPlane(plane) {
+    const { lane } = this.viewer;
+    const { z, y, x } = this.position;
+    if (lane) this.place({ plane, slice: { xy: z, xz: y, zy: x }[plane] });
+  }
+
+  /** @param {Partial<{t: number, plane: Plane, slice: number}>} change */
+  place(change) {
+    this.painting.finish();
+    const { t, plane, slice } = { ...this.viewer.place, ...change };
+    this.viewer.setPlane(t, plane, slice);
+  }
+
+  /** @param {number} steps */
+  stepSlice(steps) {
+    this.setSlice(this.viewer.place.slice + steps);
+  }
+
+  /** @param {number} steps */
+  stepTime(steps) {
+    this.setTime(this.viewer.place.t + steps);
+  }
+
+  /**
+   * @param {string} lane
+   * @param {number} t
+   * @param {number} z
+   * @param {number} y
+   * @param {number} x
+   */
+  goTo(lane, t, z, y, x) {
+    this.trail = [...this.trail.slice(-49), this.spot()];
+    this.setLane(lane);
+    const { plane } = this.viewer.place;
+    const [u, v, slice] = { xy: [x, y, z], xz: [x, z, y], zy: [z, y, x] }[plane];
+    this.place({ t, slice });
+    this.viewer.setView(u + 0.5, v + 0.5, Math.max(1, this.viewer.look.zoom));
+    this.viewer.setCrosshair({ u: u + 0.5, v: v + 0.5 });
+    clearTimeout(this.markTimer);
+    this.markTimer = setTimeout(() => !this.crosshair && this.viewer.setCrosshair(null), MARKED);
+  }
+
+  back() {
+    const spot = this.trail.pop();
+    if (!spot || !this.store.lane(spot.lane)) return;
+    this.setLane(spot.lane);
+    this.painting.finish();
+    this.moveTo(spot);
+  }
+
+  fit() {
+    this.viewer.fit();
+  }
+
+  /** @param {number} factor device pixels per image pixel */
+  zoomTo(factor) {
+    this.viewer.zoomTo(factor);
+  }
+
+  /** @param {number} factor */
+  zoomBy(factor) {
+    this.viewer.zoomTo(this.viewer.look.zoom * factor);
+  }
+
+  /** What is under the pointer comes to the middle; without a pointer over the image its middle. */
+  centre() {
+    const { at } = this.painting;
+    const sheet = this.sheet();
+    if (at) this.viewer.setView(at.u, at.v, this.viewer.look.zoom);
+    else if (sheet) this.viewer.setView(sheet.width / 2, sheet.height / 2, this.viewer.look.zoom);
+  }
+
+  toggleCrosshair() {
+    this.crosshair = !this.crosshair;
+    const { at } = this.painting;
+    const { cx, cy } = this.viewer.look;
+    this.viewer.setCrosshair(this.crosshair ? { u: at?.u ?? cx, v: at?.v ?? cy } : null);
+  }
+
+  /** @param {"auto" | "zoom" | "slice"} meaning auto: slices of volumes, zoom otherwise */
+  setWheel(meaning) {
+    this.wheelMeans = meaning;
+  }
+
+  /** @param {WheelEvent} event */
+  turned(event) {
+    event.preventDefault();
+    const deep = (this.viewer.lane && planeSize(this.viewer.lane, this.viewer.place.plane).depth > 1) ?? false;
+    const slices = this.wheelMeans === "slice" || (this.wheelMeans === "auto" && deep);
+    if (event.shiftKey && !event.ctrlKey) this.stepBrush(-this.wheel.steps(event));
+    else if (slices && !event.ctrlKey && !event.metaKey) {
+      const steps = this.wheel.steps(event);
+      if (steps && !this.painting.active) this.stepSlice(steps);
+    } else {
+      const corner = this.element.getBoundingClientRect();
+      this.viewer.zoomAt(event.clientX - corner.left, event.clientY - corner.top, zoomFactor(event));
+    }
+  }
+
+  // -- tools, layers, results ---------------------------------------------------------------------------------------
+
+  /** @param {string} tool */
+  setTool(tool) {
+    this.tools.setTool(tool);
+  }
+
+  /** @param {number} size */
+  setBrushSize(size) {
+    this.tools.setSize(size);
+  }
+
+  /** @param {number} steps */
+  stepBrush(steps) {
+    for (let i = 0; i < Math.abs(steps); i++) this.tools.stepSize(steps);
+  }
+
+  /** @param {{by?: "label" | "value", tolerance?: number}} rule */
+  setFill(rule) {
+    this.tools.setFill(rule);
+  }
+
+  /** @param {number} id */
+  setClass(id) {
+    this.tools.setClass(id);
+  }
+
+  /** @param {{lane?: string, t: number, z: number, y: number, x: number}} place */
+  async pickAt(place) {
+    const value = await this.pointed.ask({ lane: this.viewer.lane?.id ?? "", ...place });
+    if (!value) this.notice("warning", "The class here is not known: the server does not answer.");
+    else if (!value.label) this.notice("info", "There is no stroke here to pick a class from.");
+    else if (this.tools.classes.some(({ id }) => id === value.label)) this.tools.picked(value.label);
+  }
+
+  /** @param {string} name @param {Record<string, any>} props */
+  setLayer(name, props) {
+    this.viewer.setLayer(name, props);
+    this.emit("layers", this.layers());
+  }
+
+  /** @returns {Record<string, any>} */
+  layers() {
+    return this.viewer.layers;
+  }
+
+  /** @param {boolean} on */
+  setRawOnly(on) {
+    this.viewer.setRawOnly(on);
+  }
+
+  /** The contrast that suits the channels that are shown. */
+  async autoContrast() {
+    const { lane, layers } = this.viewer;
+    if (!lane) return;
+    try {
+      for (const { channel } of shownChannels(layers, lane)) {
+        const response = await fetch(`${this.api}/lanes/${lane.id}/histogram?c=${channel}`);
+        if (!response.ok) throw new Error(String(response.status));
+        const [low, high] = (await response.json()).auto;
+        if (high > low) this.setLayer("raw", { channels: { [channel]: { low, high } } });
+      }
+    } catch {
+      this.notice("warning", "The contrast could not be found: the server does not answer. Try again when it is back.");
+    }
+  }
+
+  /** @param {boolean} on */
+  setLive(on) {
+    if (!this.connection.tell({ type: "live", on })) return this.notice("warning", "Live cannot be switched while the server is away.");
+    this.store.merge({ type: "state", live: on });
+  }
+
+  update() {
+    if (!this.connection.tell({ type: "update" })) this.notice("warning", "There is no update while the server is away.");
+  }
+
+  // -- keys, the whole, the end -----------------------------------------------------------------------------------------
+
+  /** @param {string} action @returns {boolean} */
+  isHeld(action) {
+    return this.keys.entries.some((entry) => entry.action === action && entry.hold === true);
+  }
+
+  /** @param {"underbrush" | "ilastik"} preset @param {Record<string, string[]>} [changes] */
+  setKeys(preset, changes) {
+    return this.keys.set(preset, changes);
+  }
+
+  keyTable() {
+    return this.keys.table();
+  }
+
+  /** @param {string} action of keyTable() @throws {RangeError} */
+  do(action) {
+    if (!act(this, action)) throw new RangeError(`There is no action named ${JSON.stringify(action)}.`);
+  }
+
+  get connectionState() {
+    const { state, sentence, banner } = this.connection;
+    return { state, sentence, banner, unsent: this.outbox.count };
+  }
+
+  snapshot() {
+    return {
+      client: this.client,
+      tool: this.tools.state,
+      position: this.position,
+      zoom: { zoom: this.viewer.look.zoom, level: this.viewer.view?.level ?? 0 },
+      layers: this.layers(),
+      connection: this.connectionState,
+      unsent: this.outbox.summary,
+      storage: this.outbox.storage,
+      state: this.store.state,
+    };
+  }
+
+  focus() {
+    this.viewer.surface?.focus({ preventScroll: true });
+  }
+
+  /** Ends everything. What waits stays in the browser, and is sent by the next page. */
+  unmount() {
+    this.painting.close();
+    this.keys.unlisten();
+    for (const undo of this.undos.splice(0)) undo();
+    clearTimeout(this.markTimer);
+    this.courier.close();
+    this.connection.stop();
+    this.pointed.close();
+    this.store.close();
+    this.outbox.close();
+    this.viewer.destroy();
+    void this.outbox.writing.finally(() => this.claim.release());
+  }
+}
