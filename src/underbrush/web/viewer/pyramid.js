@@ -9,12 +9,12 @@ import { PLANES, levelSize, levelStep } from "./geometry.js";
 /** @template T @typedef {{cell: Cell, found: T, rect: Box}} Piece  a tile, and the part of the plane (u, v) that it is drawn on */
 
 /**
- * The level whose pixels are 0.8 to 1.6 device pixels wide (level 0 when zoomed in). `scale`: device pixels per
+ * The level whose pixels are 0.7 to 1.4 device pixels wide (level 0 when zoomed in). `scale`: device pixels per
  * pixel of level 0 along the axis that is drawn largest of those that levels reduce.
  * @param {number} scale @param {number} levels
  */
 export function levelFor(scale, levels) {
-  const level = Math.floor(-Math.log2(scale) + 0.3);
+  const level = Math.floor(-Math.log2(scale) + 0.5);
   return Math.max(0, Math.min(levels - 1, level));
 }
 

@@ -1,0 +1,66 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { initialLayers, overlayNames, paintOf, rawMode, shownChannels, withLayer } from "../../../src/underbrush/web/viewer/layers.js";
+
+const lane = (channels, more = {}) => ({ id: "a1", v: "1", dtype: "uint16", levels: 1, shape: [1, channels, 1, 9, 9], range: null, ...more });
+const classes = [{ id: 4, colour: [1, 2, 3] }, { id: 2, colour: [9, 8, 7] }];
+
+test("a change gives a new state and leaves the old one; the rest stays", () => {
+  const before = initialLayers(), after = withLayer(before, "segmentation", { opacity: 0.6 });
+  assert.equal(before.segmentation.opacity, 0.35);
+  assert.deepEqual([after.segmentation.opacity, after.segmentation.style, after.raw === before.raw], [0.6, "fill", true]);
+  assert.throws(() => { after.segmentation.opacity = 1; }, TypeError);
+});
+
+test("what does not exist is refused, not ignored", () => {
+  const layers = initialLayers();
+  for (const [name, props] of [["no", {}], ["raw", { opactiy: 1 }], ["labels", { opacity: 2 }], ["labels", { visible: 1 }], ["probability:x", {}],
+    ["raw", { channels: { a: {} } }], ["raw", { channels: { 0: { gamma: 0 } } }], ["raw", { mode: "hsv" }], ["segmentation", { eyes: { 1: "on" } }],
+    ["uncertainty", { colour: [1, 2] }], ["raw", { channels: [1] }]])
+    assert.throws(() => withLayer(layers, name, props), TypeError, `${name} ${JSON.stringify(props)}`);
+});
+
+test("overlays from below to above; labels on top; what is off is not wanted", () => {
+  let layers = initialLayers();
+  for (const [name, props] of [["uncertainty", { visible: true }], ["probability:2", { visible: true }], ["feature:Gaussian 1.0", { visible: true }], ["probability:1", {}]])
+    layers = withLayer(layers, name, props);
+  assert.deepEqual(overlayNames(layers), ["feature:Gaussian 1.0", "segmentation", "probability:2", "uncertainty", "labels"]);
+  assert.deepEqual(overlayNames(withLayer(layers, "segmentation", { opacity: 0 })).includes("segmentation"), false);
+});
+
+test("the mode suits the lane until somebody chooses", () => {
+  const { raw } = initialLayers();
+  assert.deepEqual([rawMode(raw, lane(1)), rawMode(raw, lane(4)), rawMode(raw, lane(3, { rgb: true })), rawMode(raw, lane(1, { rgb: true }))], ["single", "composite", "rgb", "single"]);
+  assert.equal(rawMode(withLayer(initialLayers(), "raw", { mode: "rgb" }).raw, lane(2)), "single");
+});
+
+test("forty channels: the first three until others are chosen; a single one is never beyond the last", () => {
+  const layers = initialLayers(), forty = lane(40);
+  assert.deepEqual(shownChannels(layers, forty).map((one) => one.channel), [0, 1, 2]);
+  const chosen = withLayer(layers, "raw", { channels: { 0: { visible: false }, 17: { visible: true, low: 5, gamma: 2 } } });
+  assert.deepEqual(shownChannels(chosen, forty).map((one) => one.channel), [1, 2, 17]);
+  assert.deepEqual(shownChannels(chosen, forty)[2].low, 5);
+  assert.deepEqual(shownChannels(withLayer(layers, "raw", { mode: "single", channel: 39 }), lane(2)).map((one) => one.channel), [1]);
+  assert.deepEqual(shownChannels(withLayer(layers, "raw", { visible: false }), forty), []);
+});
+
+test("contrast: what is set, else the lane's range, else what was found, else the dtype's", () => {
+  const layers = initialLayers(), look = (l, one, auto) => { const [c] = shownChannels(l, one, auto); return [c.low, c.high]; };
+  assert.deepEqual(look(layers, lane(1)), [0, 65535]);
+  assert.deepEqual(look(layers, lane(1), () => [3, 9]), [3, 9]);
+  assert.deepEqual(look(layers, lane(1, { range: [10, 20] }), () => [3, 9]), [10, 20]);
+  assert.deepEqual(look(withLayer(layers, "raw", { channels: { 0: { low: 1 } } }), lane(1, { range: [10, 20] })), [1, 20]);
+});
+
+test("the first class starts unfilled in the segmentation, and its labels are seen", () => {
+  const layers = initialLayers(), alpha = (l, name, id) => paintOf(l, name, classes).colours[id * 4 + 3];
+  assert.deepEqual([alpha(layers, "segmentation", 4), alpha(layers, "segmentation", 2), alpha(layers, "labels", 4)], [0, 255, 255]);
+  assert.equal(alpha(withLayer(layers, "segmentation", { eyes: { 4: true } }), "segmentation", 4), 255);
+  assert.deepEqual([...paintOf(layers, "segmentation", classes).order.subarray(0, 5)], [0, 0, 2, 0, 1]);
+  assert.equal(paintOf(layers, "segmentation", classes).colours[3], 0, "0 is no class");
+});
+
+test("a probability has the colour of its class", () => {
+  const layers = withLayer(initialLayers(), "probability:2", { visible: true });
+  assert.deepEqual([...paintOf(layers, "probability:2", classes).colours.subarray(0, 3)], [9, 8, 7]);
+});
