@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 from fastapi import FastAPI, Response
-from nicegui import dependencies, ui
+from nicegui import dependencies
 
 from underbrush.engine.events import SaveChanged, TrainingChanged
 from underbrush.errors import ProjectError
@@ -80,7 +80,9 @@ class FakeHub:
 
     async def ready(self, ident: str) -> FakeSession:
         if ident != "abcdefgh":
-            raise ProjectError(f"no project is known as {ident!r}", remedy="open its file on the start screen")
+            raise ProjectError(
+                f"no project is known as {ident!r}", remedy="open its file on the start screen"
+            )
         return self.session
 
     def listen(self, listener: Callable[[Preparing], None]) -> Callable[[], None]:
@@ -133,17 +135,16 @@ def fake_app(hub: FakeHub, state: dict[str, Any]) -> FastAPI:
 
     @app.get("/api/p/{ident}/lanes/{lane}/thumbnail")
     def thumbnail(ident: str, lane: str) -> Response:
-        return Response('<svg xmlns="http://www.w3.org/2000/svg"><rect width="99" height="99" fill="#333"/></svg>', media_type="image/svg+xml")
+        return Response(
+            '<svg xmlns="http://www.w3.org/2000/svg"><rect width="99" height="99" fill="#333"/></svg>',
+            media_type="image/svg+xml",
+        )
 
     @app.get("/api/browse")
     def browse(path: str = "") -> dict[str, Any]:
         return hub.roots.listing(path).to_json()
 
     add_pages(app, hub)  # type: ignore[arg-type]
-    ui.run_with(
-        app, dark=True, tailwind=False, gzip_middleware_factory=None, reconnect_timeout=10,
-        cache_control_directives="no-cache", show_welcome_message=False,
-    )  # fmt: skip
     return app
 
 

@@ -1,10 +1,10 @@
 // A stand-in for the viewer with the same door (docs/design/viewer.md, Mount): state in memory, no server.
 const GROUPS = [
-  ["Tools", [["brush", "Brush", [["B"], ["P"]]], ["eraser", "Eraser", [["E"]]], ["navigate", "Navigate", [["N"]]], ["fill", "Fill", [["F"]]], ["lasso", "Lasso", [["O"]]]]],
+  ["Tools", [["tool:brush", "Brush", [["B"], ["P"]]], ["tool:eraser", "Eraser", [["E"]]], ["tool:navigate", "Navigate", [["N"]]], ["tool:fill", "Fill", [["F"]]], ["tool:lasso", "Lasso", [["O"]]]]],
   ["Edit", [["undo", "Undo", [["Ctrl", "Z"]]], ["redo", "Redo", [["Ctrl", "Y"]]]]],
   ["Result", [["live", "Live", [["L"]]], ["update", "Single update", [["Shift", "L"]]]]],
-  ["Overlays", [["labels", "Labels", [["0"]]], ["segmentation", "Segmentation", [["S"]]], ["probability", "Probability", [["Shift", "P"]]], ["uncertainty", "Uncertainty", [["U"]]], ["autoContrast", "Automatic contrast", [["A"]]]]],
-  ["View", [["fit", "Fit", [["K"]]], ["zoom100", "100 %", [["W"]]], ["zoomIn", "Zoom in", [["+"]]], ["zoomOut", "Zoom out", [["-"]]]]],
+  ["Overlays", [["layer:labels", "Labels", [["0"]]], ["layer:segmentation", "Segmentation", [["S"]]], ["layer:probability", "Probability", [["Shift", "P"]]], ["layer:uncertainty", "Uncertainty", [["U"]]], ["contrast", "Automatic contrast", [["A"]]]]],
+  ["View", [["fit", "Fit", [["K"]]], ["zoom:100", "100 %", [["W"]]], ["zoom:in", "Zoom in", [["+"]]], ["zoom:out", "Zoom out", [["-"]]]]],
 ];
 
 export async function mount(element, { project, prefix }) {
@@ -14,7 +14,7 @@ export async function mount(element, { project, prefix }) {
   const tool = { tool: "brush", size: 3, class: 2, erasing: false, fill: { by: "label", tolerance: 10 }, hint: "" };
   const position = { lane: state.lanes[0]?.id || "", t: 0, z: 0, y: 0, x: 0, plane: "xy", slice: 0, canBack: false };
   let zoom = { zoom: 2, level: 0 }, number = 0;
-  const layers = { raw: { visible: true, opacity: 1, mode: "single", channel: 0, channels: {} }, labels: { visible: true, opacity: 1 }, segmentation: { visible: true, opacity: 0.35, style: "fill", eyes: {} }, uncertainty: { visible: false, opacity: 0.5 } };
+  const layers = { raw: { visible: true, opacity: 1, mode: null, channel: 0, channels: {} }, labels: { visible: true, opacity: 1 }, segmentation: { visible: true, opacity: 0.35, style: "fill", eyes: {} }, uncertainty: { visible: false, opacity: 0.5 } };
   const log = [];
   const merge = (into, props) => { for (const [k, v] of Object.entries(props)) into[k] = v && typeof v === "object" && !Array.isArray(v) ? merge({ ...(into[k] || {}) }, v) : v; return into; };
   const renumber = () => state.classes.forEach((one, at) => (one.value = at + 1));

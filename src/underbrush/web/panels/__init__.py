@@ -27,7 +27,7 @@ def _style() -> None:
 
 
 def add_pages(app: FastAPI, hub: Hub) -> None:
-    """Add ``/`` and ``/p/{ident}``; the caller mounts NiceGUI into ``app`` with `ui.run_with`."""
+    """Add ``/`` and ``/p/{ident}`` to ``app``, with NiceGUI behind them: it answers every address, so it comes last."""
     gauges = Gauges(hub.settings.memory)
 
     @ui.page("/", title="Underbrush", favicon=MARK, dark=True)
@@ -39,3 +39,15 @@ def add_pages(app: FastAPI, hub: Hub) -> None:
     def project(ident: str) -> None:
         _style()
         build_project_page(hub, gauges, ident)
+
+    ui.run_with(
+        app,
+        title="Underbrush",
+        dark=True,
+        tailwind=False,
+        # Own modules are named by the time of their folder, which an edit of a file does not change.
+        cache_control_directives="no-cache",
+        gzip_middleware_factory=None,
+        reconnect_timeout=30,
+        show_welcome_message=False,
+    )

@@ -69,7 +69,7 @@ class _ProjectPage:
             self._build_left()
             self._build_main()
             with ui.element("aside").classes("right").props('aria-label="Layers and quality"'):
-                with ui.element("div").classes("scroll unfolded").props('data-for="2 3"'):
+                with ui.element("div").classes("scroll unfolded").props("data-for=3"):
                     self._part("Layers")
                     self._part("Quality")
                 self._part("Rail")

@@ -25,13 +25,6 @@ export function painted(id) {
   return sum;
 }
 
-/** @param {number} id @returns {number[]} ids in their order with `id` moved */
-function order(id, /** @type {number} */ by) {
-  const ids = (link.state?.classes || []).map((one) => one.id);
-  const at = ids.indexOf(id);
-  return at + by < 0 || at + by >= ids.length ? [] : [at + by];
-}
-
 /** The section of the classes. */
 export const Classes = {
   components: { Icon, IconButton, Menu },
@@ -66,7 +59,10 @@ export const Classes = {
         await new Promise((wake) => setTimeout(wake, 50));
       }
     };
-    const move = (/** @type {number} */ id, /** @type {number} */ by) => { for (const place of order(id, by)) command({ type: "move_class", id, place }).then(() => focusRow(id)); };
+    const move = (/** @type {number} */ id, /** @type {number} */ by) => {
+      const place = classes.value.findIndex((one) => one.id === id) + by;
+      if (place >= 0 && place < classes.value.length && !locked.value) command({ type: "move_class", id, place }).then(() => focusRow(id));
+    };
     const choose = (/** @type {number} */ id) => { app()?.setClass(id); if (["navigate", "eraser", "pick"].includes(link.tool.tool)) app()?.setTool("brush"); };
     const menu = computed(() => {
       const one = chosen.value, others = classes.value.filter((row) => row.id !== one?.id), at = classes.value.findIndex((row) => row.id === one?.id), off = locked.value || !one;
@@ -134,7 +130,7 @@ export const Classes = {
       :aria-label="one.name + ', value ' + one.value" @click="choose(one.id)" @dblclick="rename(one.id)" @keydown="key($event, one)" @pointerdown="drag($event, one)">
       <span class="key">{{ at < 9 ? at + 1 : '' }}</span><button type="button" class="sw" tabindex="-1" :style="{ '--c': hex(one.colour) }" :aria-label="'Recolour ' + one.name" :data-tip="'Recolour ' + one.name" :disabled="locked" @click.stop="colouring = colouring === one.id ? 0 : one.id"></button>
       <span class="name"><span v-if="renaming === one.id" class="field s"><input class="rename" v-model="draft" maxlength="200" spellcheck="false" :aria-label="'Name of class ' + one.value" @click.stop @dblclick.stop @keydown.enter.stop.prevent="renamed(true)" @keydown.esc.stop.prevent="renamed(false)" @keydown.stop @blur="renamed(true)"></span>
-      <template v-else><span class="trunc" :data-tip="one.name + (at < 9 ? '' : '')" :data-key="at < 9 ? String(at + 1) : null">{{ one.name }}</span><span class="v" data-tip="The value that is exported">= {{ one.value }}</span></template></span>
+      <template v-else><span class="trunc" :data-tip="one.name" :data-key="at < 9 ? String(at + 1) : null">{{ one.name }}</span><span class="v" data-tip="The value that is exported">= {{ one.value }}</span></template></span>
       <span class="lk"><IconButton :icon="one.locked ? 'lock' : 'unlock'" :name="one.locked ? 'Unlock ' + one.name : 'Lock ' + one.name + ' against painting'" :pressed="one.locked ? 'true' : 'false'" :disabled="locked" @click.stop="lock(one)" /></span>
       <span class="cnt st" data-tip="Strokes in all images">{{ grouped(painted(one.id)[0]) }}</span><span class="cnt px" data-tip="Painted pixels in all images">{{ grouped(painted(one.id)[1]) }}</span>
       <IconButton :icon="filled(one, at) ? 'eye' : 'eyeoff'" :name="filled(one, at) ? 'Do not fill ' + one.name + ' in the result' : 'Fill ' + one.name + ' in the result'" :pressed="filled(one, at) ? 'true' : 'false'" @click.stop="eye(one, at)" />

@@ -13,7 +13,7 @@ const TITLES = /** @type {Record<string, [string, string]>} */ ({
 async function asked(url, options) {
   const answer = await fetch(url, options);
   const body = await answer.json().catch(() => ({}));
-  if (!answer.ok) throw new Error(body.sentence || body.detail || `The server answered ${answer.status}; try again.`);
+  if (!answer.ok) throw new Error(body.sentence || `The server answered ${answer.status}; try again.`);
   return body;
 }
 
@@ -102,34 +102,35 @@ const ASK_ABOVE = 200e6;
 export async function placed(files, project, ask, progress) {
   /** @type {string[]} */ const paths = [];
   /** @type {number} */ let inPlace = -2;
+  progress("Looking for the files on this computer", 0);
+  const wanted = files.map((file) => ({ name: file.name, size: file.size, modified: file.lastModified }));
+  const found = await asked(address("/api/locate"), { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ files: wanted }) });
   for (const [at, file] of files.entries()) {
-    const query = `name=${encodeURIComponent(file.name)}&size=${file.size}&modified=${file.lastModified}`;
-    const found = await asked(address(`/api/locate?${query}`)).catch(() => ({ found: [] }));
-    const there = (found.found || found.paths || []).map((/** @type {any} */ one) => (typeof one === "string" ? one : one.path));
-    if (there.length) {
-      if (inPlace === -2) inPlace = await ask(`${there[0]} is the same file. Use it in place?`, ["Use it in place", "Copy it"]);
+    const there = found.paths[at];
+    if (there) {
+      if (inPlace === -2) inPlace = await ask(`${there} is the same file. Use it in place?`, ["Use it in place", "Copy it"]);
       if (inPlace === -1) return [];
-      if (inPlace === 0) { paths.push(there[0]); continue; }
+      if (inPlace === 0) { paths.push(there); continue; }
     }
     if (file.size > ASK_ABOVE && (await ask(`${file.name} has ${bytes(file.size)} and is not on this computer under an allowed folder. Copy it?`, ["Copy it"])) !== 0) return [];
     progress(`Copying ${file.name}`, at / files.length);
-    paths.push(await uploaded(file, query, project, (share) => progress(`Copying ${file.name}`, (at + share) / files.length)));
+    paths.push(await uploaded(file, project, (share) => progress(`Copying ${file.name}`, (at + share) / files.length)));
   }
   return paths;
 }
 
-/** @param {File} file @param {string} query @param {string} project @param {(share: number) => void} progress @returns {Promise<string>} */
-function uploaded(file, query, project, progress) {
+/** @param {File} file @param {string} project @param {(share: number) => void} progress @returns {Promise<string>} */
+function uploaded(file, project, progress) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
-    request.open("POST", address(`/api/upload?${query}${project ? `&project=${project}` : ""}`));
+    request.open("POST", address(`/api/upload?name=${encodeURIComponent(file.name)}${project ? `&project=${project}` : ""}`));
     request.upload.onprogress = (event) => progress(event.loaded / Math.max(1, event.total));
     request.onerror = () => reject(new Error(`${file.name} could not be copied: the connection was lost; drop it again.`));
     request.onload = () => {
       let body = /** @type {any} */ ({});
       try { body = JSON.parse(request.responseText); } catch { /* told below */ }
       if (request.status < 300 && body.path) resolve(body.path);
-      else reject(new Error(body.sentence || body.detail || `${file.name} could not be copied (${request.status}); drop it again.`));
+      else reject(new Error(body.sentence || `${file.name} could not be copied (${request.status}); drop it again.`));
     };
     request.send(file);
   });

@@ -1,7 +1,7 @@
 /** The frame of the window: the viewer's place, steps, banner, toast. */
 import { computed, onBeforeUnmount, onMounted, ref, watch } from "vue";
 import { Icon, IconButton, Keys } from "./basics.js";
-import { app, attach, command, folded, link, pagePrefix, togglePanels } from "./link.js";
+import { app, attach, folded, link, pagePrefix } from "./link.js";
 
 /** Where the viewer is mounted. Emits what the page in Python has to know. */
 export const ViewerFrame = {
@@ -108,5 +108,3 @@ export const Toast = {
   template: `<div class="toastslot" role="status"><div v-if="link.toast" class="toast" :class="link.toast.level"><Icon v-if="link.toast.level !== 'info'" :n="link.toast.level === 'error' ? 'error' : 'warn'" /><span class="words">{{ link.toast.text }}</span>
     <button v-if="link.toast.undo" type="button" class="btn-quiet fg" data-tip="Undo" @click="undo">Undo <Keys :keys="['Ctrl', 'Z']" /></button><IconButton v-else icon="x" name="Close" @click="close" /></div></div>`,
 };
-
-export { command, togglePanels };

@@ -32,6 +32,16 @@ export const Dialog = {
   template: `<div v-if="open" class="scrim" @pointerdown.self="$emit('close')" @keydown="key"><div class="dialog" :class="{ small }" role="dialog" aria-modal="true" :aria-label="title" ref="root"><div class="head"><h2>{{ title }}</h2><slot name="head"></slot><span class="grow"></span><IconButton icon="x" name="Close" keyed="Esc" @click="$emit('close')" /></div><slot></slot></div></div>`,
 };
 
+/** What this window does not do yet. */
+const NOT_YET = /^(next|backPlace|maximise:.*|panels|crosshair)$/;
+
+/** The rows of `?`: the nine classes are one. @param {import("./types").KeyRow[]} rows */
+function told(rows) {
+  return rows
+    .filter((row) => !NOT_YET.test(row.action) && !/^class:[2-9]$/.test(row.action))
+    .map((row) => (row.action === "class:1" ? { ...row, title: "Class 1 to 9", keys: [["1", "…", "9"]] } : row));
+}
+
 /** The overlay of `?`. */
 export const KeysDialog = {
   components: { Dialog, Icon },
@@ -40,7 +50,7 @@ export const KeysDialog = {
     const groups = computed(() => {
       /** @type {Record<string, any[]>} */ const found = {};
       const wanted = filter.value.trim().toLowerCase();
-      for (const row of link.keys) if (row.keys.length && (!wanted || `${row.title} ${row.keys.flat().join(" ")} ${row.group}`.toLowerCase().includes(wanted))) (found[row.group] ||= []).push(row);
+      for (const row of told(link.keys)) if (row.keys.length && (!wanted || `${row.title} ${row.keys.flat().join(" ")} ${row.group}`.toLowerCase().includes(wanted))) (found[row.group] ||= []).push(row);
       return Object.entries(found);
     });
     return { link, filter, groups, close: () => { link.dialog = ""; } };

@@ -1,7 +1,7 @@
 /** What lies over the image: eye, opacity, fill or outline; contrast of the raw image. */
 import { computed, ref, watch } from "vue";
 import { Icon, IconButton, Menu, Slider } from "./basics.js";
-import { hex } from "./classes.js";
+import { hex, rgbOf } from "./classes.js";
 import { gammaAt, gammaPlace, movedRange, outline, shareOf, shown, typed, valueAt } from "./contrast.js";
 import { address, app, keysOf, link, shownLane } from "./link.js";
 
@@ -49,6 +49,10 @@ const Row = {
     <template v-if="opacity"><Slider :value="Math.round((layer.opacity ?? 1) * 100)" :off="!layer.visible" :name="'Opacity of ' + name.toLowerCase()" tip="Opacity" :text="Math.round((layer.opacity ?? 1) * 100) + ' %'" :page="20" @slide="$emit('set', { opacity: $event / 100 })" /><span class="pc">{{ Math.round((layer.opacity ?? 1) * 100) }} %</span></template></div><div v-if="$slots.default" class="sub"><slot></slot></div></div>`,
 };
 
+/** As the viewer colours the channels of a composite and of a colour image, where nobody chose. */
+const COMPOSITE = [[0, 255, 0], [255, 0, 255], [0, 120, 255], [255, 255, 0], [0, 255, 255], [255, 128, 0]];
+const PRIMARY = [[255, 0, 0], [0, 255, 0], [0, 0, 255]];
+
 /** Contrast of the raw image: histogram, range, automatic, gamma, channels. */
 const Raw = {
   components: { Icon, IconButton, Menu, Row, Slider, Histogram },
@@ -57,8 +61,9 @@ const Raw = {
     const failed = ref(false);
     const lane = computed(shownLane);
     const raw = computed(() => link.layers.raw || {});
-    const channel = computed(() => (raw.value.mode === "single" || raw.value.mode === undefined ? raw.value.channel || 0 : chosen.value));
     const chosen = ref(0);
+    const modeNow = computed(() => raw.value.mode ?? (lane.value?.rgb && lane.value.shape[1] >= 3 ? "rgb" : (lane.value?.shape[1] || 1) > 1 ? "composite" : "single"));
+    const channel = computed(() => Math.min((lane.value?.shape[1] || 1) - 1, modeNow.value === "single" ? raw.value.channel || 0 : chosen.value));
     const shownChannel = computed(() => raw.value.channels?.[String(channel.value)] || {});
     const whole = computed(() => !lane.value?.dtype.startsWith("float"));
     const low = computed(() => shownChannel.value.low ?? histogram.value?.auto[0] ?? 0);
@@ -90,20 +95,22 @@ const Raw = {
     const names = computed(() => Array.from({ length: lane.value?.shape[1] || 1 }, (_, at) => lane.value?.channels?.[at] || `Channel ${at}`));
     const many = computed(() => names.value.length > 1);
     const channelMenu = computed(() => [
-      ...(lane.value?.rgb ? [{ id: "rgb", text: "Colour (RGB)", on: raw.value.mode === "rgb" }] : []),
-      { id: "composite", text: "Composite", on: raw.value.mode === "composite" }, { line: true },
-      ...names.value.map((name, at) => ({ id: `c${at}`, text: name, on: raw.value.mode === "single" && channel.value === at })),
+      ...(lane.value?.rgb ? [{ id: "rgb", text: "Colour (RGB)", on: modeNow.value === "rgb" }] : []),
+      { id: "composite", text: "Composite", on: modeNow.value === "composite" }, { line: true },
+      ...names.value.map((name, at) => ({ id: `c${at}`, text: name, on: modeNow.value === "single" && channel.value === at })),
     ]);
     const mode = (/** @type {string} */ id) => { if (id.startsWith("c") && id !== "composite") set({ mode: "single", channel: Number(id.slice(1)) }); else set({ mode: id }); };
-    const modeName = computed(() => (raw.value.mode === "rgb" ? "Colour" : raw.value.mode === "composite" ? "Composite" : names.value[channel.value]));
-    const eye = (/** @type {number} */ at) => set({ channels: { [at]: { visible: raw.value.channels?.[String(at)]?.visible === false } } });
-    const colourOf = (/** @type {number} */ at) => hex(raw.value.channels?.[String(at)]?.colour || [255, 255, 255]);
-    const auto = () => { if (link.keys.some((row) => row.action === "auto" || row.action === "autoContrast")) app()?.do(link.keys.some((row) => row.action === "autoContrast") ? "autoContrast" : "auto"); else if (histogram.value) setChannel({ low: histogram.value.auto[0], high: histogram.value.auto[1] }); };
-    return { link, lane, raw, chosen, channel, histogram, failed, whole, low, high, shownChannel, set, setChannel, type, names, many, channelMenu, mode, modeName, eye, colourOf, auto, shown, gammaAt, gammaPlace, autoKey: computed(() => keysOf("autoContrast")[0] || keysOf("auto")[0] || "A") };
+    const modeName = computed(() => (modeNow.value === "rgb" ? "Colour" : modeNow.value === "composite" ? "Composite" : names.value[channel.value]));
+    const seen = (/** @type {number} */ at) => raw.value.channels?.[String(at)]?.visible ?? at < 3;
+    const eye = (/** @type {number} */ at) => set({ channels: { [at]: { visible: !seen(at) } } });
+    const colourOf = (/** @type {number} */ at) => hex(raw.value.channels?.[String(at)]?.colour || (modeNow.value === "rgb" ? PRIMARY[at % 3] : COMPOSITE[at % COMPOSITE.length]));
+    const recolour = (/** @type {number} */ at, /** @type {string} */ colour) => set({ channels: { [at]: { colour: rgbOf(colour) } } });
+    const auto = () => app()?.do("contrast");
+    return { link, lane, raw, chosen, channel, histogram, failed, whole, low, high, shownChannel, set, setChannel, type, names, many, channelMenu, mode, modeNow, modeName, seen, eye, colourOf, recolour, auto, shown, gammaAt, gammaPlace, autoKey: computed(() => keysOf("contrast").join(" ")) };
   },
   template: `<Row name="Raw" :layer="{ visible: raw.visible !== false }" :opacity="false" @set="set"><template #name>Raw</template><template #default>
     <div v-if="many" class="hstack"><span class="grow">Channels</span><Menu :name="'Channels: ' + modeName" :items="channelMenu" kind="field s select short-select" tip="Which channels are shown" right @choose="mode"><span class="trunc">{{ modeName }}</span><Icon n="down" /></Menu></div>
-    <div v-if="many && raw.mode === 'composite'" class="channels" role="listbox" aria-label="Channels"><div v-for="(name, at) in names" class="chan" role="option" :aria-selected="chosen === at ? 'true' : 'false'" tabindex="0" @click="chosen = at" @keydown.enter="chosen = at"><span class="sw" :style="{ '--c': colourOf(at) }"></span><span class="trunc grow">{{ name }}</span><IconButton :icon="raw.channels?.[at]?.visible === false ? 'eyeoff' : 'eye'" :name="'Show or hide ' + name" @click.stop="eye(at)" /></div></div>
+    <div v-if="many && modeNow !== 'single'" class="channels" role="listbox" aria-label="Channels"><div v-for="(name, at) in names" class="chan" role="option" :aria-selected="chosen === at ? 'true' : 'false'" tabindex="0" @click="chosen = at" @keydown.enter="chosen = at"><label v-if="modeNow === 'composite'" class="sw pickable" :style="{ '--c': colourOf(at) }" :data-tip="'Colour of ' + name"><input type="color" :value="colourOf(at)" :aria-label="'Colour of ' + name" @change="recolour(at, $event.target.value)"></label><span v-else class="sw" :style="{ '--c': colourOf(at) }"></span><span class="trunc grow">{{ name }}</span><IconButton v-if="modeNow === 'composite'" :icon="seen(at) ? 'eye' : 'eyeoff'" :name="(seen(at) ? 'Hide ' : 'Show ') + name" @click.stop="eye(at)" /></div></div>
     <Histogram v-if="histogram" :histogram="histogram" :low="low" :high="high" :whole="whole" @range="setChannel({ low: $event[0], high: $event[1] })" /><div v-else class="histo none"><span v-if="failed" class="note">No histogram: the image could not be read.</span></div>
     <div class="hstack"><span class="field s short"><input :value="shown(low)" aria-label="Black" data-tip="What is shown black" @change="type(0, $event)"></span><span class="dim">to</span><span class="field s short"><input :value="shown(high)" aria-label="White" data-tip="What is shown white" @change="type(1, $event)"></span><span class="grow"></span>
     <button type="button" class="btn s" data-tip="Automatic contrast, 0.1 to 99.9 %, same for all images" :data-key="autoKey" @click="auto"><Icon n="auto" />Auto <kbd>{{ autoKey }}</kbd></button></div>
@@ -126,7 +133,7 @@ export const Layers = {
       of.value = Number(id);
       set(`probability:${id}`, { visible: true, opacity: was.opacity ?? 0.5 });
     };
-    const menu = [{ id: "raw", text: "Only the raw image", keys: ["R"] }, { id: "usual", text: "Usual layers" }, { line: true }, { id: "fold", text: "Fold this panel" }];
+    const menu = [{ id: "raw", text: "Only the raw image", keys: keysOf("rawOnly") }, { id: "usual", text: "Usual layers" }, { line: true }, { id: "fold", text: "Fold this panel" }];
     const choose = (/** @type {string} */ id) => {
       if (id === "fold") { link.rightOpen = false; return; }
       const on = id === "usual";
@@ -138,9 +145,9 @@ export const Layers = {
     return { link, classes, layer, probabilityOf, set, another, menu, choose, hex, key: (/** @type {string} */ action) => keysOf(action).join(" ") };
   },
   template: `<section class="sec"><div class="sec-h"><h3>Layers</h3><Menu name="Layer options" icon="more" kind="ib" :items="menu" right @choose="choose" /></div>
-    <Row name="Labels" :layer="layer('labels', { visible: true, opacity: 1 })" :keyed="key('labels')" @set="set('labels', $event)" />
-    <Row name="Segmentation" :layer="layer('segmentation', { visible: true, opacity: 0.35 })" :keyed="key('segmentation')" @set="set('segmentation', $event)"><template v-if="layer('segmentation', { visible: true }).visible" #default><div class="seg s" role="radiogroup" aria-label="Segmentation as"><button type="button" :aria-pressed="layer('segmentation', {}).style !== 'outline' ? 'true' : 'false'" data-tip="Fill the classes with their colour" @click="set('segmentation', { style: 'fill' })">Fill</button><button type="button" :aria-pressed="layer('segmentation', {}).style === 'outline' ? 'true' : 'false'" data-tip="Only the edges of the classes" @click="set('segmentation', { style: 'outline' })">Outline</button></div></template></Row>
-    <Row v-if="probabilityOf" name="Probability" :layer="layer('probability:' + probabilityOf.id, { visible: false, opacity: 0.5 })" :keyed="key('probability')" @set="set('probability:' + probabilityOf.id, $event)"><template v-if="layer('probability:' + probabilityOf.id, {}).visible" #default><Menu :name="'Probability of ' + probabilityOf.name" kind="field s select" tip="Of which class" :items="classes.map((one) => ({ id: String(one.id), text: one.name, swatch: hex(one.colour) }))" @choose="another"><span class="sw" :style="{ '--c': hex(probabilityOf.colour) }"></span><span class="trunc">{{ probabilityOf.name }}</span><Icon n="down" /></Menu></template></Row>
-    <Row name="Uncertainty" :layer="layer('uncertainty', { visible: false, opacity: 0.5 })" :keyed="key('uncertainty')" @set="set('uncertainty', $event)" />
+    <Row name="Labels" :layer="layer('labels', { visible: true, opacity: 1 })" :keyed="key('layer:labels')" @set="set('labels', $event)" />
+    <Row name="Segmentation" :layer="layer('segmentation', { visible: true, opacity: 0.35 })" :keyed="key('layer:segmentation')" @set="set('segmentation', $event)"><template v-if="layer('segmentation', { visible: true }).visible" #default><div class="seg s" role="radiogroup" aria-label="Segmentation as"><button type="button" :aria-pressed="layer('segmentation', {}).style !== 'outline' ? 'true' : 'false'" data-tip="Fill the classes with their colour" @click="set('segmentation', { style: 'fill' })">Fill</button><button type="button" :aria-pressed="layer('segmentation', {}).style === 'outline' ? 'true' : 'false'" data-tip="Only the edges of the classes" @click="set('segmentation', { style: 'outline' })">Outline</button></div></template></Row>
+    <Row v-if="probabilityOf" name="Probability" :layer="layer('probability:' + probabilityOf.id, { visible: false, opacity: 0.5 })" :keyed="key('layer:probability')" @set="set('probability:' + probabilityOf.id, $event)"><template v-if="layer('probability:' + probabilityOf.id, {}).visible" #default><Menu :name="'Probability of ' + probabilityOf.name" kind="field s select" tip="Of which class" :items="classes.map((one) => ({ id: String(one.id), text: one.name, swatch: hex(one.colour) }))" @choose="another"><span class="sw" :style="{ '--c': hex(probabilityOf.colour) }"></span><span class="trunc">{{ probabilityOf.name }}</span><Icon n="down" /></Menu></template></Row>
+    <Row name="Uncertainty" :layer="layer('uncertainty', { visible: false, opacity: 0.5 })" :keyed="key('layer:uncertainty')" @set="set('uncertainty', $event)" />
     <Raw /></section>`,
 };

@@ -35,7 +35,7 @@ export const Status = {
     const stop = () => { link.live = false; app()?.setLive(false); };
     return { link, at, values, probabilities, sentence, progress, unsent, percent, stop };
   },
-  template: `<footer class="status"><template v-if="link.step === 3 || link.step === 2"><span v-if="at.length" class="xy"><span v-for="[axis, n] in at">{{ axis }} <b>{{ n }}</b></span></span><span v-else class="dim">Outside the image</span><span class="sep"></span>
+  template: `<footer class="status"><template v-if="link.step === 3"><span v-if="at.length" class="xy"><span v-for="[axis, n] in at">{{ axis }} <b>{{ n }}</b></span></span><span v-else class="dim">Outside the image</span><span class="sep"></span>
     <template v-if="values.length"><span>Value <b>{{ values.join(' · ') }}</b></span><span class="sep"></span></template><template v-if="probabilities.length"><span class="probs"><span v-for="one in probabilities"><i class="dot" :style="{ '--c': one.colour }"></i>{{ one.name }} <b>{{ one.p.toFixed(2) }}</b></span></span><span class="sep"></span></template><span data-tip="Screen pixels per image pixel"><b>{{ percent(link.zoom.zoom) }}</b></span></template>
     <span class="grow"></span><span v-if="unsent" class="dim">{{ unsent }}</span><span class="hint trunc" role="status">{{ sentence }}</span>
     <span v-if="preparing" class="hstack"><span class="trunc">{{ preparing }}</span><span class="prog w96"><i :style="{ width: (prepared || 0) + '%' }"></i></span></span>

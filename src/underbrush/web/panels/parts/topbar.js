@@ -1,7 +1,7 @@
 /** The bar above: what is open, whether it is safe, menus, how busy the machine is, Live. */
 import { computed, ref } from "vue";
 import { Icon, Menu, Switch } from "./basics.js";
-import { app, command, keysOf, link, say, togglePanels } from "./link.js";
+import { app, keysOf, link, say, togglePanels } from "./link.js";
 
 const MARK = `<svg viewBox="0 0 20 20" aria-hidden="true"><rect x="2" y="2" width="16" height="16" rx="4" fill="none" stroke="currentColor" stroke-width="1.5"/><path d="M6 14c0-4 1-6 4-8M10 14V9M14 14c0-2.5-.7-4-2.5-5" fill="none" stroke="currentColor" stroke-width="1.5" stroke-linecap="round"/></svg>`;
 
@@ -35,11 +35,11 @@ function menus(project) {
       { ...item("redo", state?.redo ? `Redo: ${state.redo}` : "Redo"), icon: "redo", off: !state?.redo },
     ]]);
     all.push(["View", [
-      item("fit", "Fit"), item("zoom100", "100 %"), item("zoomIn", "Zoom in"), item("zoomOut", "Zoom out"), { line: true },
-      { ...item("labels", "Labels"), on: link.layers.labels?.visible !== false }, { ...item("segmentation", "Segmentation"), on: !!link.layers.segmentation?.visible },
-      { ...item("uncertainty", "Uncertainty"), on: !!link.layers.uncertainty?.visible }, { line: true },
+      item("fit", "Fit"), item("zoom:100", "100 %"), item("zoom:in", "Zoom in"), item("zoom:out", "Zoom out"), { line: true },
+      { ...item("layer:labels", "Labels"), on: link.layers.labels?.visible !== false }, { ...item("layer:segmentation", "Segmentation"), on: !!link.layers.segmentation?.visible },
+      { ...item("layer:uncertainty", "Uncertainty"), on: !!link.layers.uncertainty?.visible }, { ...item("contrast", "Automatic contrast"), icon: "auto" }, { line: true },
       { id: "panels", text: "Side panels", keys: ["Tab"], on: link.panels },
-    ].filter((one) => one.line || one.id === "panels" || link.keys.some((row) => row.action === one.id))]);
+    ].filter((/** @type {any} */ one) => one.line || one.id === "panels" || link.keys.some((row) => row.action === one.id))]);
     all.push(["Help", [{ id: "keys", text: "All keys", keys: ["?"] }, { id: "about", text: "About Underbrush", icon: "info" }]]);
   } else all.push(["Help", [{ id: "about", text: "About Underbrush", icon: "info" }]]);
   return all;
@@ -79,5 +79,3 @@ export const Topbar = {
     <template v-if="!bare"><span class="sep"></span><button type="button" class="btn-quiet" data-tip="Single update" data-key="Shift L" :disabled="away" @click="update"><Icon n="refresh" />Update</button>
     <span class="hstack" :class="away ? 'dim' : 'fg'">Live <Switch :on="live && !away" name="Live" tip="Live: train and predict after each stroke" keyed="L" :class="{ off: away }" @flip="flip" /></span></template></header>`,
 };
-
-export { command };

@@ -9,3 +9,7 @@ declare module "vue" {
   export function onMounted(run: () => void): void;
   export function onBeforeUnmount(run: () => void): void;
 }
+
+declare module "underbrush-viewer" {
+  export function mount(element: unknown, options: Record<string, unknown>): Promise<import("./types").App>;
+}
