@@ -16,14 +16,15 @@ from underbrush.api.estimator import Estimator, thread_count, training_options
 from underbrush.api.training_images import ImageLike, as_image, as_images, as_labels, chosen_features
 from underbrush.core import results
 from underbrush.core.features.selection import FeatureSelection
-from underbrush.core.forest.train import train_forest
+from underbrush.core.forest.train import TrainingOptions, train_forest
 from underbrush.core.geometry import from_internal
 from underbrush.core.labels import LabelBlock, count_classes
 from underbrush.core.predict import TileReport
 from underbrush.core.recipe import Recipe
 from underbrush.engine.arrays import predict_array, result_array
 from underbrush.engine.memory import memory_cap
-from underbrush.engine.training import Rows, joined, labelled_rows
+from underbrush.engine.row_bound import row_bound, row_limit
+from underbrush.engine.training import Rows, joined, labelled_positions, labelled_rows
 from underbrush.errors import ArgumentError, ArgumentTypeError, ResourceError
 from underbrush.project.schema import Project
 from underbrush.sources.base import Image
@@ -130,7 +131,7 @@ class PixelClassifier(Estimator):
         FeatureError
             A scale is too large for an image.
         ResourceError
-            So many labels that training would need more than a quarter of the memory, or over 8,388,607.
+            So many labels and features that training would need more than a quarter of the memory.
         """
         options = training_options(self.n_trees, self.seed, self.balance, self.n_jobs)
         opened = as_images(images, axes)
@@ -141,7 +142,7 @@ class PixelClassifier(Estimator):
             selection.check(image.shape5, image.info.location)
         channels, volume = shapes[0][1], shapes[0][2] > 1
         n_classes = _check_labels(blocks, selection.count(channels, volume))
-        rows = _training_rows(opened, blocks, selection, options.n_threads)
+        rows = _training_rows(opened, blocks, selection, options)
         trained = train_forest(rows.x, rows.y, options)
         recipe = Recipe(selection, trained.forest, n_classes)
         self._take(
@@ -293,10 +294,11 @@ def _check_labels(blocks: Iterable[tuple[LabelBlock, ...]], n_features: int) -> 
     """The highest label; refuses too few classes, and more pixels than memory allows."""
     counts = count_classes(block for image in blocks for block in image)
     _check_classes(counts)
-    need, cap = BYTES_A_VALUE * n_features * sum(counts.values()), memory_cap(None)
+    rows = sum(min(n, row_limit(len(counts))) for n in counts.values())
+    need, cap = BYTES_A_VALUE * n_features * rows, memory_cap(None)
     if need > cap:
         raise ResourceError(
-            f"training on {sum(counts.values())} labelled pixels with {n_features} features needs"
+            f"training on {rows} labelled pixels with {n_features} features needs"
             f" {need / 1e9:.1f} GB and {cap / 1e9:.1f} GB are allowed",
             remedy="label fewer pixels (a part of them is enough), or choose fewer features",
         )
@@ -315,10 +317,16 @@ def _training_rows(
     images: Sequence[Image],
     blocks: Sequence[tuple[LabelBlock, ...]],
     selection: FeatureSelection,
-    threads: int,
+    options: TrainingOptions,
 ) -> Rows:
-    parts = (labelled_rows(i, b, selection, threads) for i, b in zip(images, blocks, strict=True) if b)
-    rows = joined(parts, 0)
+    pairs = [(image, own) for image, own in zip(images, blocks, strict=True) if own]
+    counts = count_classes(block for _, own in pairs for block in own)
+    positions = (labelled_positions(own, image.shape5) for image, own in pairs)
+    bound = row_bound(positions, options.seed, counts)
+    threads = options.n_threads
+    rows = joined((labelled_rows(i, own, selection, threads, None, bound) for i, own in pairs), 0)
+    for notice in bound.notices:
+        warnings.warn(notice, UserWarning, stacklevel=3)
     if rows.not_finite:
         _check_classes(np.unique(rows.y).tolist(), rows.not_finite)
         warnings.warn(

@@ -168,6 +168,7 @@ def _report(path: Path, project: Project, forest: TrainedForest, rows: Rows) -> 
         "classes": [c.name for c in project.classes],
         "labelled": counts,
         "left_out": rows.not_finite,
+        "notices": list(rows.notices),
         "features": forest.forest.n_features,
         "trees": forest.forest.n_trees,
         "oob_score": None if math.isnan(score) else score,
@@ -182,6 +183,8 @@ def _print(said: dict[str, Any]) -> None:
     typer.echo(f"Labelled pixels: {counts}")
     if said["left_out"]:
         typer.echo(f"{said['left_out']} labelled pixels are NaN or infinite, or near one, and were left out.")
+    for notice in said["notices"]:
+        typer.echo(notice)
     score = said["oob_score"]
     right = (
         "" if score is None else f", {100 * score:.1f} % right on pixels left out of training (out of bag)"

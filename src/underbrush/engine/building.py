@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -17,7 +17,7 @@ from underbrush.core.forest.train import TrainedForest, TrainingOptions, train_f
 from underbrush.engine.label_images import label_blocks, open_beside
 from underbrush.engine.lanes import open_lane
 from underbrush.engine.own import BALANCE, CHANNELS, SEED, own_channels, own_number
-from underbrush.engine.row_bound import MOST_ROWS, RowBound, row_bound
+from underbrush.engine.row_bound import Labelled, RowBound, row_bound
 from underbrush.engine.training import Rows, joined, labelled_positions, labelled_rows
 from underbrush.errors import FeatureError, ProjectError
 from underbrush.project.paths import linked_source
@@ -151,14 +151,14 @@ def _bound(project: Project, seed: int) -> RowBound:
     counts = Counter[int]()
     for lane in project.lanes:
         counts.update(lane.label_counts)
-    if max(counts.values(), default=0) <= MOST_ROWS:
-        return RowBound(seed)
-    found = []
-    for lane in project.lanes:
-        if lane.labels:
-            with open_lane(lane, project) as image:
-                found.append(labelled_positions(lane.labels, image.shape5))
-    return row_bound(found, seed)
+
+    def parts() -> Iterator[Labelled]:
+        for lane in project.lanes:
+            if lane.labels:
+                with open_lane(lane, project) as image:
+                    yield labelled_positions(lane.labels, image.shape5)
+
+    return row_bound(parts(), seed, counts)
 
 
 def linked_from(project: Project, folder: Path) -> Project:

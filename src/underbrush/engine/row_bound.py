@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-MOST_ROWS = 200_000
-"""Labelled pixels of a class that a forest is trained on at most, of all images together."""
+MOST_OF_A_CLASS, MOST_OF_ALL = 200_000, 1_000_000
+"""Labelled pixels that a forest is trained on at most, of all images together: of a class, and of all."""
 
 Labelled = tuple[NDArray[np.intp], NDArray[np.uint8]]
 """(n, 4) positions t z y x, and their (n,) class values."""
@@ -41,12 +41,25 @@ class RowBound:
         return where[keep], y[keep]
 
 
-def row_bound(parts: Iterable[Labelled], seed: int, limit: int = MOST_ROWS) -> RowBound:
-    """The bound for all images of a training together, ``parts`` being all labelled pixels of each image."""
+def row_limit(n_classes: int) -> int:
+    """How many pixels of each of ``n_classes`` classes are trained on at most."""
+    return min(MOST_OF_A_CLASS, MOST_OF_ALL // max(1, n_classes))
+
+
+def row_bound(parts: Iterable[Labelled], seed: int, counted: Mapping[int, int] | None = None) -> RowBound:
+    """The bound for all images of a training together.
+
+    ``parts`` are all labelled pixels of each image. ``counted`` are labelled pixels of each class, some of
+    which may lie outside their image, as far as that is known without looking at them: where they are few
+    ``parts`` is not touched.
+    """
+    if counted is not None and max(counted.values(), default=0) <= row_limit(len(counted)):
+        return RowBound(seed)
     found = list(parts)
     counts = np.zeros(256, np.int64)
     for _, y in found:
         counts += np.bincount(y, minlength=256)
+    limit = row_limit(int(np.count_nonzero(counts)))
     below, notices = {}, []
     for value in np.flatnonzero(counts > limit).tolist():
         drawn = np.concatenate([numbers(where[y == value], seed) for where, y in found])
