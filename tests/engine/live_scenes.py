@@ -12,6 +12,7 @@ from underbrush.core.forest.train import TrainingOptions, train_forest
 from underbrush.core.geometry import Box
 from underbrush.core.labels import make_block
 from underbrush.core.recipe import Recipe
+from underbrush.engine.lane_images import OpenLane
 from underbrush.engine.training import joined, labelled_rows
 from underbrush.engine.views import TileDone
 from underbrush.sources.array import ArrayImage
@@ -55,14 +56,11 @@ class Lanes:
     def __init__(self, **images):
         self.images = images
 
-    def image(self, lane):
+    def get(self, lane):
         found = self.images[lane]
         if isinstance(found, Exception):
             raise found
-        return found
-
-    def key(self, lane):
-        return f"{lane}-key"
+        return OpenLane(f"{lane}-key", found)
 
 
 class Listener(list):

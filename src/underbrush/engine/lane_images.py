@@ -32,6 +32,15 @@ def image_key(address: str, axes: str | None, files: tuple[str, ...] = ()) -> st
     return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()[:32]
 
 
+@dataclass(frozen=True, slots=True)
+class OpenLane:
+    """The image of a lane."""
+
+    key: str
+    """Stands for its pixels: what is computed of them is kept under it."""
+    image: Image
+
+
 class LaneImages:
     """Lends the images of lanes to any thread; those used longest ago are closed and opened again at need."""
 
@@ -58,6 +67,12 @@ class LaneImages:
         if old is not None:
             self._retire(old)
 
+    def get(self, lane: str) -> OpenLane:
+        """The image of a lane with its key; see `image`."""
+        found = self._found(lane)
+        found.learn()
+        return OpenLane(found.key, found)
+
     def image(self, lane: str) -> Image:
         """The image of a lane, for as long as one likes: it opens itself at need. Closing it does nothing.
 
@@ -66,9 +81,7 @@ class LaneImages:
         UnderbrushError
             It cannot be opened, or there is no such lane.
         """
-        found = self._found(lane)
-        found.learn()
-        return found
+        return self.get(lane).image
 
     def key(self, lane: str) -> str:
         """What `put` was given."""

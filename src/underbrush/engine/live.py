@@ -169,7 +169,8 @@ class Live:
         recipe = self._wishes.recipe
         if recipe is None:
             return None
-        image, image_key = self._images.image(lane), self._images.key(lane)
+        opened = self._images.get(lane)
+        image, image_key = opened.image, opened.key
         shape = image.shape5
         at = {"t": t, "z": z, "y": y, "x": x}
         if not all(0 <= n < shape["tczyx".index(a)] for a, n in at.items()):

@@ -9,6 +9,7 @@ from typing import Protocol
 from underbrush.core.features.selection import FeatureSelection
 from underbrush.core.looking import PLANES, Place, covered, inside, plane_size, tiles
 from underbrush.core.recipe import Recipe
+from underbrush.engine.lane_images import OpenLane
 from underbrush.engine.products import ForestProduct, Product, feature_product
 from underbrush.engine.views import View
 from underbrush.errors import UnderbrushError, UsageError
@@ -23,12 +24,8 @@ Key = tuple[str, str, Place]
 class Images(Protocol):
     """Gives the image of a lane, open and safe to read from several threads; see `engine.lane_images`."""
 
-    def image(self, lane: str) -> Image:
-        """The image; an `UnderbrushError` says why it cannot be had."""
-        ...
-
-    def key(self, lane: str) -> str:
-        """Stands for the pixels of the image of a lane."""
+    def get(self, lane: str) -> OpenLane:
+        """The image with its key; an `UnderbrushError` says why it cannot be had."""
         ...
 
 
@@ -91,7 +88,8 @@ class Plan:
 def plan_view(view: View, images: Images, wishes: Wishes, budget: float) -> Plan:
     """Which tiles a view needs; opens the image where it is not open. ``budget``: bytes of one tile."""
     try:
-        image, image_key = images.image(view.lane), images.key(view.lane)
+        lane = images.get(view.lane)
+        image, image_key = lane.image, lane.key
         _check_inside(view, image)
     except UnderbrushError as error:
         return Plan(problems=(str(error),))
