@@ -177,7 +177,8 @@ def _component(mask: NDArray[np.bool_], row: int, column: int, corners: bool) ->
     hit = np.flatnonzero(
         (runs[:, 2] == row) & (runs[:, 3] <= column) & (column < runs[:, 3].astype(np.int64) + runs[:, 4])
     )
-    return runs[root == root[hit[0]]][:, 2:5].astype(np.int64)
+    found: NDArray[np.int64] = runs[root == root[hit[0]]][:, 2:5].astype(np.int64)
+    return found
 
 
 def _in_image(found: NDArray[np.int64], plane: Plane, t: int, slice_: int) -> Runs:

@@ -50,7 +50,7 @@ class History:
             undo, redo = tuple(s for s in undo if s != edit.undoes), (*redo, edit.sequence)
         elif edit.redoes is not None:
             undo, redo = (*undo, edit.sequence), tuple(s for s in redo if s != edit.redoes)
-        else:
+        elif edit.changes:
             undo, redo = (*undo, edit.sequence), ()
         edits = {**self.edits, edit.sequence: edit}
         size = self.size + size_of(edit)
@@ -76,7 +76,7 @@ class History:
         """As texts for the project file: the newest edits, as many as fit."""
         kept: list[str] = []
         room = MAX_TEXT
-        for edit in reversed(self.edits.values()):
+        for edit in reversed(tuple(self.edits.values())):
             if size_of(edit) > MAX_BYTES // 4:
                 break
             said = json.dumps(to_json(edit))
