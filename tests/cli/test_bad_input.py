@@ -237,9 +237,10 @@ def test_warnings_come_as_lines_on_stderr(capfd):
     assert capfd.readouterr().err == "underbrush: compiled code cannot be kept (reason).\n"
 
 
-def test_no_command_prints_the_help(call):
-    status, out, err = call()
-    assert status == 2 and err == ""
+def test_the_help_names_the_commands_and_the_app(call):
+    status, out, err = call("--help")
+    assert status == 0 and err == ""
+    assert "PROJECT.ilp" in out
     assert "predict" in out and "underbrush: " not in out
 
 

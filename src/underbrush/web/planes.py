@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from underbrush.core.geometry import AXES, Box, Shape5
 from underbrush.core.label_map import LabelMap
-from underbrush.core.looking import PLANES, Place, first_pixel, inside, plane_steps
+from underbrush.core.looking import MAX_LEVEL, PLANES, Place, first_pixel, inside, plane_steps
 from underbrush.errors import UsageError
 from underbrush.sources.base import Image
 
@@ -54,7 +54,7 @@ def clipped(place: Place, shape: Shape5) -> Place:
         (place.x, place.y, place.x + place.width, place.y + place.height), shape, place.plane, place.level
     )
     still = shape[AXES.index(PLANES[place.plane][2])]
-    there = 0 <= place.t < shape[0] and 0 <= place.slice < still and 0 <= place.level < levels_of(shape)
+    there = 0 <= place.t < shape[0] and 0 <= place.slice < still and 0 <= place.level <= MAX_LEVEL
     if not there or x0 >= x1 or y0 >= y1:
         raise UsageError(
             f"the place {place} lies outside of the image {shape} (t c z y x)", remedy="ask for a part of it"
