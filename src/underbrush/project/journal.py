@@ -19,7 +19,7 @@ from typing import Any
 from underbrush.errors import OutputError
 from underbrush.files import OutputFile, Replacing, layer
 from underbrush.project.journal_format import Mark, encode, framed, header, mark_text
-from underbrush.project.places import places_of, utc_now
+from underbrush.project.places import Identity, places_of, utc_now
 
 
 class Journal:
@@ -51,10 +51,14 @@ class Journal:
         edits: Iterable[Mapping[str, Any]] = (),
         on_disk: bool = False,
     ) -> None:
+        self.project_path = Path(path)
+        """The .ilp, by the name that the user gave."""
         self.path: Path = places_of(path).journal
         self.project = project
         self.lock = threading.RLock()
         """Held while the file changes; who holds it sees no edit arrive."""
+        self.seen: Identity | None = None
+        """What the .ilp looked like when it was last read or written here."""
         self.folds = 0
         """How often the edits went into the .ilp since it was opened."""
         self._entries: list[tuple[int, bytes]] = [(e["sequence"], encode(e)) for e in edits]

@@ -24,11 +24,12 @@ PROJECT_ID = "project"
 """Name of the own text that holds the project's id."""
 MAX_JOURNAL = 1 << 31
 """Bytes of a recovery file that are read into memory."""
+NO_LINKS = frozenset(
+    {errno.EPERM, errno.EACCES, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK, errno.EXDEV,
+     errno.EINVAL}
+)  # fmt: skip
+"""What file systems without hard links say; then a copy is made."""
 _TRIES = 10
-_NO_LINKS = {
-    errno.EPERM, errno.EACCES, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK, errno.EXDEV,
-    errno.EINVAL,
-}  # fmt: skip
 _LEFT_BEHIND_S = 3600.0
 
 
@@ -93,8 +94,8 @@ def recover(path: str | os.PathLike[str]) -> Opened:
     places = places_of(path)
     _say_if_alone(places)
     _tidy(places)
-    data = _read_journal(places.journal)
-    project, base, _ = _snapshot(places.project, with_digest=True)
+    data = read_journal(places.journal)
+    project, base, identity = _snapshot(places.project, with_digest=True)
     own_id = project.own.get(PROJECT_ID, "")
     notices: tuple[str, ...] = ()
     content = None
@@ -114,15 +115,16 @@ def recover(path: str | os.PathLike[str]) -> Opened:
         else:
             notices = _brought_back(places, content, records, data)
     if data is not None and records is None:
-        _remove(places.journal)
+        remove_journal(places.journal)
     journal = Journal(
-        places.project,
+        path,
         own_id or ("" if content is None or records is None else content.project) or uuid.uuid4().hex,
         base,
         first=_first(content, base),
         edits=records or (),
         on_disk=records is not None,
     )
+    journal.seen = identity
     return Opened(project, journal, records or (), notices, tuple(places.all_recovered()))
 
 
@@ -140,7 +142,7 @@ def pending(path: str | os.PathLike[str]) -> Pending:
     for attempt in range(_TRIES):
         beside = identity_of(places.journal)
         # The journal first: what is read afterwards can only be newer, and then it has the edits.
-        data = _read_journal(places.journal)
+        data = read_journal(places.journal)
         project, base, identity = _snapshot(places.project, with_digest=data is not None)
         if data is None:
             return Pending(project, (), ())
@@ -150,7 +152,7 @@ def pending(path: str | os.PathLike[str]) -> Pending:
             return Pending(project, (), (f"{error} The project is read without it.",))
         records = content.since(base)
         if records is not None:
-            lost = f"At least {_counted(content.lost)} in the recovery file of {places.project.name}"
+            lost = f"At least {counted(content.lost)} in the recovery file of {places.project.name}"
             return Pending(project, records, (f"{lost} cannot be read.",) if content.lost else ())
         if before == (beside, identity):
             break
@@ -162,7 +164,7 @@ def pending(path: str | os.PathLike[str]) -> Pending:
         project,
         (),
         (
-            f"The recovery file beside {places.project.name} ({_counted(len(content.edits))}) does not fit it"
+            f"The recovery file beside {places.project.name} ({counted(len(content.edits))}) does not fit it"
             " and was not used.",
         ),
     )
@@ -177,7 +179,7 @@ def read_recovered(path: str | os.PathLike[str]) -> Recovered:
         It is missing, damaged from the start, or of a newer version.
     """
     file = Path(path)
-    data = _read_journal(file)
+    data = read_journal(file)
     if data is None:
         raise ProjectError("there is no such file", where=file, remedy="check the path")
     content = parse(data, str(file))
@@ -207,7 +209,7 @@ def set_aside(places: Places, data: bytes) -> Path:
             number += 1
             continue
         except OSError as error:
-            if error.errno not in _NO_LINKS:
+            if error.errno not in NO_LINKS:
                 raise explain(error, kept) from error
             if os.path.lexists(kept):
                 number += 1
@@ -236,7 +238,14 @@ def _sync_folder(kept: Path) -> None:
         raise explain(error, kept) from error
 
 
-def _remove(journal: Path) -> None:
+def remove_journal(journal: Path) -> None:
+    """Remove a recovery file that was kept aside or says nothing.
+
+    Raises
+    ------
+    OutputError
+        That is not possible.
+    """
     try:
         layer().remove(journal)
     except FileNotFoundError:
@@ -257,7 +266,7 @@ def _keep_misfit(places: Places, content: JournalContent, data: bytes, own_id: s
     if not content.edits and not content.lost:
         return ()
     kept = set_aside(places, data)
-    name, count = places.project.name, _counted(len(content.edits))
+    name, count = places.project.name, counted(len(content.edits))
     if own_id and content.project and own_id != content.project:
         return (
             f"The recovery file beside {name} belongs to another project; its {count} were not applied and"
@@ -275,11 +284,11 @@ def _brought_back(
     notices = []
     if records:
         were = "was" if len(records) == 1 else "were"
-        notices.append(f"{_counted(len(records))} made after the last save {were} brought back.")
+        notices.append(f"{counted(len(records))} made after the last save {were} brought back.")
     if content.lost:
         kept = set_aside(places, data)
         notices.append(
-            f"The recovery file of {places.project.name} is damaged: at least {_counted(content.lost)} in it"
+            f"The recovery file of {places.project.name} is damaged: at least {counted(content.lost)} in it"
             f" could not be read. It is kept as {kept.name}."
         )
     elif content.torn:
@@ -289,7 +298,8 @@ def _brought_back(
     return tuple(notices)
 
 
-def _counted(n: int) -> str:
+def counted(n: int) -> str:
+    """``n`` changes, as text."""
     return f"{n} change" if n == 1 else f"{n} changes"
 
 
@@ -304,7 +314,14 @@ def _say_if_alone(places: Places) -> None:
     )
 
 
-def _read_journal(path: Path) -> bytes | None:
+def read_journal(path: Path) -> bytes | None:
+    """The bytes of a recovery file, or None where there is none.
+
+    Raises
+    ------
+    ProjectError
+        It cannot be read or is too large.
+    """
     try:
         with path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size

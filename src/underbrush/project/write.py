@@ -71,16 +71,34 @@ def write_project(
         Another program is writing the old file, or what was written does not read back as the same project;
         ``path`` is as it was before.
     """
+    with written_beside(project, path, embed=embed) as (output, saved):
+        output.commit()
+    return saved
+
+
+@contextmanager
+def written_beside(
+    project: Project,
+    path: str | os.PathLike[str],
+    *,
+    embed: Mapping[str, NDArray[Any]] | None = None,
+) -> Iterator[tuple[Replacing, Project]]:
+    """The project in a file beside ``path``, synced, opened again and compared, and as it then is.
+
+    It takes the name when the caller calls ``commit``; without that it is gone at the end of the block. See
+    `write_project` for the arguments and what is raised.
+    """
     target = Path(path)
     project = with_known_shapes(project)
     saved = normal_form(project, target)
     problems: list[str] = []
-    with Replacing(target) as output:
-        with hdf5_in(output, "w") as file, _old(project, problems) as old:
+    output = Replacing(target)
+    try:
+        with hdf5_in(output.file, "w") as file, _old(project, problems) as old:
             _write(file, saved, old, embed or {}, problems)
-        output.fsync()
-        with hdf5_in(output, "r") as file:
-            size = output.seek(0, os.SEEK_END)
+        output.file.fsync()
+        with hdf5_in(output.file, "r") as file:
+            size = output.file.seek(0, os.SEEK_END)
             again = read_root(Node(file, str(target), size), target)
         if _without_kind(again) != _without_kind(saved):
             raise ProjectError(
@@ -88,7 +106,9 @@ def write_project(
                 where=target,
                 remedy="check the disk, and report this if it happens again",
             )
-    return replace(again, problems=(*again.problems, *problems))
+        yield output, replace(again, problems=(*again.problems, *problems))
+    finally:
+        output.abort()
 
 
 def _without_kind(project: Project) -> Project:
