@@ -1,4 +1,4 @@
-"""The pages without engine and server: a hub and a session that hold a document and tell what they are told."""
+"""The pages without engine and server: a hub and a session that hold a document, and a stand-in viewer."""
 
 from __future__ import annotations
 
@@ -19,6 +19,9 @@ from underbrush.errors import ProjectError
 from underbrush.web.browse import Roots
 from underbrush.web.hub import Preparing
 
+WAITING = TrainingChanged("waiting", "Now a stroke in Foreground.")
+SAVED = SaveChanged("saved", "Saved in nuclei.ilp 14:02")
+QUIET = Preparing("", 0, 0)
 FAKE_VIEWER = Path(__file__).parent / "fake_viewer"
 
 
@@ -30,8 +33,8 @@ class FakeSession:
     document: Any
     shape: tuple[int, int, int, int, int] = (1, 1, 1, 520, 696)
     read_only: str | None = None
-    training: TrainingChanged = TrainingChanged("waiting", "Now a stroke in Foreground.")
-    save_state: SaveChanged = SaveChanged("saved", "Saved in nuclei.ilp 14:02")
+    training: TrainingChanged = WAITING
+    save_state: SaveChanged = SAVED
     saved: int = 0
     listeners: list[Callable[[object], None]] = field(default_factory=list)
 
@@ -58,7 +61,7 @@ class FakeHub:
 
     session: FakeSession
     folder: Path
-    preparing: Preparing = Preparing("", 0, 0)
+    preparing: Preparing = QUIET
     recents: list[Any] = field(default_factory=list)
     opened: list[Path] = field(default_factory=list)
     listeners: list[Callable[[Preparing], None]] = field(default_factory=list)
@@ -97,7 +100,8 @@ def fake_state(lanes: int = 4, depth: int = 1, times: int = 1) -> dict[str, Any]
         "save": {"state": "saved", "sentence": "Saved in nuclei.ilp 14:02"},
         "lanes": [
             {
-                "id": f"a{n}", "nickname": f"nuclei_{n:02}", "axes": "yx", "shape": [times, 1, depth, 520, 696],
+                "id": f"a{n}", "nickname": f"nuclei_{n:02}", "axes": "yx",
+                "shape": [times, 1, depth, 520, 696],
                 "dtype": "uint8", "rgb": False, "v": f"v{n}", "levels": 2, "tile": 256,
                 "pixel_size": {"x": [0.65, "µm"]}, "channels": ["grey"], "missing": None, "range": None,
                 "strokes": {"1": [9, 2414], "2": [7, 856]} if n == 1 else {},
@@ -110,12 +114,12 @@ def fake_state(lanes: int = 4, depth: int = 1, times: int = 1) -> dict[str, Any]
             {"id": 2, "value": 2, "name": "Foreground", "colour": [255, 225, 25], "locked": False},
         ],
         "features": None, "undo": "Stroke in Foreground", "redo": None, "classifiers": [],
-        "training": {"state": "done", "sentence": "Result in 0.2 s. Wrong somewhere? Paint there.", "oob": 0.012},
+        "training": {"state": "done", "sentence": "Trained in 0.2 s. Wrong somewhere? Paint there."},
     }  # fmt: skip
 
 
 def fake_app(hub: FakeHub, state: dict[str, Any]) -> FastAPI:
-    """The pages in an app of their own, with the few routes that they fetch from; the viewer is the stand-in."""
+    """The pages in an app of their own, with the few routes that they fetch from."""
     from underbrush.web.panels import add_pages
 
     for module in dependencies.esm_modules.values():
@@ -150,3 +154,51 @@ def fake_app(hub: FakeHub, state: dict[str, Any]) -> FastAPI:
 
 def recent_entry(path: Path, missing: bool = False) -> Any:
     return SimpleNamespace(id="abcdefgh", path=path, opened=datetime.now(UTC), missing=missing)
+
+
+def nuclei_document() -> Any:
+    """Four flat images, two classes, the recommended features, nothing painted."""
+    from underbrush.core.features.selection import FeatureSelection
+    from underbrush.project.document import document_of
+    from underbrush.project.schema import ClassInfo, Lane, Project, Source
+
+    selection = FeatureSelection.recommended((1, 1, 1, 520, 696))
+    lanes = tuple(
+        Lane(
+            f"nuclei_{n:02}",
+            Source(kind="file", stored=f"data/nuclei_{n:02}.tif", axes="yx", shape=(520, 696)),
+        )
+        for n in range(1, 5)
+    )
+    colours = ((0, 130, 200), (255, 225, 25))
+    classes = tuple(ClassInfo(n, c, c) for n, c in zip(("Background", "Foreground"), colours, strict=True))
+    return document_of(
+        Project(
+            lanes=lanes,
+            classes=classes,
+            selection=selection,
+            feature_ids=selection.filters,
+            scales=selection.scales,
+        )
+    )
+
+
+def serve(folder: Path, port: int) -> None:
+    """Run the pages on a port until the process is ended; for tests in a browser."""
+    import uvicorn
+
+    session = FakeSession(
+        folder / "nuclei.ilp",
+        nuclei_document(),
+        training=TrainingChanged("done", "Trained in 0.2 s.", oob=0.012),
+    )
+    recents = [recent_entry(folder / "nuclei.ilp"), recent_entry(folder / "old-scans.ilp", missing=True)]
+    uvicorn.run(
+        fake_app(FakeHub(session, folder, recents=recents), fake_state()), port=port, log_level="error"
+    )
+
+
+if __name__ == "__main__":
+    import sys
+
+    serve(Path(sys.argv[1]), int(sys.argv[2]))

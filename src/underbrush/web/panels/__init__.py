@@ -27,7 +27,7 @@ def _style() -> None:
 
 
 def add_pages(app: FastAPI, hub: Hub) -> None:
-    """Add ``/`` and ``/p/{ident}`` to ``app``, with NiceGUI behind them: it answers every address, so it comes last."""
+    """Add ``/`` and ``/p/{ident}`` with NiceGUI behind them; last, for it answers every address."""
     gauges = Gauges(hub.settings.memory)
 
     @ui.page("/", title="Underbrush", favicon=MARK, dark=True)

@@ -9,6 +9,7 @@ from typing import Any
 from underbrush.core.features.catalog import BY_ID, DEFAULT_SCALES, required_size
 from underbrush.core.features.selection import OFFERED, FeatureSelection
 from underbrush.core.geometry import Shape5
+from underbrush.project.values_json import selection_to_json
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 UNBALANCED = 1.5
@@ -32,17 +33,6 @@ def balance_sentence(pixels: Sequence[tuple[str, int]]) -> str:
         if ratio >= 9.95
         else (f"{most} has {ratio:.1f} times the pixels of {least}.")
     )
-
-
-def selection_json(selection: FeatureSelection) -> dict[str, Any]:
-    """A selection as commands of the browser carry it."""
-    return {
-        "filters": list(selection.filters),
-        "scales": list(selection.scales),
-        "matrix": [list(row) for row in selection.matrix],
-        "in_2d": None if selection.in_2d is None else list(selection.in_2d),
-        "vigra_structure": selection.vigra_structure,
-    }
 
 
 def presets(shapes: Sequence[Shape5], channels: int) -> dict[str, FeatureSelection | None]:
@@ -78,7 +68,7 @@ def feature_data(
             {
                 "name": name,
                 "count": preset.count(channels, volume) if preset else 0,
-                "selection": selection_json(preset) if preset else None,
+                "selection": selection_to_json(preset) if preset else None,
                 "tip": _TIPS[name],
             }
         )

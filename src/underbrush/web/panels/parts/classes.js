@@ -73,7 +73,13 @@ export const Classes = {
         { id: "clearLane", text: "Clear its strokes in this image", off: off || !link.position.lane }, { id: "clear", text: "Clear its strokes in all images", off }, { id: "delete", text: "Delete", keys: ["Del"], off: off || classes.value.length < 2 },
       ];
     });
-    const remove = (/** @type {any} */ one) => { if (one && classes.value.length > 1 && !locked.value) command({ type: "delete_class", id: one.id }, `Class ${one.name} deleted.`); else say("A project has one class at least."); };
+    const remove = async (/** @type {any} */ one) => {
+      if (!one || locked.value) return;
+      if (classes.value.length < 2) return say("A project has one class at least.");
+      const at = classes.value.indexOf(one), next = classes.value[at + 1] || classes.value[at - 1];
+      const answer = await command({ type: "delete_class", id: one.id }, `Class ${one.name} deleted.`);
+      if (answer.ok && next) { app()?.setClass(next.id); focusRow(next.id); }
+    };
     const act = (/** @type {string} */ what) => {
       const one = chosen.value;
       if (!one) return;

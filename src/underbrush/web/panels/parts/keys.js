@@ -15,6 +15,8 @@ export const Dialog = {
       if (open) {
         before = document.activeElement;
         await nextTick();
+        // Not before the key that opened the dialog is done: it would be typed into the field.
+        await new Promise((done) => requestAnimationFrame(done));
         /** @type {HTMLElement | null | undefined} */ (root.value?.querySelector("input:not([type=checkbox])") || root.value?.querySelector("button:not(.ib)") || root.value?.querySelector("button"))?.focus();
       } else if (before instanceof HTMLElement) before.focus();
     }, { immediate: true });

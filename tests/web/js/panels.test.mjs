@@ -1,0 +1,76 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { gammaAt, gammaPlace, movedRange, outline, shareOf, shown, typed, valueAt } from "../../../src/underbrush/web/panels/parts/contrast.js";
+import { bytes, counted, dayAndTime, fileName, percent, pixelSize, sizes } from "../../../src/underbrush/web/panels/parts/words.js";
+
+const histogram = { edges: [0, 50, 100, 200], counts: [10, 0, 1], auto: [1, 99] };
+
+test("a histogram is drawn logarithmic, one bar a bin, the highest 36 of 40", () => {
+  assert.equal(outline(histogram), "M0 40V4.0H1V40.0H2V29.6H3V40Z");
+  assert.equal(outline({ ...histogram, counts: [0, 0] }), "M0 40V40.0H1V40.0H2V40Z");
+});
+
+test("a value and its place in the histogram belong together, and stay inside", () => {
+  assert.equal(shareOf(histogram, 50), 0.25);
+  assert.equal(valueAt(histogram, 0.25, true), 50);
+  assert.equal(shareOf(histogram, -5), 0);
+  assert.equal(shareOf(histogram, 1e9), 1);
+  assert.equal(shareOf({ ...histogram, edges: [3, 3] }, 3), 0);
+  assert.equal(valueAt({ ...histogram, edges: [0, 1] }, 0.123456, false), 0.1235);
+  assert.equal(valueAt({ ...histogram, edges: [0, 255] }, 0.5, true), 128);
+});
+
+test("low and high never cross and never meet", () => {
+  assert.deepEqual(movedRange([10, 20], 0, 50, 1), [19, 20]);
+  assert.deepEqual(movedRange([10, 20], 1, -4, 1), [10, 11]);
+  assert.deepEqual(movedRange([10, 20], 0, 3, 1), [3, 20]);
+});
+
+test("what was typed is a number or nothing", () => {
+  assert.equal(typed("35,850"), 35850);
+  assert.equal(typed(" −3.5 "), -3.5);
+  for (const text of ["", "  ", "a", "NaN", "Infinity"]) assert.equal(typed(text), null);
+});
+
+test("values as people read them", () => {
+  assert.equal(shown(11523), "11,523");
+  assert.equal(shown(0.123456), "0.1235");
+  assert.equal(shown(12345.6), "12,346");
+  assert.equal(shown(NaN), "NaN");
+});
+
+test("gamma 1 is the middle of its slider, and comes back from every place", () => {
+  assert.equal(gammaAt(0), 1);
+  assert.equal(gammaPlace(1), 0);
+  assert.equal(gammaAt(100), 10);
+  for (const place of [-100, -37, 12, 88]) assert.ok(Math.abs(gammaPlace(gammaAt(place)) - place) <= 2);
+});
+
+test("counts, per cent, bytes, names", () => {
+  assert.equal(counted(1, "stroke"), "1 stroke");
+  assert.equal(counted(1200, "stroke"), "1,200 strokes");
+  assert.equal(percent(2), "200 %");
+  assert.equal(percent(0.0123), "1.2 %");
+  assert.equal(bytes(999), "999 B");
+  assert.equal(bytes(4200), "4.2 kB");
+  assert.equal(bytes(3.5e9), "3.5 GB");
+  assert.equal(fileName("C:\\data\\a.tif"), "a.tif");
+  assert.equal(fileName("/data/b.tif"), "b.tif");
+});
+
+test("a time is told by its distance", () => {
+  const now = new Date(2026, 10, 23, 15, 0);
+  assert.equal(dayAndTime(new Date(2026, 10, 23, 14, 2).toISOString(), now), "Today 14:02");
+  assert.equal(dayAndTime(new Date(2026, 10, 22, 23, 59).toISOString(), now), "Yesterday 23:59");
+  assert.equal(dayAndTime(new Date(2026, 10, 12, 8, 0).toISOString(), now), "12 November");
+  assert.equal(dayAndTime(new Date(2025, 10, 3, 8, 0).toISOString(), now), "3 November 2025");
+  assert.equal(dayAndTime("never", now), "");
+});
+
+test("sizes are in the image's own axes", () => {
+  assert.equal(sizes([1, 1, 1, 520, 696], "yx"), "520 × 696");
+  assert.equal(sizes([1, 3, 1, 256, 320], "yxc"), "256 × 320 × 3");
+  assert.equal(sizes([2, 1, 60, 128, 256], ""), "2 × 60 × 128 × 256");
+  assert.equal(pixelSize({ x: [0.65, "µm"] }), "0.65 µm");
+  assert.equal(pixelSize({}), "");
+});
