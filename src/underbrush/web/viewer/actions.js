@@ -30,7 +30,7 @@ const SIMPLE = Object.freeze({
   "zoom:100": (app) => app.zoomTo(1),
   fit: (app) => app.fit(),
   centre: (app) => app.centre(),
-  crosshair: (app) => app.toggleCrosshair(),
+  crosshair: (app) => app.places.toggleCrosshair(),
   "move:left": (app) => move(app, 1, 0),
   "move:right": (app) => move(app, -1, 0),
   "move:up": (app) => move(app, 0, 1),
@@ -59,8 +59,8 @@ export function act(app, action) {
   if (Object.hasOwn(SIMPLE, action)) SIMPLE[action](app);
   else if (kind === "tool") app.setTool(value);
   else if (kind === "class") app.tools.setClassAt(Number(value));
-  else if (kind === "slice") app.stepSlice(Number(value));
-  else if (kind === "time") app.stepTime(Number(value));
+  else if (kind === "slice") app.setSlice(app.viewer.place.slice + Number(value));
+  else if (kind === "time") app.setTime(app.viewer.place.t + Number(value));
   else if (kind === "channel") stepChannel(app, Number(value));
   else if (PAGE.has(action)) app.emit("action", { action });
   else return false;

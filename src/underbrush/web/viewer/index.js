@@ -7,11 +7,11 @@ import { Connection } from "./connection.js";
 import { Courier } from "./courier.js";
 import { Deeds } from "./deeds.js";
 import { Emitter } from "./emitter.js";
-import { planeSize } from "./geometry.js";
 import { Keys } from "./keys.js";
 import { shownChannels } from "./layers.js";
 import { Outbox } from "./outbox.js";
 import { Painting } from "./painting.js";
+import { Places } from "./places.js";
 import { Pointed } from "./pointed.js";
 import { Store } from "./store.js";
 import { StrokeStore } from "./strokestore.js";
@@ -26,13 +26,10 @@ import { Wheel, zoomFactor } from "./wheel.js";
  * @typedef {import("./outbox.js").Entry} Entry
  * @typedef {import("./painting.js").Mark} Mark
  * @typedef {"xy" | "xz" | "zy"} Plane
- * @typedef {{lane: string, t: number, plane: Plane, slice: number, cx: number, cy: number, zoom: number}} Spot
  */
 
 /** How often what closed tabs left is looked for, in milliseconds. */
 const COURIER = 30000;
-/** How long goTo marks the place that it went to. */
-const MARKED = 1500;
 
 /**
  * @param {HTMLElement} element
@@ -90,20 +87,17 @@ export class Mounted extends Emitter {
     this.painting = new Painting({
       canvas: this.canvas(),
       tools: this.tools,
-      sheet: () => this.sheet(),
+      sheet: () => this.places.sheet,
       commit: (command, stroke, mark) => this.deeds.note(this.submit(command, mark), stroke),
       pick: (place) => void this.pickAt(place),
     });
+    const shown = (/** @type {any} */ lane) => this.tools.suit(lane.shape[4], lane.shape[3]);
+    this.places = new Places({ viewer: this.viewer, store: this.store, painting: this.painting, shown });
     this.wheel = new Wheel();
     /** @type {"auto" | "zoom" | "slice"} */
     this.wheelMeans = "auto";
     /** @type {WeakMap<Entry, Mark>} */
     this.marks = new WeakMap();
-    /** @type {Spot[]} where goTo left from */
-    this.trail = [];
-    /** @type {Map<string, Spot>} */
-    this.spots = new Map();
-    this.crosshair = false;
     this.shownView = "";
     /** @type {(() => void)[]} */
     this.undos = [];
@@ -298,43 +292,9 @@ export class Mounted extends Emitter {
     this.viewer.setClasses(state.classes);
     const shown = this.viewer.lane;
     const lane = (shown && this.store.lane(shown.id)) ?? this.store.lane(this.options.lane ?? "") ?? state.lanes[0] ?? null;
-    if (lane?.id !== shown?.id) this.show(lane);
+    if (lane?.id !== shown?.id) this.places.show(lane);
     else if (lane && JSON.stringify(lane) !== JSON.stringify(shown)) this.viewer.setLane(lane);
     this.emit("state", state);
-  }
-
-  /** @param {any} lane of the state, or null */
-  show(lane) {
-    this.painting.finish();
-    const { viewer } = this;
-    if (viewer.lane) this.spots.set(viewer.lane.id, this.spot());
-    viewer.setLane(lane);
-    if (!lane) return;
-    const spot = this.spots.get(lane.id);
-    const plane = lane.shape[2] > 1 ? viewer.place.plane : "xy";
-    if (spot) this.moveTo(spot);
-    else viewer.setPlane(0, plane, Math.floor(planeSize(lane, plane).depth / 2));
-    this.tools.suit(lane.shape[4], lane.shape[3]);
-  }
-
-  /** @returns {Spot} what is shown now */
-  spot() {
-    const { lane, place, look } = this.viewer;
-    return { lane: lane?.id ?? "", ...place, ...look };
-  }
-
-  /** @param {Spot} spot of the lane that is shown */
-  moveTo({ t, plane, slice, cx, cy, zoom }) {
-    this.viewer.setPlane(t, plane, slice);
-    this.viewer.setView(cx, cy, zoom);
-  }
-
-  /** @returns {(import("./brush.js").Sheet & {lane: string}) | null} */
-  sheet() {
-    const { lane, place } = this.viewer;
-    if (!lane || /** @type {any} */ (lane).missing) return null;
-    const { width, height } = planeSize(lane, place.plane);
-    return { lane: lane.id, ...place, width, height };
   }
 
   /** @param {import("./viewer.js").View | null} view */
@@ -343,59 +303,30 @@ export class Mounted extends Emitter {
     const { lane, t, plane, slice, level, box, layers, zoom } = view;
     this.connection.look(this.options.view ?? "main", box ? { lane, t, plane, slice, level, box, layers } : null);
     this.emit("zoom", { zoom, level });
-    const position = this.position;
+    const { position } = this.places;
     if (JSON.stringify(position) === this.shownView) return;
     this.shownView = JSON.stringify(position);
     this.emit("position", position);
   }
 
-  /** @returns {{lane: string | null, t: number, z: number, y: number, x: number, plane: Plane, slice: number, canBack: boolean}} the middle of the view */
-  get position() {
-    const { lane, place, look } = this.viewer;
-    const [u, v] = [Math.floor(look.cx), Math.floor(look.cy)];
-    const at = { xy: [place.slice, v, u], xz: [v, place.slice, u], zy: [u, v, place.slice] }[place.plane];
-    return { lane: lane?.id ?? null, t: place.t, z: at[0], y: at[1], x: at[2], plane: place.plane, slice: place.slice, canBack: this.trail.length > 0 };
-  }
-
   /** @param {string} id @throws {RangeError} */
   setLane(id) {
-    const lane = this.store.lane(id);
-    if (!lane) throw new RangeError(`There is no image ${JSON.stringify(id)} in this project.`);
-    if (lane.id !== this.viewer.lane?.id) this.show(lane);
+    this.places.setLane(id);
   }
 
   /** @param {number} slice */
   setSlice(slice) {
-    this.place({ slice });
+    this.places.set({ slice });
   }
 
   /** @param {number} t */
   setTime(t) {
-    this.place({ t });
+    this.places.set({ t });
   }
 
   /** @param {Plane} plane */
   setPlane(plane) {
-    const { lane } = this.viewer;
-    const { z, y, x } = this.position;
-    if (lane) this.place({ plane, slice: { xy: z, xz: y, zy: x }[plane] });
-  }
-
-  /** @param {Partial<{t: number, plane: Plane, slice: number}>} change */
-  place(change) {
-    this.painting.finish();
-    const { t, plane, slice } = { ...this.viewer.place, ...change };
-    this.viewer.setPlane(t, plane, slice);
-  }
-
-  /** @param {number} steps */
-  stepSlice(steps) {
-    this.setSlice(this.viewer.place.slice + steps);
-  }
-
-  /** @param {number} steps */
-  stepTime(steps) {
-    this.setTime(this.viewer.place.t + steps);
+    this.places.setPlane(plane);
   }
 
   /**
@@ -406,23 +337,11 @@ export class Mounted extends Emitter {
    * @param {number} x
    */
   goTo(lane, t, z, y, x) {
-    this.trail = [...this.trail.slice(-49), this.spot()];
-    this.setLane(lane);
-    const { plane } = this.viewer.place;
-    const [u, v, slice] = { xy: [x, y, z], xz: [x, z, y], zy: [z, y, x] }[plane];
-    this.place({ t, slice });
-    this.viewer.setView(u + 0.5, v + 0.5, Math.max(1, this.viewer.look.zoom));
-    this.viewer.setCrosshair({ u: u + 0.5, v: v + 0.5 });
-    clearTimeout(this.markTimer);
-    this.markTimer = setTimeout(() => !this.crosshair && this.viewer.setCrosshair(null), MARKED);
+    this.places.goTo(lane, { t, z, y, x });
   }
 
   back() {
-    const spot = this.trail.pop();
-    if (!spot || !this.store.lane(spot.lane)) return;
-    this.setLane(spot.lane);
-    this.painting.finish();
-    this.moveTo(spot);
+    this.places.back();
   }
 
   fit() {
@@ -439,19 +358,8 @@ export class Mounted extends Emitter {
     this.viewer.zoomTo(this.viewer.look.zoom * factor);
   }
 
-  /** What is under the pointer comes to the middle; without a pointer over the image its middle. */
   centre() {
-    const { at } = this.painting;
-    const sheet = this.sheet();
-    if (at) this.viewer.setView(at.u, at.v, this.viewer.look.zoom);
-    else if (sheet) this.viewer.setView(sheet.width / 2, sheet.height / 2, this.viewer.look.zoom);
-  }
-
-  toggleCrosshair() {
-    this.crosshair = !this.crosshair;
-    const { at } = this.painting;
-    const { cx, cy } = this.viewer.look;
-    this.viewer.setCrosshair(this.crosshair ? { u: at?.u ?? cx, v: at?.v ?? cy } : null);
+    this.places.centre();
   }
 
   /** @param {"auto" | "zoom" | "slice"} meaning auto: slices of volumes, zoom otherwise */
@@ -462,12 +370,11 @@ export class Mounted extends Emitter {
   /** @param {WheelEvent} event */
   turned(event) {
     event.preventDefault();
-    const deep = (this.viewer.lane && planeSize(this.viewer.lane, this.viewer.place.plane).depth > 1) ?? false;
-    const slices = this.wheelMeans === "slice" || (this.wheelMeans === "auto" && deep);
+    const slices = this.wheelMeans === "slice" || (this.wheelMeans === "auto" && this.places.depth > 1);
     if (event.shiftKey && !event.ctrlKey) this.stepBrush(-this.wheel.steps(event));
     else if (slices && !event.ctrlKey && !event.metaKey) {
       const steps = this.wheel.steps(event);
-      if (steps && !this.painting.active) this.stepSlice(steps);
+      if (steps && !this.painting.active) this.setSlice(this.viewer.place.slice + steps);
     } else {
       const corner = this.element.getBoundingClientRect();
       this.viewer.zoomAt(event.clientX - corner.left, event.clientY - corner.top, zoomFactor(event));
@@ -581,7 +488,7 @@ export class Mounted extends Emitter {
     return {
       client: this.client,
       tool: this.tools.state,
-      position: this.position,
+      position: this.places.position,
       zoom: { zoom: this.viewer.look.zoom, level: this.viewer.view?.level ?? 0 },
       layers: this.layers(),
       connection: this.connectionState,
@@ -600,7 +507,7 @@ export class Mounted extends Emitter {
     this.painting.close();
     this.keys.unlisten();
     for (const undo of this.undos.splice(0)) undo();
-    clearTimeout(this.markTimer);
+    this.places.close();
     this.courier.close();
     this.connection.stop();
     this.pointed.close();

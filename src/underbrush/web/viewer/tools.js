@@ -40,6 +40,7 @@ export class Tools extends Emitter {
     this.before = "brush";
     /** @type {string | null} */
     this.readOnly = null;
+    this.told = "";
   }
 
   /** @param {string} tool @throws {RangeError} */
@@ -175,6 +176,10 @@ export class Tools extends Emitter {
   }
 
   changed() {
-    this.emit("tool", this.state);
+    const { state } = this;
+    const text = JSON.stringify(state);
+    if (text === this.told) return;
+    this.told = text;
+    this.emit("tool", state);
   }
 }
