@@ -25,7 +25,7 @@ PLANES: dict[Plane, tuple[str, str, str]] = {
 }
 """The axes of columns, of rows, and the one that stands still."""
 MAX_LEVEL = 20
-EDGES = (256, 128, 64, 32)
+EDGES = (256, 128, 64, 32, 16, 8, 4, 2, 1)
 """Edges of tiles, in pixels that are shown."""
 WIDEST = 1024
 """Pixels of the image along the edge of a tile; beyond it a tile takes long before anything is seen."""
@@ -125,7 +125,7 @@ def tile_edges(
 
     They depend on what is computed and on the level alone, not on where somebody looks, so that all views
     share their tiles. ``limits`` are the cost of a tile and the bytes that one may take; if none fits it is
-    the smallest.
+    one pixel.
     """
     cost, budget = limits
     a, b = plane_steps(plane, level)
@@ -139,7 +139,7 @@ def tile_edges(
         sizes: Shape5 = (1, image[1], spans["z"], spans["y"], spans["x"])
         made = cost.valid * edge * edge
         read = cost.of(sizes, halo, image) - cost.valid * spans["z"] * spans["y"] * spans["x"]
-        if edge * max(a, b) <= max(widest, EDGES[-1]) and made <= CACHED and made + read <= budget:
+        if edge * max(a, b) <= widest and made <= CACHED and made + read <= budget:
             return edge, edge
     return EDGES[-1], EDGES[-1]
 

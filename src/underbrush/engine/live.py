@@ -243,7 +243,7 @@ class Live:
         plan = plan_view(view, self._images, wishes, TILE_BYTES)
         far = plan.area > self._area
         notices = [ViewNotice(view.viewer, "error", problem) for problem in plan.problems]
-        if far and plan.pieces:
+        if far:
             notices.append(ViewNotice(view.viewer, "info", ZOOM_IN))
         with self._publishing:
             with self._wake:

@@ -17,6 +17,8 @@ from underbrush.sources.base import Image
 
 _log = logging.getLogger(__name__)
 
+MOST_TILES = 20_000
+"""A view of more tiles is so far out that not even those that are kept are looked for."""
 Key = tuple[str, str, Place]
 """Image, product, place."""
 
@@ -100,12 +102,16 @@ def plan_view(view: View, images: Images, wishes: Wishes, budget: float) -> Plan
     box = inside(view.box, shape, view.plane, view.level)
     like = Place(view.t, view.plane, view.slice, view.level, 0, 0, 1, 1)
     size = plane_size(shape, view.plane, view.level)
-    pieces = [
-        Piece((image_key, product.key, place), image, product, product.layers)
-        for product in products
-        for place in tiles(box, like, size, product.edges(image, like, budget))
-    ]
-    return Plan(tuple(pieces), covered(box, view.plane, view.level), tuple(problems))
+    area = covered(box, view.plane, view.level) if products else 0
+    pieces = []
+    for product in products:
+        edges = product.edges(image, like, budget)
+        if (box[2] - box[0]) / edges[0] * (box[3] - box[1]) / edges[1] <= MOST_TILES:
+            pieces += [
+                Piece((image_key, product.key, place), image, product, product.layers)
+                for place in tiles(box, like, size, edges)
+            ]
+    return Plan(tuple(pieces), area, tuple(problems))
 
 
 def unexpected(error: Exception) -> str:
