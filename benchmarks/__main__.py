@@ -15,13 +15,17 @@ def main():
     if not (Path(DATA) / "MANIFEST.json").is_file():
         sys.exit(f"The benchmarks use real images; set UNDERBRUSH_TEST_DATA (not found: {DATA}).")
     if subprocess.run(
-        ["/usr/bin/python3", "-c", "import vigra"], capture_output=True, check=False
+        ["/usr/bin/python3", "-c", "import vigra, h5py"], capture_output=True, check=False
     ).returncode:
-        sys.exit("The benchmarks compare with vigra: install python3-vigra for /usr/bin/python3.")
+        sys.exit(
+            "The benchmarks compare with vigra: install python3-vigra, python3-h5py for /usr/bin/python3."
+        )
     for arguments in (
         ["features.py", "2d", "3d", "--skimage"],
         ["forest_speed.py", "--data", DATA, "--sklearn"],
         ["stroke_to_view.py", "--data", DATA],
+        ["live_loop.py", "--data", DATA],
+        ["commands.py", "--data", DATA, "--large"],
         ["accuracy.py", "--data", DATA],
     ):
         subprocess.run([sys.executable, str(HERE / arguments[0]), *arguments[1:]], check=True)
