@@ -30,7 +30,7 @@ from underbrush.web.panels.readings import (
     same_features,
     short_day,
 )
-from web.fakes import FakeHub, FakeSession, nuclei_document
+from web.fakes import FakeHub, FakeSession, nuclei_document, nuclei_lesson
 
 FLAT = (1, 1, 1, 520, 696)
 VOLUME = (1, 1, 60, 128, 256)
@@ -174,6 +174,13 @@ class TestReader:
         assert said["Presets"]["chosen"] == "Recommended" and said["Presets"]["count"] == 49
         assert said["Steps"] == {"counts": {"features": 49}}
         assert said["Quality"]["trained"] is False and said["Quality"]["balance"] == ""
+        assert said["Quality"]["importance"] == [] and said["Quality"]["oob"] is None
+
+    def test_what_training_learned_is_told(self, tmp_path: Path) -> None:
+        session = FakeSession(tmp_path / "nuclei.ilp", nuclei_document(), lesson=nuclei_lesson())
+        quality = ProjectReader(session).read()["Quality"]  # type: ignore[arg-type]
+        assert quality["oob"] == 0.012 and quality["trained"] is True
+        assert len(quality["importance"]) == 37 and quality["importance"][0][0] == "0.3 Gaussian smoothing"
 
     def test_marks_strokes_of_a_volume_by_slice_and_class(self, tmp_path: Path) -> None:
         from dataclasses import replace

@@ -31,4 +31,4 @@ class Gauges:
 
     def _used(self) -> str:
         used = self._process.memory_info().rss
-        return f"{used / 1e9:.1f} of {self._memory / 1e9:.3g} GB"
+        return f"{used / 1e9:.1f} of {self._memory / 1e9:.1f}".removesuffix(".0") + " GB"

@@ -56,7 +56,7 @@ class _ProjectPage:
         self._parts: dict[str, Part] = {}
         self._session: Session | None = None
         self._reading: asyncio.Task[None] | None = None
-        self._again = False
+        self._wanted = asyncio.Event()
 
     # -- layout ---------------------------------------------------------------------------------------
 
@@ -155,14 +155,13 @@ class _ProjectPage:
 
     def _read_soon(self) -> None:
         """Read the session again, at most four times a second, never twice at once."""
-        if self._reading is not None and not self._reading.done():
-            self._again = True
-            return
-        self._reading = background_tasks.create(self._read(), name=f"panels of {self._ident}")
+        self._wanted.set()
+        if self._reading is None or self._reading.done():
+            self._reading = background_tasks.create(self._read(), name=f"panels of {self._ident}")
 
     async def _read(self) -> None:
-        while not self._client.is_deleted:
-            self._again = False
+        while self._wanted.is_set() and not self._client.is_deleted:
+            self._wanted.clear()
             try:
                 found = await asyncio.to_thread(self._reader.read)
             except UnderbrushError as error:
@@ -173,8 +172,6 @@ class _ProjectPage:
             for name, data in found.items():
                 self._parts[name].set(**data)
             await asyncio.sleep(0.25)
-            if not self._again:
-                return
 
     # -- what is wanted of Python ---------------------------------------------------------------------
 

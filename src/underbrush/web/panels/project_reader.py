@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from underbrush.errors import UnderbrushError
-from underbrush.web.panels.readings import balance_sentence, classifier_rows, feature_data
+from underbrush.web.panels.readings import balance_sentence, classifier_rows, feature_data, importance_rows
 
 if TYPE_CHECKING:
     from underbrush.core.geometry import Shape5
     from underbrush.engine.session import Session
+    from underbrush.engine.teaching import Lesson
     from underbrush.project.document import Document
     from underbrush.project.schema import Source
 
@@ -38,7 +39,7 @@ class ProjectReader:
             "Quality": self._quality(document),
             "Classifiers": {
                 "rows": classifier_rows(document.frozen, datetime.now(UTC).astimezone()),
-                "trained": self._trained(document),
+                "trained": session.lesson is not None,
             },
             "Presets": {**presets, "locked": session.read_only is not None},
             "FeatureTable": table,
@@ -59,19 +60,17 @@ class ProjectReader:
         self._shapes[lane] = (raw, shape)
         return shape
 
-    def _trained(self, document: Document) -> bool:
-        return self._session.training.state == "done" or document.forest is not None
-
     def _quality(self, document: Document) -> dict[str, Any]:
-        training, settings = self._session.training, document.settings
+        lesson, settings = self._session.lesson, document.settings
         pixels = dict.fromkeys(document.class_order, 0)
         for labels in document.labels.values():
             for ident, count in labels.counts.items():
                 pixels[ident] = pixels.get(ident, 0) + count
         named = [(document.classes[i].info.name, pixels[i]) for i in document.class_order]
         return {
-            "oob": training.oob,
-            "trained": self._trained(document),
+            "oob": None if lesson is None else lesson.oob,
+            "trained": lesson is not None,
+            "importance": _importance(lesson),
             "balance": balance_sentence(named),
             "balanced": settings.balance,
             "settings": {"n_trees": settings.n_trees, "seed": settings.seed},
@@ -98,6 +97,14 @@ class ProjectReader:
         }
         self._marks[lane] = (labels, found)
         return found
+
+
+def _importance(lesson: Lesson | None) -> list[tuple[str, float]]:
+    """Each filter at each scale with its share, largest first; empty for a forest that does not know."""
+    if lesson is None or lesson.importances is None or len(lesson.feature_names) != len(lesson.importances):
+        return []
+    flat = all(" in 2D" in name for name in lesson.feature_names)
+    return importance_rows(lesson.feature_names, lesson.importances.tolist(), flat)
 
 
 def _channels(document: Document, shapes: list[Shape5]) -> int:

@@ -41,4 +41,7 @@ export function startTooltips(page = document) {
   page.addEventListener("focusin", (event) => { if (event.target instanceof Element && event.target.matches(":focus-visible")) over(event); });
   for (const name of ["pointerdown", "keydown", "focusout", "wheel"]) page.addEventListener(name, hide, { capture: true, passive: true });
   page.addEventListener("pointerleave", hide);
+  // A ring round the image is for who came there by key.
+  page.addEventListener("pointerdown", () => page.body.classList.add("by-pointer"), true);
+  page.addEventListener("keydown", (event) => { if (["Tab", "F6"].includes(event.key)) page.body.classList.remove("by-pointer"); }, true);
 }
