@@ -2,7 +2,7 @@
 
 It follows docs/design/web.md for one project of three images, so that painting can be tried alone; it is not
 the product's server. What it was told stays while it is stopped, as a project on a disk does.
-`python tests/web/painting_server.py [port]` serves a page to paint on.
+`PYTHONPATH=tests python tests/web/painting_server.py [port]` serves a page to paint on.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from typing import Any
 import numpy as np
 import uvicorn
 from fastapi import FastAPI, Request, Response, WebSocket, WebSocketDisconnect
-from viewer_server import Lane, blobs
+
+from web.viewer_server import Lane, blobs
 
 VIEWER = Path(__file__).parents[2] / "src" / "underbrush" / "web" / "viewer"
 PAGE = """<!doctype html><meta charset="utf-8"><title>painting</title>
-<style>html, body { margin: 0; height: 100%; background: #08090a } #viewer { position: absolute; inset: 0 }</style>
+<style>body { margin: 0; background: #08090a } #viewer { position: absolute; inset: 0 }</style>
 <div id="viewer"></div><script type="module">
 import { mount } from "/viewer/index.js";
 const said = [];
-const app = await mount(document.getElementById("viewer"), { project: "PPPPPPPP", ...(window.options ?? {}) });
-const events = ["connection", "unsent", "storage", "notice", "tool", "cursor", "position", "zoom", "layers", "stroke", "action", "state"];
-for (const name of events) app.on(name, (payload) => said.push([name, payload]));
+const app = await mount(document.getElementById("viewer"), { project: "PPPPPPPP" });
+for (const name of ["notice", "action"]) app.on(name, (payload) => said.push([name, payload]));
 Object.assign(window, { app, said });
 </script>"""
 
@@ -71,10 +71,12 @@ class Project:
     def state(self, client: str) -> dict[str, Any]:
         """Return what the browser may know."""
         return {
-            "project": "PPPPPPPP", "name": "nuclei.ilp", "revision": self.revision, "read_only": self.read_only,
+            "project": "PPPPPPPP", "name": "nuclei.ilp", "revision": self.revision,
+            "read_only": self.read_only,
             "lanes": [{**lane.state(name), "missing": None} for name, lane in self.lanes.items()],
             "classes": self.classes, "live": self.live,
-            "undo": "Stroke" if self.done.get(client) else None, "redo": "Stroke" if self.undone.get(client) else None,
+            "undo": "Stroke" if self.done.get(client) else None,
+            "redo": "Stroke" if self.undone.get(client) else None,
         }  # fmt: skip
 
     def apply(self, client: str, number: int, command: dict[str, Any]) -> list[dict[str, Any]]:
@@ -109,7 +111,7 @@ class Project:
         out = []
         for t, z, y, x, n in np.asarray(runs).reshape(-1, 5):
             box = (t, z, y, slice(x, x + n))
-            if not (0 <= x and x + n <= self.labels[lane].shape[3]):
+            if not (x >= 0 and x + n <= self.labels[lane].shape[3]):
                 raise ValueError("The runs are not inside the image.")
             before = self.labels[lane][box].copy()
             self.labels[lane][box] = class_id
@@ -125,7 +127,8 @@ class Project:
                     [int(t), int(z), int(y), int(x), 1, int(self.labels[lane][t, z, y, x])]
                 )
         return [
-            {"type": "labels", "lane": lane, "revision": self.revision, "client": client, "number": number, "changes": runs}
+            {"type": "labels", "lane": lane, "revision": self.revision, "client": client, "number": number,
+             "changes": runs}
             for lane, runs in by_lane.items()
         ]  # fmt: skip
 

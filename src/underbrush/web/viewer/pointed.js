@@ -54,21 +54,21 @@ export class Pointed extends Emitter {
 
   /** @param {Place} place */
   async look(place) {
-    await this.ask(place);
+    this.asking?.abort();
+    this.asking = new AbortController();
+    await this.ask(place, this.asking.signal);
     if (this.place && keyOf(this.place) === keyOf(place)) this.tell();
   }
 
   /**
    * @param {Place} place
+   * @param {AbortSignal} [signal]
    * @returns {Promise<Value | null>} null: no answer
    */
-  async ask(place) {
-    this.asking?.abort();
-    const control = new AbortController();
-    this.asking = control;
+  async ask(place, signal) {
     const { lane, t, z, y, x } = place;
     try {
-      const response = await this.fetch(`${this.api}/lanes/${lane}/value?t=${t}&z=${z}&y=${y}&x=${x}`, { signal: control.signal, cache: "no-store" });
+      const response = await this.fetch(`${this.api}/lanes/${lane}/value?t=${t}&z=${z}&y=${y}&x=${x}`, { signal, cache: "no-store" });
       if (!response.ok) return null;
       const value = await response.json();
       if (this.known.size >= KEPT) this.known.clear();
