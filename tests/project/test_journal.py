@@ -160,10 +160,11 @@ def test_a_disk_that_fails_at_every_call_in_turn(ilp, faulty_disk, code):
     names = ("open", "write", "truncate", "fsync", "sync_data", "replace", "sync_folder", "close")
     safe, failed = 0, 0
     for nth in range(1, 9):
-        for reopened in (True, False):
-            if reopened:
-                journal.close()
-                journal = recover(ilp).journal
+        for anew in (True, False):
+            if anew and safe:  # another file of the same bytes: it is not appended to
+                copy = journal.path.read_bytes()
+                journal.path.unlink()
+                journal.path.write_bytes(copy)
             try:
                 with using(faulty_disk(nth, names, code, once=True)):
                     journal.append([edit(safe + 1)])
@@ -175,6 +176,21 @@ def test_a_disk_that_fails_at_every_call_in_turn(ilp, faulty_disk, code):
             assert numbers(pending(ilp).records) == list(range(1, safe + 1))
     assert failed >= 6
     journal.close()
+
+
+def test_what_is_found_is_made_safe_before_it_counts(ilp, faulty_disk):
+    """Who wrote it may have been killed before it was synced, or after syncing it failed."""
+    first = recover(ilp).journal
+    first.append([edit(1)])
+    with using(faulty_disk(1, ("sync_data",), errno.EIO, once=True)), pytest.raises(OutputError):
+        first.append([edit(2)])
+    for operation in ("write", "fsync", "replace", "sync_folder"):
+        with using(faulty_disk(1, (operation,))), pytest.raises(OutputError):
+            recover(ilp)
+        assert numbers(pending(ilp).records) == [1, 2]
+    before = first.path.stat().st_ino
+    assert numbers(recover(ilp).records) == [1, 2]
+    assert first.path.stat().st_ino != before
 
 
 def test_a_file_that_was_tidied_away_is_written_anew(ilp):

@@ -94,6 +94,18 @@ class Journal:
         """Whether an .ilp of this hash is one that this journal extends."""
         return any(mark.base == base for mark in self._marks)
 
+    def secure(self) -> None:
+        """Write anew what was found on the disk: it may never have been synced by who wrote it.
+
+        Raises
+        ------
+        OutputError
+            The disk is full, broken or gone; nothing is lost.
+        """
+        with self.lock:
+            if self._entries:
+                self._write_anew([])
+
     def append(self, records: Iterable[Mapping[str, Any]]) -> None:
         """Make edits safe: when this returns they are on the disk itself.
 

@@ -22,6 +22,7 @@ from underbrush.project.recovery import (
     read_journal,
     remove_journal,
     set_aside,
+    sync_folder,
 )
 
 NEWEST = 10
@@ -101,7 +102,7 @@ def keep_version(places: Places, now: datetime) -> Path:
             with Replacing(target) as output:
                 _copy(places.project, output)
         else:
-            _sync(places.versions, target)
+            sync_folder(target)
         _thin(_all_versions(places), now)
         return target
 
@@ -187,14 +188,7 @@ def _make_folder(places: Places) -> None:
         layer().make_folders(places.versions)
     except OSError as error:
         raise explain(error, places.versions) from error
-    _sync(places.versions.parent, places.versions)
-
-
-def _sync(folder: Path, shown: Path) -> None:
-    try:
-        layer().sync_folder(folder)
-    except OSError as error:
-        raise explain(error, shown) from error
+    sync_folder(places.versions)
 
 
 def _all_versions(places: Places) -> list[KeptVersion]:

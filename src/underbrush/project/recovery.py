@@ -89,7 +89,7 @@ def recover(path: str | os.PathLike[str]) -> Opened:
     ProjectError
         The .ilp cannot be read, or the recovery file is of a newer version or cannot be read at all.
     OutputError
-        A recovery file could not be set aside; nothing was changed.
+        A recovery file could not be set aside or made safe; nothing is lost, and `pending` reads it all.
     """
     places = places_of(path)
     _say_if_alone(places)
@@ -125,6 +125,11 @@ def recover(path: str | os.PathLike[str]) -> Opened:
         on_disk=records is not None,
     )
     journal.seen = identity
+    if data is not None:
+        # Who wrote the two may have been killed before their names were synced, and the new file fits only
+        # the .ilp that is seen now.
+        sync_folder(places.project)
+        journal.secure()
     return Opened(project, journal, records or (), notices, tuple(places.all_recovered()))
 
 
@@ -215,7 +220,7 @@ def set_aside(places: Places, data: bytes) -> Path:
                 number += 1
                 continue
             _copy(data, kept)
-        _sync_folder(kept)
+        sync_folder(kept)
         return kept
 
 
@@ -231,11 +236,18 @@ def _copy(data: bytes, kept: Path) -> None:
         raise
 
 
-def _sync_folder(kept: Path) -> None:
+def sync_folder(path: Path) -> None:
+    """Make the name ``path`` survive a power cut.
+
+    Raises
+    ------
+    OutputError
+        That is not possible.
+    """
     try:
-        layer().sync_folder(kept.parent)
+        layer().sync_folder(path.parent)
     except OSError as error:
-        raise explain(error, kept) from error
+        raise explain(error, path) from error
 
 
 def remove_journal(journal: Path) -> None:
