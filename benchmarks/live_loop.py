@@ -137,7 +137,7 @@ def flat(a):
     theirs, again = 1e3 * median(learned), 1e3 * median(seen)
     print(
         f"a stroke more on {len(x)} labelled pixels, 1024 x 1024: rows {rows:.0f} ms, "
-        f"training {training:.0f}, recipe after {done:.0f}, first tile {first:.0f}, whole view {whole:.0f} ms; "
+        f"training {training:.0f}, recipe after {done:.0f}, first tile {first:.0f}, whole view {whole:.0f}; "
         f"vigra {theirs:.0f} ms "
         f"({theirs / whole:.1f}x), with its features anew {theirs + again:.0f} ms "
         f"({(theirs + again) / whole:.1f}x)",
@@ -185,7 +185,8 @@ def orthogonal(rounds):
     )
     print(
         f"volume {VOLUME}, {len(loop.selection.names(1, True))} features in 3D, three views: "
-        f"rows {rows:.0f} ms, training {training:.0f}, recipe after {done:.0f}, first tile {first:.0f}, all three {whole:.0f} ms",
+        f"rows {rows:.0f} ms, training {training:.0f}, recipe after {done:.0f}, first tile {first:.0f}, "
+        f"all three {whole:.0f} ms",
         flush=True,
     )
     for name, step in (("z", (1, 0, 0)), ("y", (0, 1, 0)), ("x", (0, 0, 1))):

@@ -6,7 +6,7 @@ import os
 import sys
 import threading
 
-TRAINING, TILES = 5, 10
+TRAINING, TILES = 2, 4
 """How far training and tiles step back (nice values); training goes first, for it makes tiles outdated."""
 
 
