@@ -19,7 +19,7 @@ from underbrush.project.class_commands import (
 )
 from underbrush.project.command import Author, Command, Context, Kind, Outcome
 from underbrush.project.document import Document
-from underbrush.project.edits import Edit, backward
+from underbrush.project.edits import Edit
 from underbrush.project.label_commands import (
     DeleteStroke,
     Fill,
@@ -46,6 +46,7 @@ from underbrush.project.setting_commands import (
     SetFeatures,
     SetTraining,
 )
+from underbrush.project.undoing import redone, undone
 from underbrush.project.values_json import mapping, shown
 
 __all__ = [
@@ -69,7 +70,7 @@ class Undo(Command):
         edit = context.history.undoable(author.client)
         if edit is None:
             raise CommandError("there is nothing to undo", remedy="go on painting")
-        _, changes, notices = backward(document, edit.changes)
+        changes, notices = undone(document, context.history, edit)
         return Outcome(f"Undo: {_plain(edit.title)}", changes, notices, undoes=edit.sequence)
 
 
@@ -85,7 +86,7 @@ class Redo(Command):
         edit = context.history.redoable(author.client)
         if edit is None:
             raise CommandError("there is nothing to redo", remedy="go on painting")
-        _, changes, notices = backward(document, edit.changes)
+        changes, notices = redone(document, context.history, edit)
         return Outcome(_plain(edit.title), changes, notices, redoes=edit.sequence)
 
 

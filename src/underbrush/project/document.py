@@ -280,14 +280,22 @@ def _with_own_ids(project: Project, plain: Document) -> Document:
         raise ValueError("other classes")
     same = lanes == list(plain.lane_order) and classes == list(plain.class_order)
     document = plain if same else _with_ids(project, lanes, classes)
+    ranks = dict(zip(lanes, map(float, said["lane_ranks"]), strict=True))
+    places = dict(zip(classes, map(float, said["class_ranks"]), strict=True))
+    if sorted(ranks.values()) != list(ranks.values()) or sorted(places.values()) != list(places.values()):
+        raise ValueError("another order")
     locked = {int(k) for k in said.get("locked", ())}
     parked: dict[str, tuple[Parked, ...]] = {
         str(k): tuple(map(parked_from_json, v)) for k, v in json.loads(project.own.get(PARKED, "{}")).items()
     }
     return replace(
         document,
-        lanes=MappingProxyType({k: replace(e, parked=parked.get(k, ())) for k, e in document.lanes.items()}),
-        classes=MappingProxyType({k: replace(e, locked=k in locked) for k, e in document.classes.items()}),
+        lanes=MappingProxyType(
+            {k: replace(e, rank=ranks[k], parked=parked.get(k, ())) for k, e in document.lanes.items()}
+        ),
+        classes=MappingProxyType(
+            {k: replace(e, rank=places[k], locked=k in locked) for k, e in document.classes.items()}
+        ),
         last_lane=max(int(said["last_lane"]), document.last_lane),
         last_class=max(int(said["last_class"]), document.last_class),
     )
@@ -308,6 +316,8 @@ def _own_texts(document: Document) -> dict[str, str]:
             "lanes": document.lane_order,
             "classes": document.class_order,
             "locked": [k for k in document.class_order if document.classes[k].locked],
+            "lane_ranks": [document.lanes[k].rank for k in document.lane_order],
+            "class_ranks": [document.classes[k].rank for k in document.class_order],
             "last_lane": document.last_lane,
             "last_class": document.last_class,
         }

@@ -126,15 +126,13 @@ def backward(
     Gives the document, the changes really made (`forward` makes them again), and a sentence for each
     thing that was left because it was changed or is needed by others.
     """
-    made: list[Change] = []
-    said: list[str] = []
-    stuck: set[str] = set()
+    taking = Taking(document)
     for change in reversed(tuple(changes)):
         if isinstance(change, CellChange):
-            document = _cell_back(document, change, made, said, stuck)
+            taking.cell(change)
         else:
-            document = _labels_back(document, change, made, said, stuck)
-    return document, tuple(made), tuple(dict.fromkeys(said))
+            taking.labels(change)
+    return taking.document, tuple(taking.made), tuple(dict.fromkeys(taking.said))
 
 
 def cell(document: Document, path: tuple[str, str]) -> Any:
@@ -212,74 +210,88 @@ def geometry_changes(document: Document, lane: str, new: LaneEntry) -> tuple[Cha
     return tuple(changes)
 
 
+def geometry(entry: LaneEntry) -> tuple[object, ...]:
+    """What says where the pixels of a lane are."""
+    return entry.raw.axes, entry.raw.shape, entry.raw.stored, entry.raw.inner
+
+
 def moves_pixels(before: object, after: object) -> bool:
     """Whether two lane cells differ in where their pixels are."""
     return (
-        isinstance(before, LaneEntry)
-        and isinstance(after, LaneEntry)
-        and (before.raw.axes, before.raw.shape, before.raw.stored, before.raw.inner)
-        != (after.raw.axes, after.raw.shape, after.raw.stored, after.raw.inner)
+        isinstance(before, LaneEntry) and isinstance(after, LaneEntry) and geometry(before) != geometry(after)
     )
 
 
-def _cell_back(
-    document: Document, change: CellChange, made: list[Change], said: list[str], stuck: set[str]
-) -> Document:
-    kind, name = change.path
-    if kind == "lane" and name in stuck:
-        return document
-    now = cell(document, change.path)
-    if now != change.after:
-        said.append(f"{_named(change)} was changed since and stays as it is.")
-        if kind == "lane":
-            stuck.add(name)
-        return document
-    if change.before is None and kind == "lane" and name in document.labels:
-        said.append(f"{_named(change)} stays, for it has strokes of somebody else.")
-        return document
-    if change.before is None and kind == "class" and _used(document, int(name)):
-        said.append(f"{_named(change)} stays, for somebody else painted with it.")
-        return document
-    steps: tuple[Change, ...] = (CellChange(change.path, now, change.before),)
-    if moves_pixels(change.before, now) and (name in document.labels):
-        # Strokes that others painted meanwhile follow their pixels.
-        rest = replace(document, lanes=_with(document.lanes, name, replace(now, parked=())))
-        steps = geometry_changes(rest, name, replace(change.before, parked=()))
-        steps = tuple(_reparked(s, change, now) for s in steps)
-    made.extend(steps)
-    return forward(document, steps)
+class Taking:
+    """Changes being taken back one after the other: the document so far, what was made and is to be said."""
+
+    def __init__(self, document: Document) -> None:
+        self.document = document
+        self.made: list[Change] = []
+        self.said: list[str] = []
+        self._stuck: set[str] = set()
+
+    def reachable(self, lane: str) -> bool:
+        """Whether labels of the lane can be taken back; says why not."""
+        if lane in self._stuck:
+            return False
+        if lane not in self.document.lanes:
+            self.said.append("The image of these strokes was removed since; it stays so.")
+            return False
+        return True
+
+    def cell(self, change: CellChange) -> None:
+        """Take a cell back, if it is still as the change left it and nobody else needs it."""
+        kind, name = change.path
+        document = self.document
+        if kind == "lane" and name in self._stuck:
+            return
+        now = cell(document, change.path)
+        if now != change.after:
+            self.said.append(f"{_named(change)} was changed since and stays as it is.")
+            if kind == "lane":
+                self._stuck.add(name)
+            return
+        if change.before is None and kind == "lane" and name in document.labels:
+            self.said.append(f"{_named(change)} stays, for it has strokes of somebody else.")
+            return
+        if change.before is None and kind == "class" and _used(document, int(name)):
+            self.said.append(f"{_named(change)} stays, for somebody else painted with it.")
+            return
+        steps: tuple[Change, ...] = (CellChange(change.path, now, change.before),)
+        if moves_pixels(change.before, now) and name in document.labels:
+            # Strokes that others painted meanwhile follow their pixels.
+            rest = replace(document, lanes=_with(document.lanes, name, replace(now, parked=())))
+            carried_back = geometry_changes(rest, name, replace(change.before, parked=()))
+            steps = tuple(_reparked(s, change, now) for s in carried_back)
+        self.made.extend(steps)
+        self.document = forward(document, steps)
+
+    def labels(self, change: LabelChange) -> None:
+        """Take labels back where they are still as the change left them."""
+        if not self.reachable(change.lane):
+            return
+        exists = self.document.values != 0
+        exists = exists | (np.arange(256) == 0)
+        keep = exists[change.before]
+        if not keep.all():
+            self.said.append("Labels of a class that was deleted since do not come back.")
+        self.document, done = with_labels(
+            self.document, change.lane, change.runs[keep], change.before[keep], only=change.after[keep]
+        )
+        left = int(change.runs[keep, 4].sum(dtype=np.int64)) - done.size
+        if left:
+            self.said.append(f"{left} pixels were changed since and stay as they are.")
+        if done.size:
+            self.made.append(done)
 
 
 def _reparked(step: Change, change: CellChange, now: LaneEntry) -> Change:
     """What was parked before the change is parked again, beside what is parked by taking it back."""
     if not isinstance(step, CellChange):
         return step
-    return CellChange(step.path, now, replace(step.after, parked=(*change.before.parked, *step.after.parked)))
-
-
-def _labels_back(
-    document: Document, change: LabelChange, made: list[Change], said: list[str], stuck: set[str]
-) -> Document:
-    lane = change.lane
-    if lane in stuck:
-        return document
-    if lane not in document.lanes:
-        said.append("The image of these strokes was removed since; it stays so.")
-        return document
-    exists = document.values != 0
-    exists = exists | (np.arange(256) == 0)
-    keep = exists[change.before]
-    if not keep.all():
-        said.append("Labels of a class that was deleted since do not come back.")
-    document, done = with_labels(
-        document, lane, change.runs[keep], change.before[keep], only=change.after[keep]
-    )
-    left = int(change.runs[keep, 4].sum(dtype=np.int64)) - done.size
-    if left:
-        said.append(f"{left} pixels were changed since and stay as they are.")
-    if done.size:
-        made.append(done)
-    return document
+    parked = (*change.before.parked, *step.after.parked)
+    return CellChange(step.path, now, replace(step.after, parked=parked))
 
 
 def _used(document: Document, class_id: int) -> bool:

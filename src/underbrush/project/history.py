@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from underbrush.errors import CommandError
@@ -33,6 +33,10 @@ class History:
     """Highest sequence."""
     size: int = 0
     """Memory of the edits in bytes, about."""
+    roots: Mapping[int, int] = field(default_factory=lambda: MappingProxyType({}))
+    """Sequence of an undo or redo -> that of the edit which it takes out of force or puts back."""
+    undone: frozenset[int] = frozenset()
+    """Sequences of edits that are not in force."""
 
     def undoable(self, client: str) -> Edit | None:
         """What `Undo` of this client would take back."""
@@ -41,6 +45,25 @@ class History:
     def redoable(self, client: str) -> Edit | None:
         """The undo that `Redo` of this client would take back."""
         return _known(self.edits, self.redo.get(client, ()))
+
+    def root_of(self, edit: Edit) -> Edit | None:
+        """The edit that an undo or redo is about, of others itself; None where it is forgotten."""
+        return self.edits.get(self.roots.get(edit.sequence, edit.sequence))
+
+    def in_force(self, edit: Edit) -> bool:
+        """Whether an edit (no undo, no redo) is not undone."""
+        return edit.sequence not in self.undone
+
+    def own_edits(self, first: int, before: int | None = None) -> Iterator[Edit]:
+        """Edits that are no undo or redo, from sequence ``first`` to before ``before``, oldest first."""
+        for edit in self.edits.values():
+            inside = edit.sequence >= first and (before is None or edit.sequence < before)
+            if inside and edit.sequence not in self.roots:
+                yield edit
+
+    def since(self, sequence: int) -> Iterator[Edit]:
+        """All edits after ``sequence``, oldest first."""
+        return (e for e in self.edits.values() if e.sequence > sequence)
 
     def with_edit(self, edit: Edit) -> History:
         """The history after one more edit, which is newer than all others."""
@@ -52,6 +75,12 @@ class History:
             undo, redo = (*undo, edit.sequence), tuple(s for s in redo if s != edit.redoes)
         elif edit.changes:
             undo, redo = (*undo, edit.sequence), ()
+        about = edit.undoes if edit.undoes is not None else edit.redoes
+        roots, undone = self.roots, self.undone
+        if about is not None:
+            root = roots.get(about, about)
+            roots = MappingProxyType({**roots, edit.sequence: root})
+            undone = undone | {root} if edit.undoes is not None else undone - {root}
         edits = {**self.edits, edit.sequence: edit}
         size = self.size + size_of(edit)
         while size > MAX_BYTES and len(edits) > 1:
@@ -63,6 +92,8 @@ class History:
             numbers=MappingProxyType({**self.numbers, client: max(edit.number, self.numbers.get(client, 0))}),
             last=max(self.last, edit.sequence),
             size=size,
+            roots=roots,
+            undone=undone,
         )
 
     def with_edits(self, edits: Iterable[Edit]) -> History:
@@ -113,14 +144,7 @@ def history_of(own: Mapping[str, str], bound: bool) -> History:
     merged = {**history.numbers}
     for client, number in numbers.items():
         merged[client] = max(number, merged.get(client, 0))
-    return History(
-        edits=history.edits,
-        undo=history.undo,
-        redo=history.redo,
-        numbers=MappingProxyType(merged),
-        last=max(last, history.last),
-        size=history.size,
-    )
+    return replace(history, numbers=MappingProxyType(merged), last=max(last, history.last))
 
 
 def size_of(edit: Edit) -> int:

@@ -1,0 +1,90 @@
+"""A document with its history, as a session would keep them, for tests."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+
+from underbrush.core.geometry import Box
+from underbrush.errors import CommandError
+from underbrush.project.commands import command_from_json, command_to_json, resolve
+from underbrush.project.document import Document, new_document
+from underbrush.project.edits import forward, from_json, to_json
+from underbrush.project.history import History
+from underbrush.project.schema import Source
+
+SHAPE = (1, 1, 1, 12, 20)
+
+
+class Desk:
+    """Commands go in as JSON, edits come out as JSON: nothing may lean on what JSON does not carry."""
+
+    def __init__(self, document: Document | None = None):
+        self.document = new_document() if document is None else document
+        self.first = self.document
+        self.history = History()
+        self.edits = []
+        self.sizes = {}
+        self.images = {}
+        self.trained = None
+
+    # -- what commands may ask --
+
+    def shape(self, lane):
+        return None
+
+    def read(self, lane, box):
+        image = self.images[lane]
+        assert Box.whole(image.shape).contains(box)
+        return image[box.slices]
+
+    def forest(self):
+        return self.trained
+
+    def sized(self, source):
+        if source.stored not in self.sizes:
+            raise CommandError(f"there is no {source.stored}")
+        axes, shape = self.sizes[source.stored]
+        return Source(source.kind, source.stored, axes=axes, shape=shape)
+
+    # --
+
+    def do(self, command, client="A"):
+        command = command_from_json(json.loads(json.dumps(command_to_json(command))))
+        number = self.history.numbers.get(client, 0) + 1
+        before = self.document
+        edit = resolve(before, command, self, self.history.last + 1, client, number, "2026-01-01T00:00:00Z")
+        assert resolve(before, command, self, edit.sequence, client, number, edit.time) == edit
+        read = from_json(json.loads(json.dumps(to_json(edit))))
+        assert read == edit
+        self.document = forward(before, read.changes)
+        self.history = self.history.with_edit(read)
+        self.edits.append(read)
+        return edit
+
+    def dense(self, lane="a1"):
+        shape = self.document.shape(lane)
+        return self.document.map_of(lane).read(Box.whole(shape))[:, 0]
+
+    def replayed(self):
+        """What a reader of the journal sees."""
+        document, seen = self.first, History()
+        for edit in self.edits:
+            document, seen = forward(document, edit.changes), seen.with_edit(edit)
+        assert seen == self.history
+        return document
+
+
+def image(name="a.tif", axes="yx", shape=(12, 20)):
+    return Source("file", name, name=name, files=(name,), axes=axes, shape=shape)
+
+
+def same(one, other):
+    """Equal in all that a person sees, and in the bytes of labels."""
+    assert one == other
+    assert one.training_key == other.training_key
+    assert {k: m.digest for k, m in one.labels.items()} == {k: m.digest for k, m in other.labels.items()}
+    for lane in one.lanes:
+        assert one.map_of(lane).rows()[0].tobytes() == other.map_of(lane).rows()[0].tobytes()
+        assert np.array_equal(one.map_of(lane).rows()[1], other.map_of(lane).rows()[1])
