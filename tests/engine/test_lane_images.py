@@ -155,3 +155,73 @@ def test_many_threads_read_many_real_files(tmp_path):
         t.join()
     assert not wrong and images.n_open <= 2
     images.close()
+
+
+class Reads(ArrayImage):
+    """A volume that says what was read of it."""
+
+    def __init__(self, array, axes):
+        super().__init__(array, axes)
+        self.pixels = 0
+
+    def _read_own(self, where, level):
+        found = super()._read_own(where, level)
+        self.pixels += found.size
+        return found
+
+
+@pytest.mark.parametrize(("shape", "axes"), [((50, 300, 310), "zyx"), ((2, 20, 40, 290, 3), "tzyxc")])
+def test_pixels_of_volumes_are_read_once(shape, axes):
+    rng = np.random.default_rng(0)
+    array = rng.integers(0, 60_000, shape).astype(np.uint16)
+    source, images = Reads(array, axes), LaneImages(2, 4 * array.nbytes)
+    images.put("a", "key", lambda: source)
+    image, plain = images.image("a"), ArrayImage(array, axes)
+    size = image.shape5
+    for _ in range(40):
+        start = [int(rng.integers(0, n)) for n in size]
+        stop = [int(rng.integers(a + 1, n + 1)) for a, n in zip(start, size, strict=True)]
+        start[1], stop[1] = 0, size[1]
+        box = Box(tuple(start), tuple(stop))
+        got = image.read(box)
+        assert np.array_equal(got, plain.read(box)) and got.dtype == np.uint16
+        got[...] = 0
+    assert 0 < source.pixels <= array.size
+    assert images.blocks.bytes <= 4 * array.nbytes
+    one = image.read(Box((0, 0, 0, 0, 0), (1, 1, 9, 9, 9)))
+    assert np.array_equal(one, plain.read(Box((0, 0, 0, 0, 0), (1, 1, 9, 9, 9))))
+    for wrong in (Box((0, 0, 0, 0, 0), (1, 1, 1, 1, 999)), Box((0, 0, 0, 0, 0), (0, 1, 1, 1, 1))):
+        with pytest.raises(ImageError, match="leaves the image"):
+            image.read(wrong)
+    assert np.array_equal(image.read(), plain.read())
+    images.close()
+
+
+def test_pixels_that_are_kept_take_no_more_than_they_may():
+    array = np.arange(64 * 300 * 300, dtype=np.uint16).reshape(64, 300, 300)
+    source, images = Reads(array, "zyx"), LaneImages(2, 2_000_000)
+    images.put("a", "key", lambda: source)
+    image, plain = images.image("a"), ArrayImage(array, "zyx")
+    for y in range(0, 250, 50):
+        box = Box((0, 0, 0, y, 0), (1, 1, 64, y + 3, 300))
+        assert np.array_equal(image.read(box), plain.read(box))
+        assert images.blocks.bytes <= 2_000_000
+    image.read(Box.whole(image.shape5))
+    assert images.blocks.bytes <= 2_000_000
+    images.close()
+
+
+def test_damage_beside_a_box_does_not_hurt_it():
+    class Damaged(ArrayImage):
+        def _read_own(self, where, level):
+            if where[2].stop > 60:
+                raise ImageError("a strip is damaged", where="x.tif", remedy="copy it again")
+            return super()._read_own(where, level)
+
+    array, images = np.ones((20, 90, 90), np.uint8), LaneImages()
+    images.put("a", "key", lambda: Damaged(array, "zyx"))
+    image = images.image("a")
+    assert image.read(Box((0, 0, 0, 10, 10), (1, 1, 20, 30, 50))).all()
+    with pytest.raises(ImageError, match="damaged"):
+        image.read(Box((0, 0, 0, 10, 10), (1, 1, 20, 30, 70)))
+    images.close()

@@ -13,11 +13,16 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from underbrush.core.geometry import Box
+from underbrush.engine.raw_blocks import RawBlocks
 from underbrush.errors import ImageError
 from underbrush.sources.base import Image, ImageInfo
 
 OPEN = 4
 """Images that stay open; each may keep some 64 MB of decoded pieces."""
+
+RAW_BYTES = 256_000_000
+"""What pixels of volumes that are kept may take, of all images together."""
 
 Opener = Callable[[], Image]
 
@@ -42,10 +47,15 @@ class OpenLane:
 
 
 class LaneImages:
-    """Lends the images of lanes to any thread; those used longest ago are closed and opened again at need."""
+    """Lends the images of lanes to any thread; those used longest ago are closed and opened again at need.
 
-    def __init__(self, most: int = OPEN) -> None:
+    At most ``most`` are open (but for those that are being read), and at most ``raw_bytes`` of pixels of
+    volumes are kept.
+    """
+
+    def __init__(self, most: int = OPEN, raw_bytes: int = RAW_BYTES) -> None:
         self._most = most
+        self.blocks = RawBlocks(raw_bytes)
         self._lock = threading.Lock()
         self._lanes: dict[str, _LaneImage] = {}
         self._open: OrderedDict[_LaneImage, None] = OrderedDict()
@@ -148,6 +158,19 @@ class _LaneImage(Image):
         if not hasattr(self, "info"):
             with self._lent():
                 pass
+
+    def read(self, box: Box | None = None, level: int = 0) -> NDArray[Any]:
+        """See `Image.read`; of volumes what was read lately is not read again."""
+        self.learn()
+        if box is None or not 0 <= level < len(self.info.levels) or not self._holds(box, level):
+            return super().read(box, level)
+        image = (self.level_shape5(level), self.dtype)
+        return self.owner.blocks.read(
+            f"{self.key} {level}", box, image, lambda part: super(_LaneImage, self).read(part, level)
+        )
+
+    def _holds(self, box: Box, level: int) -> bool:
+        return box.size > 0 and Box.whole(self.level_shape5(level)).contains(box)
 
     def _read_own(self, where: tuple[slice, ...], level: int) -> NDArray[Any]:
         with self._lent() as image:
