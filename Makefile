@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 # Kernels compile once into a cache that every test process shares.
 export UNDERBRUSH_TEST_DATA ?= ../shared/data
 
-.PHONY: setup demo test check bench soak clean
+.PHONY: setup demo test check check-js bench soak clean
 
 setup: $(VENV)/.installed
 $(VENV)/.installed: pyproject.toml
@@ -20,7 +20,15 @@ $(VENV)/.test-installed: $(VENV)/.installed
 demo: setup
 	@$(BIN)/underbrush demo $(DEMO)
 
-check: $(VENV)/.test-installed
+# Types of the viewer's modules, where node is there. Nothing of node_modules is shipped or needed to run.
+node_modules/.installed: package.json
+	@npm install --silent --no-audit --no-fund --no-package-lock 2>/dev/null && touch $@
+
+check-js:
+	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory node_modules/.installed && node node_modules/typescript/bin/tsc --noEmit; \
+	else echo "npm is not installed: the viewer's types are not checked"; fi
+
+check: $(VENV)/.test-installed check-js
 	@$(BIN)/ruff check --quiet src tests benchmarks examples
 	@$(BIN)/ruff format --quiet --check src tests benchmarks examples
 	@$(BIN)/mypy --no-error-summary
@@ -32,7 +40,7 @@ soak: $(VENV)/.test-installed
 	@$(BIN)/pytest -m soak --timeout 3600
 
 bench: $(VENV)/.test-installed
-	@/usr/bin/python3 -c "import vigra" 2>/dev/null || apt-get install -qq -y python3-vigra >/dev/null 2>&1 || true
+	@/usr/bin/python3 -c "import vigra, h5py" 2>/dev/null || apt-get install -qq -y python3-vigra python3-h5py >/dev/null 2>&1 || true
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[bench]'
 	@$(BIN)/python -m benchmarks
 

@@ -21,12 +21,17 @@ from numpy.typing import NDArray
 
 HERE = Path(__file__).parent
 VIEWER = HERE.parents[1] / "src" / "underbrush" / "web" / "viewer"
+HISTOGRAM = {
+    "uint8": b'{"edges": [0, 255], "counts": [1], "auto": [0, 255]}',
+    "uint16": b'{"edges": [0, 4000], "counts": [1], "auto": [100, 3900]}',
+    "float32": b'{"edges": [0, 1], "counts": [1], "auto": [0.1, 0.8]}',
+}
 Pixels = Callable[[int, int, NDArray[Any], NDArray[Any], NDArray[Any]], NDArray[Any]]
 
 
 @dataclass
 class Lane:
-    """An image as a function of t, c and arrays of z, y, x; labels as an array z y x of the first t, or none."""
+    """An image as a function of t, c and arrays of z, y, x; labels (z, y, x) of the first t, or none."""
 
     shape: tuple[int, int, int, int, int]
     dtype: str
@@ -40,10 +45,19 @@ class Lane:
     def state(self, name: str) -> dict[str, Any]:
         """Return what the state tells of a lane."""
         return {
-            "id": name, "nickname": name, "axes": "tczyx", "shape": list(self.shape), "dtype": self.dtype, "rgb": self.rgb,
-            "v": f"v-{name}", "levels": self.levels, "tile": 256, "pixel_size": self.pixel_size,
-            "range": self.range, "channels": [str(c) for c in range(self.shape[1])],
-        }  # fmt: skip
+            "id": name,
+            "nickname": name,
+            "axes": "tczyx",
+            "shape": list(self.shape),
+            "dtype": self.dtype,
+            "rgb": self.rgb,
+            "v": f"v-{name}",
+            "levels": self.levels,
+            "tile": 256,
+            "pixel_size": self.pixel_size,
+            "range": self.range,
+            "channels": [str(c) for c in range(self.shape[1])],
+        }
 
     def box(self, q: dict[str, int | str]) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
         """Return z, y, x of the pixels of a box, rows by columns."""
@@ -75,6 +89,11 @@ def squares(t: int, c: int, z: NDArray[Any], y: NDArray[Any], x: NDArray[Any]) -
     return (x + 3 * y + 50 * c + 7 * z + 11 * t) % 256
 
 
+def times(most: float) -> Pixels:
+    """Return the blobs with 1 become ``most``."""
+    return lambda *at: blobs(*at) * most
+
+
 def holes(t: int, c: int, z: NDArray[Any], y: NDArray[Any], x: NDArray[Any]) -> NDArray[Any]:
     """Return blobs with a square that is not a number."""
     out = blobs(t, c, z, y, x)
@@ -84,15 +103,18 @@ def holes(t: int, c: int, z: NDArray[Any], y: NDArray[Any], x: NDArray[Any]) -> 
 
 def lanes() -> dict[str, Lane]:
     """Return the images: of every dtype, plane and size that the viewer is to bear."""
-    micron = {"x": (0.65, "µm"), "y": (0.65, "µm")}
+    small = {"x": (0.11, "um"), "y": (0.11, "um")}
+    flat = {"x": (0.2, "µm"), "y": (0.2, "µm"), "z": (0.6, "µm")}
+    grey = Lane((1, 1, 1, 500, 700), "uint8", times(255), {"x": (0.65, "µm"), "y": (0.65, "µm")}, levels=2)
+    grey.labels = np.zeros((1, 500, 700), np.uint8)
     return {
-        "grey": Lane((1, 1, 1, 500, 700), "uint8", lambda *a: blobs(*a) * 255, micron, levels=2, labels=np.zeros((1, 500, 700), np.uint8)),
-        "channels": Lane((1, 4, 1, 2048, 2048), "uint16", lambda *a: blobs(*a) * 4000, {"x": (0.11, "um"), "y": (0.11, "um")}, levels=4, range=(200, 3600)),
-        "volume": Lane((2, 1, 40, 300, 400), "float32", holes, {"x": (0.2, "µm"), "y": (0.2, "µm"), "z": (0.6, "µm")}, levels=1, range=(0, 1)),
+        "grey": grey,
+        "channels": Lane((1, 4, 1, 2048, 2048), "uint16", times(4000), small, levels=4, range=(200, 3600)),
+        "volume": Lane((2, 1, 40, 300, 400), "float32", holes, flat, range=(0, 1)),
         "huge": Lane((1, 1, 1, 100_000, 100_000), "uint8", squares, {"x": (0.25, "µm")}, levels=9),
-        "rgb": Lane((1, 3, 1, 600, 800), "uint8", lambda *a: blobs(*a) * 255, levels=2, rgb=True),
+        "rgb": Lane((1, 3, 1, 600, 800), "uint8", times(255), levels=2, rgb=True),
         "tiny": Lane((1, 1, 1, 3, 5), "uint8", squares),
-    }  # fmt: skip
+    }
 
 
 class ViewerServer:
@@ -165,7 +187,7 @@ class ViewerServer:
         lane = self.lanes[parts[4]]
         query: dict[str, int | str] = {k: v[0] for k, v in parse_qs(url.query).items()}
         if parts[5] == "histogram":
-            return 200, "application/json", b'{"edges": [0, 1], "counts": [1], "auto": [0.1, 0.8]}', {}
+            return 200, "application/json", HISTOGRAM[lane.dtype], {}
         return self.tile(lane, query) if parts[5] == "tile" else self.label_tile(lane, query)
 
     def tile(self, lane: Lane, query: dict[str, int | str]) -> tuple[int, str, bytes, dict[str, str]]:

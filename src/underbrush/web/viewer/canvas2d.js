@@ -121,12 +121,16 @@ function fillSpans(pen, { frame }, spans, paint) {
   pen.fillStyle = `rgb(${r},${g},${b})`;
   for (let i = 0; i < spans.count; i++) {
     const [u, v, n] = spans.data.subarray(i * 3, i * 3 + 3);
-    const x = Math.round(frame.ox + u * frame.sx), y = Math.round(frame.oy + v * frame.sy);
-    const w = Math.max(1, Math.round(frame.ox + (u + n) * frame.sx) - x), h = Math.max(1, Math.round(frame.oy + (v + 1) * frame.sy) - y);
+    const [x, w] = whole(frame.ox + u * frame.sx, frame.ox + (u + n) * frame.sx), [y, h] = whole(frame.oy + v * frame.sy, frame.oy + (v + 1) * frame.sy);
     if (x + w < 0 || y + h < 0 || x > frame.width || y > frame.height) continue;
     if (clear) pen.clearRect(x, y, w, h);
     else pen.fillRect(x, y, w, h);
   }
+}
+
+/** Start and length in whole device pixels, at least one: that in the middle. @param {number} from @param {number} to */
+function whole(from, to) {
+  return to - from < 1 ? [Math.floor((from + to) / 2), 1] : [Math.round(from), Math.round(to) - Math.round(from)];
 }
 
 /** @param {Texture} texture @param {string} look @param {(pixels: Uint32Array) => void} fill ABGR, as a canvas has it */

@@ -38,7 +38,7 @@ export class Picture {
     this.renderer = renderer;
     this.echoes = new Echoes();
     this.labels = new LabelTiles();
-    /** @type {Map<string, [number, number]>} contrast that was found for an image's channel */
+    /** @type {Map<string, [number, number]>} contrast that was found for a channel */
     this.auto = new Map();
     const shared = { fetch: options.fetch, changed: options.changed, failed: options.failed };
     /** @type {TileStore<RawTile>} */
@@ -168,7 +168,7 @@ export class Picture {
 
   /** @private @param {Sight} sight */
   shown(sight) {
-    return shownChannels(sight.layers, sight.lane, (c) => this.auto.get(`${sight.lane.id}|${sight.lane.v}|${c}`));
+    return shownChannels(sight.layers, sight.lane, (c) => this.auto.get(contrastKey(sight.lane, c)));
   }
 
   /** @param {Sight} sight @returns {Scene} */
@@ -270,6 +270,9 @@ export class Picture {
     this.overlays.drop();
   }
 }
+
+/** Images of one kind are shown with one contrast, so that they can be compared. @param {Lane} lane @param {number} channel */
+export const contrastKey = (lane, channel) => `${lane.dtype}|${lane.shape[1]}|${channel}`;
 
 /** @param {Sight} sight @returns {Grid} */
 function gridOf({ lane, plane }) {

@@ -21,8 +21,8 @@ uniform ivec2 from; uniform vec2 offset; uniform vec2 scale; uniform vec2 screen
 void main() {
   ivec2 start = span.xy - from;
   vec2 a = offset + vec2(start) * scale, b = offset + vec2(start + ivec2(span.z, 1)) * scale;
-  if (b.x - a.x < 1.0) { a.x = floor(a.x); b.x = a.x + 1.0; }
-  if (b.y - a.y < 1.0) { a.y = floor(a.y); b.y = a.y + 1.0; }
+  if (b.x - a.x < 1.0) { a.x = floor((a.x + b.x) * 0.5); b.x = a.x + 1.0; }
+  if (b.y - a.y < 1.0) { a.y = floor((a.y + b.y) * 0.5); b.y = a.y + 1.0; }
   vec2 p = mix(a, b, corner) / screen * 2.0 - 1.0;
   gl_Position = vec4(p.x, -p.y, 0.0, 1.0);
 }`;

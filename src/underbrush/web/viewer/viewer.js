@@ -4,7 +4,7 @@ import { initialLayers, overlayNames, withLayer, shownChannels } from "./layers.
 import { minimapArea, Minimap } from "./minimap.js";
 import { scaleBar, ScaleBar } from "./scalebar.js";
 import { Cursor } from "./cursor.js";
-import { Picture } from "./picture.js";
+import { Picture, contrastKey } from "./picture.js";
 import { GlRenderer } from "./gl.js";
 import { Canvas2dRenderer } from "./canvas2d.js";
 
@@ -20,7 +20,7 @@ import { Canvas2dRenderer } from "./canvas2d.js";
 
 /** How long the old picture may stay while that of a new slice or image comes (milliseconds). */
 const HOLD = 120;
-const EVENTS = ["view", "hover", "error", "complete", "renderer"];
+const EVENTS = ["view", "hover", "error", "complete", "renderer", "contrast"];
 
 export class Viewer {
   /** @param {HTMLElement} element @param {ViewerOptions} options */
@@ -42,6 +42,8 @@ export class Viewer {
     this.port = { width: 1, height: 1, ratio: 1 };
     /** Fitted until somebody moves it, also when the element gets its size later. */
     this.fitted = true;
+    /** @type {Set<string>} channels whose contrast is being asked for */
+    this.seeking = new Set();
     this.stats = { frames: 0, drawMs: 0 };
     this.dirty = { picture: true, cursor: true, wants: true };
     this.holdUntil = 0;
@@ -128,7 +130,7 @@ export class Viewer {
     if (this.fitted) this.fit();
     // At once: a canvas whose size changed is empty until it is drawn.
     this.touch({ picture: true, cursor: true, wants: true });
-    if (this.lane) this.renderNow();
+    if (this.lane && this.stats.frames) this.renderNow();
   }
 
   // ---- what is shown -------------------------------------------------------------------------------------------
@@ -160,6 +162,7 @@ export class Viewer {
     this.clampPlace();
     if (turned) this.fit();
     this.hold();
+    this.findContrast();
     this.touch({ picture: true, cursor: true, wants: true });
   }
 
@@ -173,7 +176,7 @@ export class Viewer {
 
   /** @private */
   hold() {
-    this.holdUntil = this.stats.frames ? performance.now() + HOLD : 0;
+    this.holdUntil = performance.now() + HOLD;
   }
 
   /** @param {number} cx @param {number} cy @param {number} zoom */
@@ -238,22 +241,35 @@ export class Viewer {
     this.touch({ picture: true });
   }
 
-  /** Contrast for channels of a lane whose state has none. @private */
+  /** Contrast for channels whose lane has none of its own: from the first image of a kind, then the same for all. @private */
   async findContrast() {
     const { lane, picture } = this;
-    if (!lane || !picture || lane.range || lane.dtype === "uint8" || lane.rgb) return;
-    for (const { channel } of shownChannels(this.layers, lane)) {
-      const key = `${lane.id}|${lane.v}|${channel}`;
-      if (picture.auto.has(key)) continue;
+    if (!lane || !picture || lane.range || lane.rgb) return;
+    await Promise.all(shownChannels(this.layers, lane).map(async ({ channel }) => {
+      const key = contrastKey(lane, channel);
+      if (picture.auto.has(key) || this.seeking.has(key)) return;
+      this.seeking.add(key);
       try {
-        const response = await (this.options.fetch ?? fetch)(`${this.options.api}/lanes/${lane.id}/histogram?c=${channel}`, { credentials: "same-origin" });
-        const { auto } = await response.json();
-        if (Array.isArray(auto) && auto[1] > auto[0]) picture.auto.set(key, [auto[0], auto[1]]);
-        this.touch({ picture: true });
-      } catch {
-        this.tell("error", { sentence: "The contrast of this image could not be found: the server does not answer.", permanent: false });
+        const address = `${this.options.api}/lanes/${lane.id}/histogram?c=${channel}`;
+        const response = await (this.options.fetch ?? fetch)(address, { credentials: "same-origin" });
+        const auto = response.ok ? (await response.json()).auto : null;
+        if (Array.isArray(auto) && auto[1] > auto[0]) {
+          picture.auto.set(key, [auto[0], auto[1]]);
+          this.tell("contrast", { channel, low: auto[0], high: auto[1] });
+        }
+      } catch (error) {
+        // Asked again with the next image or slice; until then the whole range of the type is shown.
+        this.tell("error", { sentence: `No contrast was found for this image yet (${error instanceof Error ? error.message : error}).`, permanent: false });
       }
-    }
+      this.seeking.delete(key);
+      this.touch({ picture: true });
+    }));
+  }
+
+  /** What the channels in sight are drawn with: for histograms and fields. @returns {import("./layers.js").Shown[]} */
+  get channels() {
+    const { lane, picture } = this;
+    return lane ? shownChannels(this.layers, lane, (channel) => picture?.auto.get(contrastKey(lane, channel))) : [];
   }
 
   // ---- results, labels, echoes ---------------------------------------------------------------------------------
@@ -363,7 +379,7 @@ export class Viewer {
       this.dirty.wants = false;
       this.picture?.request(sight);
     }
-    if (sight && performance.now() < this.holdUntil && this.dirty.picture && !this.picture?.complete(sight)) {
+    if (sight && performance.now() < this.holdUntil && this.dirty.picture && (this.seeking.size || !this.picture?.complete(sight))) {
       this.raf = requestAnimationFrame(() => this.tick());
       return;
     }

@@ -1,0 +1,423 @@
+"""The viewer in Chromium, held against images whose every pixel is known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from web.viewer_server import ViewerServer, squares
+
+sync_api = pytest.importorskip("playwright.sync_api")
+CHROMIUM = Path("/usr/bin/chromium")
+ARGUMENTS = ["--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--no-sandbox"]
+BACKGROUND, FOREGROUND, OTHER = (0, 130, 200), (255, 225, 25), (245, 130, 49)
+BOTH = pytest.mark.parametrize("renderer", ["webgl2", "canvas2d"])
+TELL = "([revision, changes]) => viewer.putLabels({lane: 'grey', revision, changes})"
+Open = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with sync_api.sync_playwright() as playwright:
+        path = str(CHROMIUM) if CHROMIUM.exists() else None
+        try:
+            chromium = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+        except sync_api.Error as error:
+            pytest.skip(f"there is no Chromium to try the viewer in: {error}")
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def server() -> Iterator[ViewerServer]:
+    server = ViewerServer()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def opened(browser: Any, server: ViewerServer) -> Iterator[Open]:
+    """Open the page with a lane; whatever the page says in its console is a failure."""
+    pages: list[Any] = []
+    troubles: list[str] = []
+
+    def open_page(lane: str = "grey", renderer: str = "webgl2", ratio: float = 1, more: str = "") -> Any:
+        page = browser.new_page(viewport={"width": 640, "height": 480})
+        pages.append(page)
+        page.on("pageerror", lambda error: troubles.append(str(error)))
+        page.goto(f"{server.address}/?lane={lane}&renderer={renderer}&ratio={ratio}{more}")
+        page.wait_for_function("window.viewer")
+        page.evaluate("viewer.settled()")
+        return page
+
+    yield open_page
+    for page in pages:
+        page.close()
+    assert not troubles
+
+
+def raw_pixel(page: Any, u: float, v: float) -> int:
+    """The grey that is drawn at a position of the image, after everything has come."""
+    page.evaluate("viewer.settled()")
+    red, green, blue, _ = pixel(page, u, v)
+    assert red == green == blue
+    return red
+
+
+def pixel(page: Any, u: float, v: float) -> tuple[int, int, int, int]:
+    place = page.evaluate("([u, v]) => viewer.imageToScreen(u, v)", [u, v])
+    return tuple(page.evaluate("(p) => viewer.readPixel(p.px, p.py)", place))
+
+
+def expected(x: int, y: int) -> int:
+    return int(squares(0, 0, np.array(0), np.array(y), np.array(x)))
+
+
+def close(a: tuple[int, ...], b: tuple[float, ...], tolerance: int = 2) -> bool:
+    return all(abs(p - q) <= tolerance for p, q in zip(a[:3], b, strict=True))
+
+
+def whole_range(page: Any) -> None:
+    page.evaluate("viewer.setLayer('raw', {channels: {0: {low: 0, high: 255}}})")
+
+
+@BOTH
+@pytest.mark.parametrize("zoom", [1, 8, 64])
+@pytest.mark.parametrize("ratio", [1, 2])
+def test_every_pixel_of_100_000_is_where_it_belongs(
+    opened: Open, renderer: str, zoom: int, ratio: int
+) -> None:
+    page = opened("huge", renderer, ratio)
+    whole_range(page)
+    page.evaluate("z => viewer.setView(98765.3, 87654.8, z)", zoom)
+    for x, y in [(98765, 87654), (98764, 87655), (98766, 87657), (98763, 87652)]:
+        for part in (0.5, 0.05, 0.95) if zoom > 1 else (0.5,):
+            assert raw_pixel(page, x + part, y + part) == expected(x, y)
+
+
+@BOTH
+def test_zoomed_out_the_pixels_are_those_of_the_level(opened: Open, renderer: str) -> None:
+    page = opened("huge", renderer)
+    whole_range(page)
+    page.evaluate("viewer.setView(50000, 50000, 0.25)")
+    page.evaluate("viewer.settled()")
+    assert page.evaluate("viewer.view.level") == 2
+    for x, y in [(50000, 50000), (50004, 50400), (49600, 50220)]:
+        assert raw_pixel(page, x + 2, y + 2) == expected(x, y)
+
+
+def test_only_what_is_in_sight_is_asked_for(opened: Open, server: ViewerServer) -> None:
+    page = opened("huge")
+    server.log.clear()
+    page.evaluate("viewer.setView(70000, 70000, 1)")
+    page.evaluate("viewer.settled()")
+    tiles = [entry for entry in server.log if "/tile?" in entry]
+    assert 6 <= len(tiles) <= 40
+    assert page.evaluate("viewer.picture.raw.bytes") <= 256 * 2**20
+
+
+@BOTH
+def test_contrast_gamma_and_colour(opened: Open, renderer: str) -> None:
+    page = opened("tiny", renderer)
+    page.evaluate(
+        "viewer.setLayer('raw', {channels: {0: {low: 2, high: 12, gamma: 2, colour: [200, 100, 0]}}})"
+    )
+    value = ((expected(4, 1) - 2) / 10) ** 0.5
+    assert close(pixel(page, 4.5, 1.5), (200 * value, 100 * value, 0))
+    page.evaluate("viewer.setLayer('raw', {visible: false})")
+    assert pixel(page, 4.5, 1.5)[:3] == (0, 0, 0)
+
+
+@BOTH
+def test_channels_add_up_and_rgb_is_itself(opened: Open, server: ViewerServer, renderer: str) -> None:
+    page = opened("channels", renderer)
+    page.evaluate("viewer.setView(1000, 1000, 1)")
+    page.evaluate("viewer.settled()")
+    x = y = np.array(1010)
+    values = [
+        np.clip((int(server.lanes["channels"].pixels(0, c, x * 0, y, x)) - 200) / 3400, 0, 1)
+        for c in range(3)
+    ]
+    green, magenta, blue = values
+    light = (255 * magenta, 255 * green + 120 * blue, 255 * magenta + 255 * blue)
+    assert close(pixel(page, 1010.5, 1010.5), tuple(min(255, v) for v in light), 3)
+    page = opened("rgb", renderer)
+    page.evaluate("viewer.setView(300, 300, 1)")
+    page.evaluate("viewer.settled()")
+    x = y = np.array(310)
+    rgb = tuple(int(server.lanes["rgb"].pixels(0, c, x * 0, y, x)) for c in range(3))
+    assert close(pixel(page, 310.5, 310.5), rgb)
+
+
+@BOTH
+def test_what_is_no_number_is_black_and_float_planes_have_true_proportions(
+    opened: Open, renderer: str
+) -> None:
+    page = opened("volume", renderer)
+    assert pixel(page, 120.5, 120.5)[:3] == (0, 0, 0)
+    assert pixel(page, 50.5, 50.5)[0] > 5
+    page.evaluate("viewer.setPlane(1, 'xz', 20)")
+    page.evaluate("viewer.settled()")
+    frame = page.evaluate("viewer.frame")
+    assert frame["sy"] == pytest.approx(3 * frame["sx"])
+    assert page.evaluate("viewer.view.box") == [0, 0, 400, 40]
+    assert page.evaluate("viewer.locate({clientX: 320, clientY: 240})")["y"] == 20
+    assert pixel(page, 200.5, 20.5)[0] > 0
+
+
+@BOTH
+def test_labels_come_and_change_and_are_erased(opened: Open, server: ViewerServer, renderer: str) -> None:
+    labels = server.lanes["grey"].labels
+    assert labels is not None
+    labels[0, 100:104, 200:210] = 2
+    server.revision = 3
+    page = opened("grey", renderer)
+    assert pixel(page, 205.5, 102.5)[:3] == FOREGROUND
+    assert pixel(page, 205.5, 104.5)[:3] != FOREGROUND
+    page.evaluate(
+        "viewer.putLabels({lane: 'grey', revision: 4, changes: [0, 0, 102, 205, 3, 1, 0, 0, 103, 200, 2, 0]})"
+    )
+    assert pixel(page, 206.5, 102.5)[:3] == BACKGROUND
+    assert pixel(page, 201.5, 103.5)[:3] != FOREGROUND
+    assert pixel(page, 203.5, 103.5)[:3] == FOREGROUND
+    page.evaluate("viewer.setLayer('labels', {eyes: {2: false}})")
+    assert pixel(page, 203.5, 103.5)[:3] != FOREGROUND
+
+
+@BOTH
+def test_an_echo_is_there_in_the_next_frame_and_goes_with_its_revision(
+    opened: Open, server: ViewerServer, renderer: str
+) -> None:
+    labels = server.lanes["grey"].labels
+    assert labels is not None
+    labels[0, 50, 50:60] = 1
+    page = opened("grey", renderer)
+    page.evaluate("viewer.echo([0, 0, 60, 50, 4], 2, 's1')")
+    page.evaluate("viewer.echo([0, 0, 50, 52, 3], 0, 's2')")
+    assert pixel(page, 52.5, 60.5)[:3] == FOREGROUND
+    assert pixel(page, 54.5, 60.5)[:3] != FOREGROUND
+    assert pixel(page, 53.5, 50.5)[:3] != BACKGROUND, "erased at once"
+    assert pixel(page, 56.5, 50.5)[:3] == BACKGROUND
+    page.evaluate("viewer.dropEcho('s1', 1)")
+    assert pixel(page, 52.5, 60.5)[:3] == FOREGROUND, "stays until the label tiles have it"
+    page.evaluate(TELL, [1, [0, 0, 60, 50, 4, 2]])
+    assert pixel(page, 52.5, 60.5)[:3] == FOREGROUND
+    assert page.evaluate("[...viewer.picture.echoes.byToken.keys()]") == ["s2"]
+    page.evaluate("viewer.dropEcho('s2')")
+    assert pixel(page, 53.5, 50.5)[:3] == BACKGROUND
+
+
+def test_an_echo_whose_change_is_never_told_is_fetched(opened: Open, server: ViewerServer) -> None:
+    page = opened("grey")
+    page.evaluate("viewer.echo([0, 0, 60, 50, 4], 2, 's1'); viewer.dropEcho('s1', 9)")
+    labels = server.lanes["grey"].labels
+    assert labels is not None
+    labels[0, 60, 50:54] = 2
+    server.revision = 9
+    page.wait_for_function("viewer.picture.echoes.byToken.size === 0", timeout=10_000)
+    assert pixel(page, 52.5, 60.5)[:3] == FOREGROUND
+
+
+@pytest.mark.parametrize("zoom", [0.13, 0.5, 1, 8])
+def test_a_thin_echo_is_seen_at_any_zoom(opened: Open, zoom: float) -> None:
+    page = opened("huge")
+    page.evaluate("z => viewer.setView(99000, 99000, z)", zoom)
+    page.evaluate("viewer.echo([0, 0, 99000, 98990, 20], 2, 's')")
+    frame = page.evaluate("viewer.frame")
+    top = int(np.floor(frame["oy"] + 99000.5 * frame["sy"]))
+    seen = page.evaluate(
+        "([x, y]) => viewer.readPixel(x, y)", [frame["ox"] + 99000 * frame["sx"] + 0.5, top + 0.5]
+    )
+    assert tuple(seen[:3]) == FOREGROUND
+
+
+SEGMENTATION = """([key, split]) => {
+  const bytes = new Uint8Array(256 * 256).map((_, i) => (i % 256 < split ? 1 : 2));
+  viewer.putOverlayTile({type: "tile", view: "main", layer: "segmentation", lane: "grey", key, t: 0, plane: "xy",
+    slice: 0, level: 0, x: 0, y: 0, w: 256, h: 256, dtype: "uint8"}, bytes); }"""
+
+
+@BOTH
+def test_segmentation_is_filled_but_for_the_first_class(opened: Open, renderer: str) -> None:
+    page = opened("grey", renderer)
+    before = [pixel(page, u, 30.5)[:3] for u in (30.5, 150.5)]
+    page.evaluate(SEGMENTATION, ["k1", 100])
+    assert pixel(page, 30.5, 30.5)[:3] == before[0]
+    mixed = tuple(0.65 * a + 0.35 * b for a, b in zip(before[1], FOREGROUND, strict=True))
+    assert close(pixel(page, 150.5, 30.5), mixed)
+    page.evaluate(SEGMENTATION, ["k2", 200])
+    assert pixel(page, 150.5, 30.5)[:3] == before[1]
+    page.evaluate("viewer.setLayer('segmentation', {eyes: {1: true}, opacity: 1})")
+    assert close(pixel(page, 30.5, 30.5), BACKGROUND)
+    page.evaluate("viewer.setRawOnly(true)")
+    assert pixel(page, 30.5, 30.5)[:3] == before[0]
+    page.evaluate("viewer.setRawOnly(false); viewer.setSwipe(1)")
+    assert pixel(page, 30.5, 30.5)[:3] == before[0]
+
+
+@pytest.mark.parametrize("zoom", [0.5, 1, 8])
+def test_outlines_are_one_screen_pixel_wide_at_any_zoom(opened: Open, zoom: float) -> None:
+    page = opened("grey")
+    page.evaluate(
+        "viewer.setLayer('raw', {visible: false});"
+        "viewer.setLayer('segmentation', {style: 'outline', opacity: 1})"
+    )
+    page.evaluate("z => viewer.setView(100, 100, z)", zoom)
+    page.evaluate(SEGMENTATION, ["k1", 100])
+    screen = page.evaluate("viewer.imageToScreen(100, 100)")
+    row = [
+        tuple(
+            page.evaluate("([x, y]) => viewer.readPixel(x, y)", [screen["px"] + i + 0.5, screen["py"] + 0.5])
+        )[:3]
+        for i in range(-6, 6)
+    ]
+    assert row.count(FOREGROUND) == 1
+    assert row.count((0, 0, 0)) == 11
+
+
+@BOTH
+def test_probability_and_uncertainty_are_as_strong_as_their_value(opened: Open, renderer: str) -> None:
+    page = opened("grey", renderer)
+    page.evaluate(
+        "viewer.setLayer('raw', {visible: false}); viewer.setLayer('segmentation', {visible: false})"
+    )
+    page.evaluate("""() => { for (const layer of ["probability:3", "uncertainty"]) {
+        viewer.setLayer(layer, {visible: layer !== "uncertainty", opacity: 0.8});
+        viewer.putOverlayTile({layer, lane: "grey", key: "k", t: 0, plane: "xy", slice: 0,
+          level: 0, x: 0, y: 0, w: 4, h: 4}, new Uint8Array(16).fill(128)); } }""")
+    share = 0.8 * 128 / 255
+    assert close(pixel(page, 2.5, 2.5), tuple(share * part for part in OTHER))
+    page.evaluate(
+        "viewer.setLayer('probability:3', {visible: false}); viewer.setLayer('uncertainty', {visible: true})"
+    )
+    assert close(pixel(page, 2.5, 2.5), tuple(share * part for part in (169, 177, 255)))
+
+
+def test_everything_is_back_after_the_context_was_lost(opened: Open, server: ViewerServer) -> None:
+    labels = server.lanes["grey"].labels
+    assert labels is not None
+    labels[0, 100:104, 200:210] = 2
+    page = opened("grey")
+    page.evaluate(
+        "viewer.setLayer('segmentation', {opacity: 1, eyes: {1: true}});"
+        "viewer.echo([0, 0, 60, 50, 4], 3, 's')"
+    )
+    page.evaluate(SEGMENTATION, ["k1", 100])
+    points = [(205.5, 102.5), (30.5, 30.5), (52.5, 60.5), (400.5, 300.5)]
+    before = [pixel(page, *at) for at in points]
+    page.evaluate("window.loss = viewer.renderer.gl.getExtension('WEBGL_lose_context'); loss.loseContext()")
+    page.wait_for_function("viewer.renderer.lost")
+    page.evaluate(TELL, [8, [0, 0, 300, 400, 9, 2]])
+    page.evaluate("viewer.setLayer('labels', {opacity: 1}); loss.restoreContext()")
+    page.wait_for_function("!viewer.renderer.lost")
+    page.evaluate("viewer.settled()")
+    after = [pixel(page, *at) for at in points]
+    assert after[:3] == before[:3]
+    assert after[3][:3] == FOREGROUND
+    kinds = [payload["lost"] for name, payload in page.evaluate("events") if name == "renderer"]
+    assert kinds == [True, False]
+
+
+def test_a_server_that_stumbles_is_asked_again(opened: Open, server: ViewerServer) -> None:
+    page = opened("huge")
+    whole_range(page)
+    server.fail_next = 30
+    page.evaluate("viewer.setView(3000, 3000, 1)")
+    page.wait_for_function("events.some(([name, e]) => name === 'error' && !e.permanent)")
+    assert raw_pixel(page, 3001.5, 3002.5) == expected(3001, 3002)
+
+
+def test_a_slow_server_leaves_the_coarse_picture_until_the_fine_one_comes(
+    opened: Open, server: ViewerServer
+) -> None:
+    page = opened("huge")
+    whole_range(page)
+    server.delay = 0.6
+    page.evaluate("viewer.setView(50000, 50000, 1)")
+    page.wait_for_timeout(200)
+    assert pixel(page, 50001.5, 50001.5)[3] == 255
+    assert page.evaluate("viewer.picture.raw.flying.size") > 0
+    coarse = page.evaluate("viewer.picture.scene(viewer.sight()).raws.length")
+    assert coarse > 0, "something coarser stands in"
+    server.delay = 0
+    assert raw_pixel(page, 50001.5, 50002.5) == expected(50001, 50002)
+
+
+def test_nothing_is_drawn_while_nothing_changes(opened: Open) -> None:
+    page = opened("channels")
+    page.wait_for_timeout(200)
+    frames = page.evaluate("viewer.stats.frames")
+    page.mouse.move(100, 100)
+    page.mouse.move(200, 220)
+    page.wait_for_timeout(300)
+    assert page.evaluate("viewer.stats.frames") == frames
+    assert page.evaluate("events.filter(([name, place]) => name === 'hover' && place.inside).length") >= 1
+
+
+def test_the_minimap_comes_when_zoomed_in_and_moves_the_view(opened: Open) -> None:
+    page = opened("grey")
+    map_shown = "getComputedStyle(viewer.minimap.element).display"
+    assert page.evaluate(map_shown) == "none"
+    page.evaluate("viewer.setView(100, 100, 4)")
+    page.evaluate("viewer.settled()")
+    assert page.evaluate(map_shown) == "block"
+    box = page.evaluate(
+        "(({x, y, width, height}) => [x, y, width, height])(viewer.minimap.element.getBoundingClientRect())"
+    )
+    page.mouse.click(box[0] + box[2] * 0.75, box[1] + box[3] * 0.5)
+    page.evaluate("viewer.settled()")
+    assert page.evaluate("viewer.look.cx") == pytest.approx((0.75 * box[2] - 4) / (box[2] - 8) * 700, abs=1)
+    page.evaluate("viewer.fit()")
+    page.evaluate("viewer.settled()")
+    assert page.evaluate(map_shown) == "none"
+
+
+def test_the_size_of_the_element_may_change(opened: Open) -> None:
+    page = opened("grey")
+    page.evaluate("document.getElementById('stage').style.width = '300px'")
+    page.wait_for_function("viewer.port.width === 300")
+    page.evaluate("viewer.settled()")
+    assert page.evaluate("viewer.frame.sx * 700") <= 300
+    page.evaluate("document.getElementById('stage').style.cssText = 'width: 0; height: 0'")
+    page.wait_for_function("viewer.port.width === 1")
+    page.evaluate("document.getElementById('stage').style.cssText = 'width: 500px; height: 400px'")
+    page.wait_for_function("viewer.port.width === 500")
+    page.evaluate("viewer.settled()")
+    assert pixel(page, 350.5, 250.5)[3] == 255
+    assert page.evaluate("viewer.frame.sx * 700") > 400
+
+
+def test_lanes_of_other_sizes_follow_each_other_and_none_is_empty(opened: Open) -> None:
+    page = opened("grey")
+    for lane in ("tiny", "huge", "volume", "rgb", "channels"):
+        page.evaluate("id => viewer.setLane(lanes[id])", lane)
+        page.evaluate("viewer.settled()")
+        width = page.evaluate("viewer.lane.shape[4]")
+        assert page.evaluate("viewer.look.cx") == width / 2
+        assert page.evaluate("viewer.picture.complete(viewer.sight())")
+    page.evaluate("viewer.setLane(null)")
+    page.evaluate("viewer.settled()")
+    assert page.evaluate("viewer.readPixel(300, 200)")[:3] == [8, 9, 10]
+    assert page.evaluate("viewer.view") is None
+
+
+def test_without_webgl2_the_canvas_is_used_by_itself(browser: Any, server: ViewerServer) -> None:
+    page = browser.new_page(viewport={"width": 640, "height": 480})
+    page.add_init_script("""const real = HTMLCanvasElement.prototype.getContext;
+        HTMLCanvasElement.prototype.getContext = function (kind, ...rest) {
+          return kind === "webgl2" ? null : real.call(this, kind, ...rest); };""")
+    page.goto(f"{server.address}/?lane=grey")
+    page.wait_for_function("window.viewer")
+    assert page.evaluate("viewer.renderer.kind") == "canvas2d"
+    page.close()
+
+
+def test_a_viewer_that_is_destroyed_leaves_nothing(opened: Open) -> None:
+    page = opened("channels")
+    page.evaluate("viewer.setView(50, 60, 3); viewer.destroy()")
+    page.wait_for_timeout(300)
+    assert page.evaluate("document.getElementById('stage').childElementCount") == 0
