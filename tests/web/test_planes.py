@@ -114,7 +114,8 @@ def test_what_is_outside_is_cut_off_and_what_is_wholly_outside_is_refused():
     assert (place.width, place.height) == (10, 10)
     for bad in (
         Place(0, "xy", 0, 0, 70, 0, 8, 8), Place(1, "xy", 0, 0, 0, 0, 8, 8), Place(0, "xy", 1, 0, 0, 0, 8, 8),
-        Place(0, "xy", 0, 21, 0, 0, 8, 8), Place(0, "xz", 100, 0, 0, 0, 8, 8), Place(0, "xy", 0, 0, 0, 0, 0, 8)
+        Place(0, "xy", 0, 21, 0, 0, 8, 8), Place(0, "xz", 100, 0, 0, 0, 8, 8),
+        Place(0, "xy", 0, 0, 0, 0, 0, 8),
     ):  # fmt: skip
         with pytest.raises(UsageError):
             clipped(bad, image.shape5)

@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Literal
 
 from underbrush.errors import UsageError
-from underbrush.sources.kinds import IMAGE_SUFFIXES
 
 Kind = Literal["folder", "project", "image"]
 
@@ -259,6 +258,8 @@ class Roots:
 
 def kind_of_name(name: str) -> Kind | None:
     """Whether a file of this name can be opened as a project or an image; None: neither."""
+    from underbrush.sources.kinds import IMAGE_SUFFIXES  # noqa: PLC0415  (imports numpy; the address comes first)
+
     match = _SUFFIX.search(name)
     suffix = "" if match is None else "." + match[0].lower().rpartition(".")[2]
     if suffix == ".ilp":

@@ -12,12 +12,16 @@ from collections.abc import Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from fastapi import FastAPI, WebSocket, WebSocketDisconnect
+from numpy.typing import NDArray
 
 from underbrush.engine.events import DocumentChanged, LabelsChanged, Notice, SaveChanged, TrainingChanged
 from underbrush.engine.views import TileDone, View, ViewNotice, ViewProgress
-from underbrush.errors import CommandError, OutputError, UnderbrushError
+from underbrush.errors import OutputError, ProjectError, UnderbrushError
+from underbrush.project.commands import command_from_json
 from underbrush.web import frames
+from underbrush.web.confinement import check_command
 from underbrush.web.hub import Hub, Preparing
 from underbrush.web.messages import (
     CLIENT,
@@ -78,6 +82,7 @@ class Channel:
         self.connections: set[Connection] = set()
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
+        self._ids: dict[str, NDArray[np.uint8]] = {}
         self._stops = [session.listen(self._heard), hub.listen(self._prepared)]
 
     def leave(self, connection: Connection) -> None:
@@ -116,9 +121,13 @@ class Channel:
             self._post(self._to_viewer, event.viewer, key, frames.notice_frame(event))
 
     def _tile_bytes(self, event: TileDone) -> tuple[dict[str, Any], bytes]:
-        order = self.session.document.class_order
-        said, pixels = frames.tile_pixels(event, order)
-        return {**frames.tile_head(event, _layer_by_id(event.layer, order)), **said}, pixels
+        ids = self._ids.get(event.key)
+        if ids is None:
+            # Once for each recipe: asking waits for whoever is being made safe on the disk.
+            self._ids = {event.key: self.session.class_ids(event.key)}
+            ids = self._ids[event.key]
+        said, pixels = frames.tile_pixels(event, ids)
+        return {**frames.tile_head(event, _layer_by_id(event.layer, ids)), **said}, pixels
 
     def _prepared(self, state: Preparing) -> None:
         self._post(self._newest, "preparing", frames.preparing_frame(state))
@@ -156,12 +165,10 @@ class Channel:
             one.outbox.replace("state", one.state)
 
 
-def _layer_by_id(layer: str, order: tuple[int, ...]) -> str:
+def _layer_by_id(layer: str, ids: NDArray[np.uint8]) -> str:
     """The layer of the engine, which counts classes by value, as browsers name it: by id."""
     kind, _, value = layer.partition(":")
-    if kind != "probability" or not 1 <= int(value) <= len(order):
-        return layer
-    return f"probability:{order[int(value) - 1]}"
+    return f"probability:{ids[int(value)]}" if kind == "probability" else layer
 
 
 def _layer_by_value(layer: str, order: tuple[int, ...]) -> str | None:
@@ -303,19 +310,20 @@ class Connection:
 
     def _answer(self, said: Numbered) -> str:
         """Apply a command and give the frame that answers it. In a thread; syncing a disk takes its time."""
-        from underbrush.project.commands import command_from_json  # noqa: PLC0415
-
         session = self._session
         try:
-            ack = session.apply(said.client, said.number, command_from_json(said.command))
+            command = command_from_json(said.command)
+            check_command(command, self._channel.hub.roots, session.path)
+            ack = session.apply(said.client, said.number, command)
         except OutputError as error:
             return frames.text("later", number=said.number, sentence=str(error))
         except MemoryError:
             sentence = "There is not enough memory for this now; it is tried again."
             return frames.text("later", number=said.number, sentence=sentence)
-        except CommandError as error:
-            return frames.text("refused", number=said.number, sentence=str(error))
         except UnderbrushError as error:
+            if isinstance(error, ProjectError) and session.read_only is None:
+                # The session was closed under it: whoever opens the project again gets the stroke.
+                return frames.text("later", number=said.number, sentence=str(error))
             return frames.text("refused", number=said.number, sentence=str(error))
         except Exception as error:  # noqa: BLE001  (the next command must be answered too)
             _LOG.exception("a defect in a command")

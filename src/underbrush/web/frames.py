@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -111,13 +110,14 @@ def tile_head(event: TileDone, layer: str) -> dict[str, Any]:
     }
 
 
-def tile_pixels(event: TileDone, class_order: Sequence[int]) -> tuple[dict[str, Any], bytes]:
-    """dtype (and range) and pixels: ids for a segmentation, float32 for a feature, else value * 255."""
+def tile_pixels(event: TileDone, class_ids: NDArray[np.uint8]) -> tuple[dict[str, Any], bytes]:
+    """dtype (and range) and pixels: ids for a segmentation, float32 for a feature, else value * 255.
+
+    ``class_ids`` (256,) gives the id of each class value.
+    """
     array = event.array
     if event.layer == "segmentation":
-        ids = np.zeros(256, np.uint8)
-        ids[1 : len(class_order) + 1] = class_order
-        return {"dtype": "uint8"}, ids[array].tobytes()
+        return {"dtype": "uint8"}, class_ids[array].tobytes()
     if event.layer.startswith("feature:"):
         said = {"dtype": "float32", "low": event.low, "high": event.high}
         return said, np.ascontiguousarray(array, "<f4").tobytes()

@@ -126,9 +126,16 @@ class Hub:
 
     def _open(self, path: Path) -> Session:
         from underbrush.engine.session import Session  # noqa: PLC0415  (imports numba: late)
+        from underbrush.web.confinement import check_document  # noqa: PLC0415
 
         session = Session.open(path, threads=self.settings.threads, memory=self.settings.memory)
-        self.recent_list.add(path)
+        try:
+            if self.settings.confined:
+                check_document(session.document, self.roots, path)
+            self.recent_list.add(path)
+        except BaseException:
+            session.close()
+            raise
         return session
 
     def get(self, ident: str) -> Session:

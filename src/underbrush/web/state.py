@@ -138,9 +138,4 @@ def _unopened(source: Source) -> dict[str, Any]:
 
 def _strokes(session: Session, ident: str) -> dict[str, list[int]]:
     """Class id -> [strokes, pixels]."""
-    labels = session.labels(ident)
-    strokes = labels.strokes
-    found: dict[str, list[int]] = {}
-    for class_id, pixels in labels.counts.items():
-        found[str(class_id)] = [int((strokes.ids == class_id).sum()), pixels]
-    return found
+    return {str(k): list(counts) for k, counts in session.labels(ident).strokes.by_class.items()}

@@ -1,0 +1,65 @@
+"""Images that a browser names, and those of projects that it opens, lie below the allowed roots too."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+
+from underbrush.errors import CommandError
+from underbrush.project.commands import Command
+from underbrush.project.document import Document
+from underbrush.project.resolve import resolve_source
+from underbrush.project.schema import Project, Source
+from underbrush.web.browse import Roots
+
+
+def check_command(command: Command, roots: Roots, project: Path) -> None:
+    """Refuse a command whose images lie outside of the roots and of the folder of the project.
+
+    Raises
+    ------
+    CommandError
+        It names such an image.
+    """
+    for part in fields(command):
+        value = getattr(command, part.name)
+        if isinstance(value, Source):
+            check_source(value, roots, project)
+
+
+def check_document(document: Document, roots: Roots, project: Path) -> None:
+    """Refuse a project with an image outside of the roots and of its own folder.
+
+    Raises
+    ------
+    CommandError
+        Names the image.
+    """
+    for entry in document.lanes.values():
+        for source in (entry.raw, entry.mask):
+            if source is not None:
+                check_source(source, roots, project)
+
+
+def check_source(source: Source, roots: Roots, project: Path) -> None:
+    """Refuse an image that is found outside of the roots; one that is not found is refused when it is read.
+
+    Raises
+    ------
+    CommandError
+        It lies outside, or its address is of an unknown kind.
+    """
+    if source.kind == "embedded":
+        return
+    allowed = roots.with_folder(project.parent)
+    for file in resolve_source(source, Project(path=project)).files:
+        try:
+            inside = allowed.holds(file.resolve())
+        except (OSError, RuntimeError):
+            inside = False
+        if not inside:
+            raise CommandError(
+                "this image is not among the folders that may be opened here",
+                where=source.stored,
+                remedy="choose another, or start underbrush with --root and its folder",
+            )
