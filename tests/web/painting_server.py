@@ -251,7 +251,10 @@ class PaintingServer:
             return await socket.send_json({"type": "refused", "number": number, "sentence": str(error)})
         if self.mode == "cut":
             return await socket.close(1011)
-        await socket.send_json({**ack, "revision": project.revision})
+        state = project.state(client)
+        await socket.send_json(
+            {**ack, "revision": project.revision, "undo": state["undo"], "redo": state["redo"]}
+        )
         for other in [*self.sockets]:
             for said in labels:
                 with contextlib.suppress(RuntimeError, WebSocketDisconnect):

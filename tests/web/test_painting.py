@@ -297,7 +297,10 @@ def test_undo_and_redo_also_without_a_server(opened: Open, server: PaintingServe
     page.wait_for_function("app.connection.state !== 'online'")
     drag(page, (100, 300), (200, 300))
     assert near(colour(page, 150, 300), FOREGROUND)
+    titles = "(({ undo, redo }) => [undo, redo])(app.snapshot().state)"
+    assert page.evaluate(titles) == ["Stroke in Foreground", None]
     page.keyboard.press("Control+z")
+    assert page.evaluate(titles) == ["Stroke", "Stroke in Foreground"]
     assert not near(colour(page, 150, 300), FOREGROUND)
     page.keyboard.press("Control+y")
     assert near(colour(page, 150, 300), FOREGROUND)

@@ -116,12 +116,15 @@ test("the state: whole, by parts, never older than what is known", async () => {
   assert.equal(store.state.revision, 6, "an older answer is left out");
   store.merge({ type: "state", revision: 4, undo: "Old" });
   assert.equal(store.state.undo, "Stroke");
+  await store.restart();
+  assert.equal(store.state.revision, 5, "another server may count anew");
+  store.merge({ type: "state", revision: 6, undo: "Stroke" });
   assert.deepEqual(store.lane("a1"), { id: "a1" });
   assert.equal(store.lane("zz"), null);
   store.merge({ type: "state", revision: 7 });
   await new Promise((resolve) => setTimeout(resolve, 20));
-  assert.equal(asked, 3, "a message without content asks");
-  assert.deepEqual(seen, [5, 6]);
+  assert.equal(asked, 4, "a message without content asks");
+  assert.deepEqual(seen, [5, 6, 5, 6]);
 });
 
 test("a server that is away is no error of the state", async () => {

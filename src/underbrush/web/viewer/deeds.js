@@ -54,6 +54,17 @@ export class Deeds {
     this.done = this.done.filter(({ entries, earlier }) => entries.length || earlier);
   }
 
+  /** @returns {Command | null} the last command of a person, while the server has not answered it */
+  get waiting() {
+    const entry = this.done.at(-1)?.entries.at(-1);
+    return entry && this.outbox.entries.at(-1) === entry ? entry.command : null;
+  }
+
+  /** @returns {Command | null} what redo brings back that the server knows nothing of */
+  get taken() {
+    return this.undone.at(-1)?.taken.at(-1) ?? null;
+  }
+
   undo() {
     const deed = this.done.pop() ?? { stroke: null, entries: [], earlier: 1 }; // what an earlier page did is known to the server
     /** @type {Undone} */

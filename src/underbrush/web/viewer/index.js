@@ -98,6 +98,9 @@ export class Mounted extends Emitter {
     this.wheelMeans = "auto";
     /** @type {WeakMap<Entry, Mark>} */
     this.marks = new WeakMap();
+    /** @type {WeakSet<Entry>} whoever gave these is told by a promise */
+    this.awaited = new WeakSet();
+    this.titles = "";
     this.shownView = "";
     /** @type {(() => void)[]} */
     this.undos = [];
@@ -136,7 +139,7 @@ export class Mounted extends Emitter {
     this.hear(keys.on("up", ({ action }) => holdAction(this, action, false)));
     this.hear(painting.on("notice", (notice) => this.emit("notice", notice)));
     this.hear(this.pointed.on("cursor", (cursor) => this.emit("cursor", cursor)));
-    this.hear(outbox.on("change", (summary) => this.emit("unsent", summary)));
+    this.hear(outbox.on("change", (summary) => this.unsentChanged(summary)));
     this.hear(outbox.on("storage", (storage) => this.emit("storage", storage)));
     this.hear(courier.on("refused", ({ sentence }) => this.notice("warning", `A stroke of a closed window was not taken: ${sentence}`)));
     this.hear(viewer.on("view", (view) => this.viewChanged(view)));
@@ -225,7 +228,8 @@ export class Mounted extends Emitter {
   command(json) {
     if (json.type === "undo" || json.type === "redo") this.painting.finish();
     const entry = this.submit(JSON.parse(JSON.stringify(json)));
-    this.deeds.note(entry);
+    this.awaited.add(entry);
+    if (json.type !== "undo" && json.type !== "redo") this.deeds.note(entry);
     return entry.outcome;
   }
 
@@ -239,27 +243,58 @@ export class Mounted extends Emitter {
     this.deeds.redo();
   }
 
+  /** @param {{count: number, oldest: number}} summary */
+  unsentChanged(summary) {
+    this.emit("unsent", summary);
+    // Undo is offered for what the server does not know yet, too.
+    queueMicrotask(() => this.store.state && JSON.stringify(this.history()) !== this.titles && this.tellState());
+  }
+
+  /** @returns {{undo: string | null, redo: string | null}} what would be undone and redone */
+  history() {
+    const { undo, redo } = this.store.state;
+    const { waiting, taken } = this.deeds;
+    return { undo: waiting ? this.titleOf(waiting) : undo, redo: taken ? this.titleOf(taken) : waiting ? null : redo };
+  }
+
+  /** @param {Command} command @returns {string} */
+  titleOf(command) {
+    if (command.type !== "paint") return "Last change";
+    const name = this.tools.classes.find(({ id }) => id === command.class)?.name;
+    return name ? `Stroke in ${name}` : "Erasing";
+  }
+
+  /** The state as panels hear it. */
+  tellState() {
+    this.titles = JSON.stringify(this.history());
+    this.emit("state", this.shownState);
+  }
+
+  get shownState() {
+    return this.store.state && { ...this.store.state, ...this.history() };
+  }
+
   /** @param {any} ack */
-  acknowledged({ entry, number, revision, title }) {
+  acknowledged({ entry, number, revision, title, undo, redo }) {
     this.dropMark(entry, revision);
     if (entry.command.type === "paint") {
       this.emit("stroke", { number, class: entry.command.class, pixels: this.marks.get(entry)?.pixels ?? 0, title });
     }
-    this.store.later();
+    if (undo !== undefined) this.store.merge({ type: "state", undo, redo });
   }
 
   /** @param {Entry} entry @param {string} sentence */
   refused(entry, sentence) {
     this.dropMark(entry);
     this.deeds.refused(entry);
-    this.notice("warning", sentence);
+    if (!this.awaited.has(entry)) this.notice("warning", sentence);
   }
 
   /** @param {{revision: number, done: Entry[]}} welcome */
   welcomed({ revision, done }) {
     for (const entry of done) this.dropMark(entry, revision);
     this.viewer.refreshLabels();
-    void this.store.refresh();
+    void this.store.restart();
     void this.courier.round();
   }
 
@@ -267,16 +302,17 @@ export class Mounted extends Emitter {
   message(message) {
     const { type } = message;
     if (type === "labels") {
-      this.viewer.putLabels(message);
+      // Of very large changes only the box is told.
+      if (message.changes) this.viewer.putLabels(message);
+      else this.viewer.refreshLabels();
       this.pointed.stale();
-      this.store.later();
     } else if (type === "state") this.store.merge(message);
     else if (type === "training" || type === "save") {
       const { type: _type, ...content } = message;
       this.store.merge({ type: "state", [type]: content });
       if (type === "training") this.pointed.stale();
       this.emit(type, message);
-    } else if (type === "progress" || type === "notice") this.emit(type, message);
+    } else this.emit(type, message);
   }
 
   /** @param {"info" | "warning" | "error"} level @param {string} sentence */
@@ -294,7 +330,7 @@ export class Mounted extends Emitter {
     const lane = (shown && this.store.lane(shown.id)) ?? this.store.lane(this.options.lane ?? "") ?? state.lanes[0] ?? null;
     if (lane?.id !== shown?.id) this.places.show(lane);
     else if (lane && JSON.stringify(lane) !== JSON.stringify(shown)) this.viewer.setLane(lane);
-    this.emit("state", state);
+    this.tellState();
   }
 
   /** @param {import("./viewer.js").View | null} view */
@@ -494,7 +530,7 @@ export class Mounted extends Emitter {
       connection: this.connectionState,
       unsent: this.outbox.summary,
       storage: this.outbox.storage,
-      state: this.store.state,
+      state: this.shownState,
     };
   }
 

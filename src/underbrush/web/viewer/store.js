@@ -20,6 +20,8 @@ export class Store extends Emitter {
     /** @type {Promise<boolean> | null} */
     this.asking = null;
     this.again = false;
+    /** A state below this revision is older than what is known. */
+    this.floor = -Infinity;
     this.timer = /** @type {ReturnType<typeof setTimeout> | undefined} */ (undefined);
   }
 
@@ -62,7 +64,8 @@ export class Store extends Emitter {
 
   /** @param {any} state whole */
   put(state) {
-    if (this.state && state.revision < this.state.revision) return;
+    if (state.revision < this.floor) return;
+    this.floor = state.revision;
     this.state = state;
     this.emit("state", state);
   }
@@ -74,8 +77,13 @@ export class Store extends Emitter {
     if (whole) return this.put({ ...(this.state ?? {}), ...changes });
     const keys = Object.keys(changes).filter((key) => key !== "revision");
     if (!this.state || !keys.length) return this.later();
-    if ("revision" in changes && changes.revision < this.state.revision) return;
     this.put({ ...this.state, ...changes });
+  }
+
+  /** Another server may count from another number: what it tells next is taken as it is. @returns {Promise<boolean>} */
+  restart() {
+    this.floor = -Infinity;
+    return this.refresh();
   }
 
   /** @param {string} id @returns {any} */
