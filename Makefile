@@ -22,7 +22,7 @@ demo: setup
 
 # Types of the viewer's modules, where node is there. Nothing of node_modules is shipped or needed to run.
 node_modules/.installed: package.json
-	@npm install --silent --no-audit --no-fund --no-package-lock 2>/dev/null && touch $@
+	@npm install --loglevel=error --no-audit --no-fund --no-package-lock && touch $@
 
 check-js:
 	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory node_modules/.installed && node node_modules/typescript/bin/tsc --noEmit; \

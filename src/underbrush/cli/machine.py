@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 
 def usable_cores() -> int:
@@ -15,3 +16,18 @@ def usable_cores() -> int:
 def counted(n: int, noun: str) -> str:
     """``1 mask``, ``2 masks``."""
     return f"{n} {noun}" + ("" if n == 1 else "s")
+
+
+def load_compiler() -> None:
+    """Import numba without SciPy's linear algebra, a tenth of the time that a command takes to start.
+
+    numba looks whether it is there, for kernels that multiply matrices; ours do not. For commands only: in a
+    process of someone else's, other kernels may.
+    """
+    if "numba" in sys.modules or "scipy.linalg" in sys.modules:
+        return
+    sys.modules["scipy.linalg"] = None  # type: ignore[assignment]  # Python's way to say: there is none
+    try:
+        import numba.np.arraymath  # noqa: F401
+    finally:
+        del sys.modules["scipy.linalg"]

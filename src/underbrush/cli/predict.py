@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from underbrush.cli.machine import counted, usable_cores
+from underbrush.cli.machine import counted, load_compiler, usable_cores
 from underbrush.config import load_settings, parse_jobs
 from underbrush.core.results import RESULTS
 from underbrush.engine.naming import DEFAULT_PATTERN, Naming, output_path
@@ -61,6 +61,7 @@ def predict(
     log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error.")] = None,
 ) -> int:
     """Classify images with a trained project and write the results."""
+    load_compiler()
     from underbrush.engine.batch import Limits, check_distinct, predict_file
     from underbrush.engine.memory import memory_cap
     from underbrush.engine.model import model_of

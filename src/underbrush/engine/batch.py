@@ -28,7 +28,7 @@ from underbrush.engine.memory import resident
 from underbrush.engine.model import Model
 from underbrush.engine.scenes import scene_of
 from underbrush.engine.scheduler import run_side_by_side
-from underbrush.errors import MismatchError, UsageError
+from underbrush.errors import MismatchError, ResourceError, UsageError
 from underbrush.files import check_output
 from underbrush.files.problems import resolved
 from underbrush.sinks.base import OutputSpec, ResultKind, Sink
@@ -66,6 +66,8 @@ class Limits:
     threads: int
     memory: int
     """Bytes that the whole process tree may hold at its peak."""
+    nice: int = 0
+    """How far the threads give way to others (`engine.priorities`): for a process that also answers people."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,13 @@ class Done:
 
 BUFFERS = 130_000_000
 """Bytes that a source's decoded pieces and a sink's unfinished ones may take beside the tiles."""
+EASY_BYTES = 256e6
+EASY_PIXELS = 700_000
+"""A tile is not larger than the larger of these, however much memory there is.
+
+Beyond them volumes get no faster (the system has to find fresh memory for each tile, which takes as long as
+their halo saves), the last tiles keep fewer threads busy, and Ctrl-C waits longer.
+"""
 
 
 def tile_budget(limits: Limits) -> float:
@@ -113,22 +122,28 @@ def predict_file(
         run = _Run.prepare(model, request, image, mask)
         grid = run.plan(limits)
         sink = stack.enter_context(open_sink(run.spec, request.format))
+        clock = _Clock()
         _log.info("%s -> %s: %d tiles of %s", request.image, request.output, len(grid), grid.tile)
-        report, done = TileReport(), 0
-        total = grid.box.size // grid.box.shape[1]
-
-        def work(tile: Tile) -> tuple[TileReport, int]:
-            return run.compute(tile, sink), tile.valid.size // tile.valid.shape[1]
-
-        for noticed, pixels in run_side_by_side(grid, work, limits.threads, cancel):
-            report, done = report + noticed, done + pixels
-            if progress:
-                progress(done, total)
+        report = run.carry_out(grid, sink, limits, progress, cancel)
+        _log.info("%s: computed %s", request.output, clock)
+        clock = _Clock()
+    _log.info("%s: written %s", request.output, clock)
     return Done(
         request.output,
         time.monotonic() - begun,
         (*run.notices, *(f"{request.image}: {said}" for said in report.sentences)),
     )
+
+
+class _Clock:
+    """Time since it was made, as text for the log."""
+
+    def __init__(self) -> None:
+        self._wall, self._busy = time.monotonic(), time.process_time()
+
+    def __str__(self) -> str:
+        wall, busy = time.monotonic() - self._wall, time.process_time() - self._busy
+        return f"in {wall:.3f} s, {busy:.3f} s of processors"
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,9 +182,35 @@ class _Run:
         cost = tile_cost(recipe.selection, recipe.forest, recipe.n_classes, itemsize, self.image.shape5)
         extra = 2.0 * self.spec.dtype.itemsize * self.spec.shape[1]
         cost = TileCost(cost.read, cost.valid + extra, cost.fixed)
-        budget = tile_budget(limits)
+        budget, easy = tile_budget(limits), max(EASY_BYTES, EASY_PIXELS * cost.valid)
         halo = self.recipe.selection.halo(volume)
+        try:
+            return plan_tiles(self.box, self.image.shape5, halo, cost, min(budget, easy), limits.threads)
+        except ResourceError:
+            if budget <= easy:
+                raise
         return plan_tiles(self.box, self.image.shape5, halo, cost, budget, limits.threads)
+
+    def carry_out(
+        self,
+        grid: TileGrid,
+        sink: Sink,
+        limits: Limits,
+        progress: Progress | None,
+        cancel: threading.Event | None,
+    ) -> TileReport:
+        """All tiles, side by side, into the sink."""
+        report, done = TileReport(), 0
+        total = grid.box.size // grid.box.shape[1]
+
+        def work(tile: Tile) -> tuple[TileReport, int]:
+            return self.compute(tile, sink), tile.valid.size // tile.valid.shape[1]
+
+        for noticed, pixels in run_side_by_side(grid, work, limits.threads, cancel, limits.nice):
+            report, done = report + noticed, done + pixels
+            if progress:
+                progress(done, total)
+        return report
 
     def compute(self, tile: Tile, sink: Sink) -> TileReport:
         """Read, classify and write one tile."""

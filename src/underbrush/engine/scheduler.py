@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import TypeVar
 
+from underbrush.engine.priorities import give_way
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -20,11 +22,13 @@ def run_side_by_side(
     work: Callable[[Item], Result],
     threads: int,
     cancel: threading.Event | None = None,
+    nice: int = 0,
 ) -> Iterator[Result]:
     """Results of ``work`` for each item, as they come, at most ``threads`` at a time.
 
     No more items are taken than are being worked on, so that memory stays bounded however many there
-    are. The first error ends the run: what has begun is waited for, nothing else is begun.
+    are. The first error ends the run: what has begun is waited for, nothing else is begun. With ``nice`` the
+    threads give way to others of the machine, as `engine.priorities` says.
 
     Raises
     ------
@@ -33,7 +37,12 @@ def run_side_by_side(
     """
     stop = cancel or threading.Event()
     source = iter(items)
-    with ThreadPoolExecutor(max_workers=threads, thread_name_prefix="tile") as pool:
+
+    def lower() -> None:
+        if nice:
+            give_way(nice)
+
+    with ThreadPoolExecutor(max_workers=threads, thread_name_prefix="tile", initializer=lower) as pool:
         running: set[Future[Result]] = set()
         try:
             while True:
