@@ -132,6 +132,8 @@ class Hub:
         try:
             if self.settings.confined:
                 check_document(session.document, self.roots, path)
+            # In the window results follow the strokes from the start; a library session waits to be asked.
+            session.set_live(True)
             self.recent_list.add(path)
         except BaseException:
             session.close()
