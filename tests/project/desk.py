@@ -77,7 +77,8 @@ class Desk:
 
 
 def image(name="a.tif", axes="yx", shape=(12, 20)):
-    return Source("file", name, name=name, files=(name,), axes=axes, shape=shape)
+    stem = name.rpartition(".")[0]
+    return Source("file", name, name=stem, files=(name,), axes=axes, shape=shape)
 
 
 def same(one, other):
