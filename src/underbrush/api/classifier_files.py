@@ -18,11 +18,11 @@ from underbrush.core.geometry import from_internal
 from underbrush.core.labels import LabelBlock, count_classes
 from underbrush.core.recipe import Recipe
 from underbrush.engine.building import class_colour
+from underbrush.engine.current import read_current
 from underbrush.engine.model import model_of
 from underbrush.engine.own import BALANCE, SEED, own_number
 from underbrush.errors import ArgumentError, ResourceError
 from underbrush.project.paths import embedded_source
-from underbrush.project.read import read_project
 from underbrush.project.schema import ClassifierInfo, ClassInfo, Lane, Project
 from underbrush.project.write import write_project
 from underbrush.sources.base import Image
@@ -58,7 +58,19 @@ def read_fitted(path: str | os.PathLike[str], threads: int) -> tuple[Fitted, Pro
     ProjectError
         It cannot be read, or has neither a classifier nor what is needed to train one.
     """
-    project = read_project(path)
+    project = read_current(path)
+    fitted, notices = fitted_of(project, threads)
+    return fitted, project, notices
+
+
+def fitted_of(project: Project, threads: int) -> tuple[Fitted, tuple[str, ...]]:
+    """What an open project holds, and sentences that its user should read.
+
+    Raises
+    ------
+    ProjectError
+        It has neither a classifier nor what is needed to train one.
+    """
     model = model_of(project, threads)
     recipe = model.recipe
     n = recipe.forest.n_features
@@ -73,7 +85,7 @@ def read_fitted(path: str | os.PathLike[str], threads: int) -> tuple[Fitted, Pro
         own_number(project, SEED, 0),
         project.own.get(BALANCE) == "true",
     )
-    return fitted, project, model.notices
+    return fitted, model.notices
 
 
 def write_fitted(

@@ -266,6 +266,10 @@ class PixelClassifier(Estimator):
         fitted, project, notices = read_fitted(path, thread_count(n_jobs))
         for notice in notices:
             warnings.warn(notice, UserWarning, stacklevel=2)
+        return cls._made(fitted, project, n_jobs)
+
+    @classmethod
+    def _made(cls, fitted: Fitted, project: Project, n_jobs: int | None) -> Self:
         recipe = fitted.recipe
         made = cls(recipe.selection, recipe.forest.n_trees, fitted.seed, fitted.balance, n_jobs)
         made._take(fitted, project)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -12,9 +12,6 @@ from underbrush.cli.machine import counted, usable_cores
 from underbrush.config import load_settings, parse_jobs
 from underbrush.errors import UsageError
 from underbrush.log import start_log
-
-if TYPE_CHECKING:
-    from underbrush.core.evaluate import Overlap
 
 SCHEMA = 1
 
@@ -35,10 +32,10 @@ def evaluate(
 ) -> None:
     """Classify images and compare with their truth: Dice and IoU for each class, per image and in all."""
     from underbrush.engine.batch import Limits
+    from underbrush.engine.current import read_current
     from underbrush.engine.evaluation import evaluate_image
     from underbrush.engine.memory import memory_cap
     from underbrush.engine.model import model_of
-    from underbrush.project.read import read_project
 
     settings = load_settings()
     start_log(log_level or settings.log_level)
@@ -47,7 +44,7 @@ def evaluate(
         raise UsageError(problem, remedy="give --truth once for each --image")
     threads = parse_jobs(jobs) or settings.jobs or usable_cores()
     limits = Limits(threads, memory_cap(memory or settings.memory))
-    model = model_of(read_project(project), threads)
+    model = model_of(read_current(project), threads)
     for notice in model.notices:
         typer.echo(f"underbrush: {notice}", err=True)
     parts = []
@@ -59,21 +56,16 @@ def evaluate(
     total = parts[0]
     for part in parts[1:]:
         total = total + part
-    each = [{"image": i, "classes": _scores(p)} for i, p in zip(image, parts, strict=True)]
+    each = [{"image": i, "classes": p.scores} for i, p in zip(image, parts, strict=True)]
     if as_json:
-        said = {"schema": SCHEMA, "classes": _scores(total), "images": each}
+        said = {"schema": SCHEMA, "classes": total.scores, "images": each}
         typer.echo(json.dumps(said, ensure_ascii=False, allow_nan=False))
         return
     for name, overlap in [*zip(image, parts, strict=True), ("all", total)]:
         typer.echo(name)
-        for value, score in _scores(overlap).items():
+        for value, score in overlap.scores.items():
             label = model.class_names[int(value) - 1] if int(value) <= len(model.class_names) else ""
             typer.echo(f"  class {value:<4}{label:<20}Dice {_text(score['dice'])}  IoU {_text(score['iou'])}")
-
-
-def _scores(overlap: Overlap) -> dict[str, Any]:
-    classes = range(1, overlap.n_classes + 1)
-    return {str(k): {"dice": overlap.dice(k), "iou": overlap.iou(k)} for k in classes}
 
 
 def _text(value: float | None) -> str:

@@ -36,9 +36,9 @@ def info(
     if file is None:
         described = describe_system()
     elif Path(file).suffix.lower() == ".ilp":
-        from underbrush.project.read import read_project
+        from underbrush.engine.current import read_current
 
-        described = describe_project(read_project(Path(file)))
+        described = describe_project(read_current(Path(file)))
     else:
         from underbrush.sources.opening import open_image
 

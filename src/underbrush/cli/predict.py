@@ -63,17 +63,17 @@ def predict(
     """Classify images with a trained project and write the results."""
     load_compiler()
     from underbrush.engine.batch import Limits, check_distinct, predict_file
+    from underbrush.engine.current import read_current
     from underbrush.engine.memory import memory_cap
     from underbrush.engine.model import model_of
     from underbrush.files import check_kept
-    from underbrush.project.read import read_project
     from underbrush.project.resolve import resolve_source
 
     settings = load_settings()
     start_log(log_level or settings.log_level)
     threads = parse_jobs(jobs) or settings.jobs or usable_cores()
     limits = Limits(threads, memory_cap(memory or settings.memory))
-    opened = read_project(project)
+    opened = read_current(project)
     model = model_of(opened, threads)
     for notice in model.notices:
         typer.echo(f"underbrush: {notice}", err=True)

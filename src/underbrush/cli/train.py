@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,11 +18,14 @@ from underbrush.log import start_log
 
 if TYPE_CHECKING:
     from underbrush.core.features.selection import FeatureSelection
-    from underbrush.core.forest.train import TrainedForest
+    from underbrush.core.forest.train import TrainedForest, TrainingOptions
+    from underbrush.engine.session import Session
     from underbrush.engine.training import Rows
     from underbrush.project.schema import Project
 
 SCHEMA = 1
+CLIENT = "train"
+"""Whose changes those of this command are."""
 
 
 def train(
@@ -58,24 +62,48 @@ def train(
 ) -> None:
     """Train a classifier from images and label images, or again from the strokes of a project."""
     from underbrush.engine.building import linked_from, stored_options, trained
+    from underbrush.engine.session import Session
     from underbrush.project.write import write_project
 
     settings = load_settings()
     start_log(log_level or settings.log_level)
     threads = parse_jobs(jobs) or settings.jobs or usable_cores()
     target, base = _base(project, out, image or [], labels or [], axes, classes, channels)
-    selection = _selection(base, features, scales, new=project is None)
     given: dict[str, Any] = {"n_trees": trees, "seed": seed, "balance": balance}
-    options = replace(
-        stored_options(base, threads), **{name: value for name, value in given.items() if value is not None}
-    )
-    built, forest, rows = trained(base, selection, options)
-    write_project(built if project else linked_from(built, target.parent), target)
+    wanted = {name: value for name, value in given.items() if value is not None}
+    with ExitStack() as stack:
+        # In place it is a change like one in the window: locked, safe at once, the old version kept.
+        session = stack.enter_context(Session.open(target)) if project == target else None
+        if session is not None:
+            base = session.project()
+        selection = _selection(base, features, scales, new=project is None)
+        options = replace(stored_options(base, threads), **wanted)
+        built, forest, rows = trained(base, selection, options)
+        if session is None:
+            write_project(built if project else linked_from(built, target.parent), target)
+        else:
+            _keep(session, built, options, forest)
     said = _report(target, built, forest, rows)
     if as_json:
         typer.echo(json.dumps(said, ensure_ascii=False, allow_nan=False))
     else:
         _print(said)
+
+
+def _keep(session: Session, built: Project, options: TrainingOptions, forest: TrainedForest) -> None:
+    """Put features, settings and forest into the open project and save it."""
+    from underbrush.engine.teaching import lesson_from
+    from underbrush.project.commands import SetFeatures, SetTraining
+
+    settings = session.document.settings
+    number = session.last_number(CLIENT)
+    if built.selection is not None and built.selection != settings.selection:
+        session.apply(CLIENT, number := number + 1, SetFeatures(built.selection))
+    training = (options.n_trees, options.seed, options.balance)
+    if training != (settings.n_trees, settings.seed, settings.balance):
+        session.apply(CLIENT, number + 1, SetTraining(*training))
+    session.adopt(lesson_from(session.document, forest, built.classifier.feature_names))
+    session.save()
 
 
 def _base(
@@ -89,8 +117,8 @@ def _base(
 ) -> tuple[Path, Project]:
     """Where to write, and the project without its classifier."""
     from underbrush.engine.building import Sample, project_of
+    from underbrush.engine.current import read_current
     from underbrush.files import check_output
-    from underbrush.project.read import read_project
 
     if project is not None:
         if images or labels or axes or classes or channels:
@@ -98,7 +126,7 @@ def _base(
                 "a project brings its own images, labels, classes and channels",
                 remedy="leave out --image, --labels, --axes, --classes and --channels, or the project",
             )
-        return out or project, read_project(project)
+        return out or project, read_current(project)
     if out is None or not images:
         raise UsageError(
             "nothing to train on", remedy="give a project, or --out P.ilp --image A.tif --labels A_labels.tif"

@@ -41,6 +41,11 @@ class Overlap:
         both, true, predicted = self._sizes(value)
         return both / (true + predicted - both) if true + predicted else None
 
+    @property
+    def scores(self) -> dict[str, dict[str, float | None]]:
+        """Class value as text -> ``{"dice": ..., "iou": ...}``, as `evaluate --json` prints it."""
+        return {str(k): {"dice": self.dice(k), "iou": self.iou(k)} for k in range(1, self.n_classes + 1)}
+
     def _sizes(self, value: int) -> tuple[int, int, int]:
         known = self.table[1:]
         return int(self.table[value, value]), int(self.table[value].sum()), int(known[:, value].sum())

@@ -50,6 +50,7 @@ class Safekeeping:
         self._folding = threading.Lock()
         self._due: float | None = None
         self._closed = False
+        self._lacking = False
         self.state = SaveChanged("saved", f"Saved in {self._name}.")
         self._thread: threading.Thread | None = None
 
@@ -70,6 +71,11 @@ class Safekeeping:
         self._tell(SaveChanged("safe", f"Safe in the recovery file; {self._name} in {seconds} s."))
         self._plan(self._idle)
 
+    def touch(self) -> None:
+        """The .ilp lacks something that no edit says: a classifier was trained."""
+        self._lacking = True
+        self._plan(self._idle)
+
     def fold(self) -> None:
         """Write the .ilp now.
 
@@ -81,6 +87,7 @@ class Safekeeping:
         with self._folding:
             with self._wake:
                 self._due = None
+            self._lacking = False
             try:
                 project, sequence = self._project_now()
                 fold(project, self._journal, sequence)
@@ -110,7 +117,7 @@ class Safekeeping:
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join()
         try:
-            if save and self._journal.pending:
+            if save and (self._journal.pending or self._lacking):
                 self.fold()
         finally:
             self._journal.close()

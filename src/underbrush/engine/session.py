@@ -94,7 +94,7 @@ class Session:
         self.read_only: str | None = start.read_only
         self.notices = start.notices
         self._answers: OrderedDict[tuple[str, int], Ack] = OrderedDict()
-        self._kept_came = False
+        self._kept_came, self._edited = False, False
         self._images = LaneImages()
         self._sources: dict[str, Source] = {}
         self._bring_images(start.document)
@@ -292,19 +292,21 @@ class Session:
                 return self._answered(client, number)
             if self._safe is None or self._closed:
                 raise self._refusal()
-            before = self._document
-            edit = resolve(
-                before, command, self._context(), self._history.last + 1, client, number, _now_text()
-            )
-            self._keep_what_came(before, forward(before, edit.changes))
+            edit = self._resolved(command, client, number, self._context())
+            self._keep_what_came(edit)
             return self._carry_out(replace(edit, sequence=self._history.last + 1))
 
-    def _keep_what_came(self, before: Document, after: Document) -> None:
-        """Freeze the classifier that another program left in the file before it would be replaced."""
+    def _resolved(self, command: Command, client: str, number: int, context: SessionContext) -> Edit:
+        sequence = self._history.last + 1
+        return resolve(self._document, command, context, sequence, client, number, _now_text())
+
+    def _keep_what_came(self, edit: Edit) -> None:
+        """Freeze the classifier that another program left in the file before ``edit`` would replace it."""
+        before = self._document
         came = before.trained
         if came is None or PROJECT_ID in before.base.own or self._kept_came:
             return
-        if before.training_key != came.key or after.training_key == came.key:
+        if before.training_key != came.key or forward(before, edit.changes).training_key == came.key:
             return
         self._kept_came = True
         keep = FreezeClassifier(f"as opened, of {_day_of(self.path)}", "It came with the project.")
@@ -322,6 +324,7 @@ class Session:
         history = self._history.with_edit(edit)
         self._safe.keep(edit)
         self._document, self._history = document, history
+        self._edited = True
         if any(isinstance(change, CellChange) for change in edit.changes):
             self._bring_images(document)
         ack = Ack(edit.sequence, history.last, edit.title, edit.notices)
@@ -413,7 +416,7 @@ class Session:
                 rows = LiveRows(budget.rows)
                 self._live = live
                 self._teaching = Teaching(
-                    self._images, live, lambda report: Trainer(rows, budget.threads, report), self._emit
+                    self._images, live, lambda report: Trainer(rows, budget.threads, report), self._trained
                 )
                 self._teaching.follow(self._document)
             return self._teaching
@@ -424,6 +427,12 @@ class Session:
             document, history = self._document, self._history
         trained = None if self._teaching is None else self._teaching.trained_for(document)
         return project_of(document, trained, history.texts()), history.last
+
+    def _trained(self, event: TrainingChanged) -> None:
+        self._emit(event)
+        # A project that was only looked at is not written.
+        if event.state == "done" and self._safe is not None and self._edited:
+            self._safe.touch()
 
     def _emit(self, event: Event) -> None:
         for listener in self._listeners:

@@ -18,6 +18,7 @@ from underbrush.errors import CommandError
 from underbrush.project.command import (
     CLASS,
     CLASS_OR_NONE,
+    FLAG,
     INDEX,
     LANE,
     TEXT,
@@ -222,15 +223,18 @@ class Lasso(Command):
 
 @dataclass(frozen=True)
 class ImportLabels(Command):
-    """Labels from elsewhere are painted; where they are 0 nothing changes."""
+    """Labels from elsewhere are painted; where they are 0 nothing changes, or is erased (``replace``)."""
 
     lane: str
     blocks: tuple[LabelBlock, ...]
     """Of class ids."""
     title: str = "Labels imported"
+    replace: bool = False
 
     TYPE: ClassVar[str] = "import_labels"
-    KINDS: ClassVar[Mapping[str, Kind]] = {"lane": LANE, "blocks": BLOCKS, "title": TEXT}
+    KINDS: ClassVar[Mapping[str, Kind]] = {
+        "lane": LANE, "blocks": BLOCKS, "title": TEXT, "replace": FLAG,
+    }  # fmt: skip
 
     def outcome(self, document: Document, context: Context, author: Author) -> Outcome:
         """See `Command`; every class must be there, and the labels inside the image."""
@@ -241,7 +245,13 @@ class ImportLabels(Command):
         labels = LabelMap.from_blocks(self.blocks, document.lanes[self.lane].volume)
         for class_id in labels.counts:
             class_of(document, class_id, unlocked=True)
-        return Outcome(self.title, painted(document, self.lane, *labels.rows()))
+        if not self.replace:
+            return Outcome(self.title, painted(document, self.lane, *labels.rows()))
+        old = document.map_of(self.lane)
+        # Labels that stay are not touched, so that an undo of somebody else still finds them.
+        gone, _ = old.painted(labels.rows()[0], 0)[0].rows()
+        erased = painted(document, self.lane, gone, 0)
+        return Outcome(self.title, (*erased, *painted(document, self.lane, *labels.rows())))
 
 
 @dataclass(frozen=True)
