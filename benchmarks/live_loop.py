@@ -212,29 +212,33 @@ def small_jobs(seconds):
     return taken
 
 
-def latency(loop, seconds=5):
-    def shown(name, taken):
+def latency(loop, rounds):
+    """Quiet and busy seconds in turns, so that both meet the same machine."""
+    quiet, busy = [], []
+    forests = tiles = 0
+    for _ in range(rounds):
+        loop.settle()
+        quiet += small_jobs(1)
+        over = threading.Event()
+
+        def paint(over=over):
+            while not over.wait(0.15):
+                loop.stroke()
+
+        painter = threading.Thread(target=paint)
+        loop.tiles.clear()
+        before = len(loop.done)
+        painter.start()
+        busy += small_jobs(2)
+        forests, tiles = forests + len(loop.done) - before, tiles + len(loop.tiles)
+        over.set()
+        painter.join()
+    print("a small job with a synced write (an acknowledgement)")
+    for name, taken in (("while nothing is computed", quiet), ("while it trains and predicts", busy)):
         cuts = [1e3 * t for t in quantiles(taken, n=100)]
         print(f"  {name}: median {cuts[49]:.1f} ms, p95 {cuts[94]:.1f} ms, p99 {cuts[98]:.1f} ms", flush=True)
-
-    print("a small job with a synced write (an acknowledgement)")
-    loop.settle()
-    shown("while nothing is computed", small_jobs(seconds))
-    over = threading.Event()
-
-    def paint():
-        while not over.wait(0.15):
-            loop.stroke()
-
-    painter = threading.Thread(target=paint)
-    painter.start()
-    begun, tiles = len(loop.done), len(loop.tiles)
-    shown("while it trains and predicts without end", small_jobs(seconds))
-    trained, tiles = len(loop.done) - begun, len(loop.tiles) - tiles
-    over.set()
-    painter.join()
-    rates = f"{trained / seconds:.1f} forests and {tiles / seconds:.0f} tiles a second"
-    print(f"  meanwhile, a stroke every 150 ms: {rates}")
+    rates = f"{forests / 2 / rounds:.1f} forests and {tiles / 2 / rounds:.0f} tiles a second"
+    print(f"  meanwhile, a stroke every 150 ms: {rates}", flush=True)
 
 
 def main():
@@ -243,7 +247,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     a = parser.parse_args()
     loop = flat(a)
-    latency(loop)
+    latency(loop, a.rounds)
     loop.close()
     orthogonal(a.rounds)
 
