@@ -11,7 +11,7 @@ import typer
 from underbrush.cli.machine import counted, usable_cores
 from underbrush.config import load_settings, parse_jobs
 from underbrush.errors import UsageError
-from underbrush.log import start_log
+from underbrush.log import start_log, tell
 
 SCHEMA = 1
 
@@ -44,7 +44,7 @@ def evaluate(
         raise UsageError(problem, remedy="give --truth once for each --image")
     threads = parse_jobs(jobs) or settings.jobs or usable_cores()
     limits = Limits(threads, memory_cap(memory or settings.memory))
-    model = model_of(read_current(project), threads)
+    model = model_of(read_current(project, tell), threads)
     for notice in model.notices:
         typer.echo(f"underbrush: {notice}", err=True)
     parts = []

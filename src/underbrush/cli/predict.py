@@ -19,7 +19,7 @@ from underbrush.config import load_settings, parse_jobs
 from underbrush.core.results import RESULTS
 from underbrush.engine.naming import DEFAULT_PATTERN, Naming, output_path
 from underbrush.errors import OutputError, UnderbrushError, UsageError
-from underbrush.log import start_log
+from underbrush.log import start_log, tell
 from underbrush.sinks.formats import FORMATS, find_format, format_of, suffix_of
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def predict(
     start_log(log_level or settings.log_level)
     threads = parse_jobs(jobs) or settings.jobs or usable_cores()
     limits = Limits(threads, memory_cap(memory or settings.memory))
-    opened = read_current(project)
+    opened = read_current(project, tell)
     model = model_of(opened, threads)
     for notice in model.notices:
         typer.echo(f"underbrush: {notice}", err=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -39,10 +39,11 @@ def document_now(project: Project, records: Iterable[Mapping[str, Any]]) -> tupl
     return document, history
 
 
-def read_current(path: str | os.PathLike[str]) -> Project:
+def read_current(path: str | os.PathLike[str], say: Callable[[str], None] | None = None) -> Project:
     """The project as who has it open for writing sees it; for readers, takes no lock.
 
-    Its forest is the stored one as long as nothing was changed since that it depends on.
+    Its forest is the stored one as long as nothing was changed since that it depends on. ``say`` is told
+    where the recovery file could not be used.
 
     Raises
     ------
@@ -50,6 +51,9 @@ def read_current(path: str | os.PathLike[str]) -> Project:
         It cannot be read; see `read_project`.
     """
     found = pending(path)
+    if say is not None:
+        for notice in found.notices:
+            say(notice)
     project = replace(found.project, problems=(*found.project.problems, *found.notices))
     if not found.records:
         return project
