@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -80,6 +81,7 @@ TrainingEvent = TrainingBegun | TrainingDone | TrainingFailed
 class _Run:
     """The training that is running."""
 
+    begun: float
     give_up: threading.Event = field(default_factory=threading.Event)
     silent: bool = False
     """Nobody wants to hear of it, even if it is done before it notices."""
@@ -88,9 +90,9 @@ class _Run:
 class Trainer:
     """One thread that trains the newest job.
 
-    A job that waits is replaced by a newer one; one that runs is given up for a newer one, unless nobody has
-    had a result for `PATIENCE` seconds: with strokes that never end there still is a result every
-    `PATIENCE` seconds and the time of one training.
+    A job that waits is replaced by a newer one. One that runs is given up for a newer one, unless half of the
+    time that the last one took is over, or nobody has had a result for `PATIENCE` seconds: with strokes that
+    never end there still is a result every `PATIENCE` seconds and the time of one training.
 
     Parameters
     ----------
@@ -109,6 +111,7 @@ class Trainer:
         self._waiting: TrainingJob | None = None
         self._running: _Run | None = None
         self._since: float | None = None
+        self._usual = math.inf
         self._closed = False
         self._thread = threading.Thread(target=self._work, name="trainer", daemon=True)
         self._thread.start()
@@ -126,8 +129,9 @@ class Trainer:
             self._waiting = job
             if self._since is None:
                 self._since = now
-            if self._running is not None and now - self._since < PATIENCE:
-                self._running.give_up.set()
+            run = self._running
+            if run is not None and now - self._since < PATIENCE and now - run.begun < self._usual / 2:
+                run.give_up.set()
             self._wake.notify_all()
 
     def cancel(self) -> None:
@@ -160,10 +164,12 @@ class Trainer:
                 if self._closed or self._waiting is None:
                     return
                 job, self._waiting = self._waiting, None
-                self._running = run = _Run()
+                self._running = run = _Run(time.monotonic())
             event = self._outcome(job, run.give_up)
             with self._wake:
                 self._running = None
+                if isinstance(event, TrainingDone):
+                    self._usual = time.monotonic() - run.begun
                 if event is None or run.silent:
                     continue
                 # What was submitted meanwhile waits from now on, not from before this result.
