@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import errno
 import io
 import logging
@@ -153,7 +155,27 @@ def main() -> NoReturn:
         # A file's name may hold bytes that are no text, or the terminal know fewer letters than the name.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    sys.exit(run(sys.argv[1:]))
+    status = run(sys.argv[1:])
+    if _stops:
+        _leave(status)
+    sys.exit(status)
+
+
+def _leave(status: int) -> None:
+    """End a process that was stopped, where threads are still in the middle of a tile that nobody waits for.
+
+    Taking the interpreter down would pull the compiled code away under them.
+    """
+    from underbrush.engine.scheduler import left_behind
+
+    if left_behind():
+        logging.shutdown()
+        atexit._run_exitfuncs()  # what `sys.exit` would run
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None:
+                with contextlib.suppress(OSError, ValueError):
+                    stream.flush()
+        os._exit(status)
 
 
 if __name__ == "__main__":

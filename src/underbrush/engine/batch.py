@@ -10,7 +10,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from underbrush.engine.label_images import open_beside
 from underbrush.engine.memory import resident
 from underbrush.engine.model import Model
 from underbrush.engine.scenes import scene_of
-from underbrush.engine.scheduler import run_side_by_side
+from underbrush.engine.scheduler import Cancelled, run_side_by_side
 from underbrush.errors import MismatchError, ResourceError, UsageError
 from underbrush.files import check_output
 from underbrush.files.problems import resolved
@@ -67,7 +67,7 @@ class Limits:
     memory: int
     """Bytes that the whole process tree may hold at its peak."""
     nice: int = 0
-    """How far the threads give way to others (`engine.priorities`): for a process that also answers people."""
+    """How far the threads give way (`engine.priorities`), in a process that also answers people."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,26 +202,34 @@ class _Run:
         """All tiles, side by side, into the sink."""
         report, done = TileReport(), 0
         total = grid.box.size // grid.box.shape[1]
+        over = threading.Event()
 
         def work(tile: Tile) -> tuple[TileReport, int]:
-            return self.compute(tile, sink), tile.valid.size // tile.valid.shape[1]
+            values, noticed = self.compute(tile)
+            if over.is_set():  # nobody waits for it any more, and the sink may be closed
+                raise Cancelled
+            sink.write(self._target(tile), values)
+            return noticed, tile.valid.size // tile.valid.shape[1]
 
-        for noticed, pixels in run_side_by_side(grid, work, limits.threads, cancel, limits.nice):
-            report, done = report + noticed, done + pixels
-            if progress:
-                progress(done, total)
+        with closing(run_side_by_side(grid, work, limits.threads, cancel, limits.nice)) as finished:
+            try:
+                for noticed, pixels in finished:
+                    report, done = report + noticed, done + pixels
+                    if progress:
+                        progress(done, total)
+            finally:
+                over.set()
         return report
 
-    def compute(self, tile: Tile, sink: Sink) -> TileReport:
-        """Read, classify and write one tile."""
+    def compute(self, tile: Tile) -> tuple[NDArray[Any], TileReport]:
+        """Read and classify one tile; gives the block to write."""
         block = self.image.read(tile.read)
         if self.request.result == "features":
             values, report = _features(block, tile, self.recipe, self.scene)
         else:
             probabilities, report = predict_tile(block, tile, self.recipe, self.scene)
             values = self._result(probabilities, tile)
-        sink.write(self._target(tile), self._converted(values))
-        return report
+        return self._converted(values), report
 
     def _result(self, probabilities: NDArray[np.float32], tile: Tile) -> NDArray[Any]:
         outside = None

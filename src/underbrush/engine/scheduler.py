@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from typing import TypeVar
+import time
+from collections.abc import Callable, Generator, Iterable
+from queue import Empty, SimpleQueue
+from typing import Generic, TypeVar
 
 from underbrush.engine.priorities import give_way
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+PATIENCE = 1.0
+"""Seconds that Ctrl-C waits for tiles in hand: on a busy machine one can take many more."""
+NAME = "tile"
+"""What the names of the threads begin with."""
 
 
 class Cancelled(Exception):
@@ -23,12 +29,14 @@ def run_side_by_side(
     threads: int,
     cancel: threading.Event | None = None,
     nice: int = 0,
-) -> Iterator[Result]:
+) -> Generator[Result, None, None]:
     """Results of ``work`` for each item, as they come, at most ``threads`` at a time.
 
     No more items are taken than are being worked on, so that memory stays bounded however many there
-    are. The first error ends the run: what has begun is waited for, nothing else is begun. With ``nice`` the
-    threads give way to others of the machine, as `engine.priorities` says.
+    are. The first error ends the run: what has begun is waited for, nothing else is begun. Where the caller
+    loses interest (closes the results, or Ctrl-C comes), what has begun is waited for `PATIENCE` seconds and
+    then left to its end; see `left_behind`. With ``nice`` the threads give way to others of the machine, as
+    `engine.priorities` says.
 
     Raises
     ------
@@ -37,28 +45,80 @@ def run_side_by_side(
     """
     stop = cancel or threading.Event()
     source = iter(items)
-
-    def lower() -> None:
-        if nice:
-            give_way(nice)
-
-    with ThreadPoolExecutor(max_workers=threads, thread_name_prefix="tile", initializer=lower) as pool:
-        running: set[Future[Result]] = set()
-        try:
-            while True:
-                while len(running) < threads and not stop.is_set():
-                    try:
-                        running.add(pool.submit(work, next(source)))
-                    except StopIteration:
-                        break
-                if stop.is_set():
-                    raise Cancelled
-                if not running:
-                    return
+    crew = _Crew(work, threads, nice)
+    patience: float | None = PATIENCE
+    running = 0
+    try:
+        while True:
+            while running < threads and not stop.is_set():
+                try:
+                    crew.begin(next(source))
+                except StopIteration:
+                    break
+                running += 1
+            if stop.is_set():
+                raise Cancelled
+            if not running:
+                return
+            try:
                 # A time limit so that Ctrl-C and cancel are seen while a long tile is computed.
-                done, running = wait(running, timeout=0.2, return_when=FIRST_COMPLETED)
-                for future in done:
-                    yield future.result()
-        finally:
-            for future in running:
-                future.cancel()
+                result = crew.result(0.2)
+            except Empty:
+                continue
+            running -= 1
+            yield result
+    except Exception:
+        patience = None
+        raise
+    finally:
+        crew.dismiss(patience)
+
+
+def left_behind() -> bool:
+    """Whether threads still work on tiles that nobody waits for: no process may be torn down under them."""
+    return any(t.daemon and t.name.startswith(f"{NAME}-") for t in threading.enumerate())
+
+
+class _Crew(Generic[Item, Result]):
+    """Threads that take items as they are begun. They hinder no process from ending."""
+
+    def __init__(self, work: Callable[[Item], Result], threads: int, nice: int) -> None:
+        self._work = work
+        self._nice = nice
+        self._items: SimpleQueue[tuple[Item] | None] = SimpleQueue()
+        self._done: SimpleQueue[tuple[Result] | BaseException] = SimpleQueue()
+        self._threads = [
+            threading.Thread(target=self._run, name=f"{NAME}-{n}", daemon=True) for n in range(threads)
+        ]
+        self._started = 0
+
+    def begin(self, item: Item) -> None:
+        """Have an item worked on; not more than there are threads."""
+        self._items.put((item,))
+        if self._started < len(self._threads):
+            self._threads[self._started].start()
+            self._started += 1
+
+    def result(self, timeout: float) -> Result:
+        """The next one; raises what its work raised, and `queue.Empty` when none has come in time."""
+        done = self._done.get(timeout=timeout)
+        if isinstance(done, BaseException):
+            raise done
+        return done[0]
+
+    def dismiss(self, patience: float | None) -> None:
+        """End the threads after what they have in hand; wait for that, at most ``patience`` seconds."""
+        for _ in self._threads:
+            self._items.put(None)
+        until = None if patience is None else time.monotonic() + patience
+        for thread in self._threads[: self._started]:
+            thread.join(None if until is None else max(0.0, until - time.monotonic()))
+
+    def _run(self) -> None:
+        if self._nice:
+            give_way(self._nice)
+        while (item := self._items.get()) is not None:
+            try:
+                self._done.put((self._work(item[0]),))
+            except BaseException as error:  # noqa: BLE001  (raised again where the results are awaited)
+                self._done.put(error)
