@@ -195,11 +195,7 @@ def serve(folder: Path, port: int) -> None:
     """Run the pages on a port until the process is ended; for tests in a browser."""
     import uvicorn
 
-    session = FakeSession(
-        folder / "nuclei.ilp",
-        nuclei_document(),
-        training=TrainingChanged("done", "Trained in 0.2 s.", oob=0.012),
-    )
+    session = FakeSession(folder / "nuclei.ilp", nuclei_document(), lesson=nuclei_lesson())
     recents = [recent_entry(folder / "nuclei.ilp"), recent_entry(folder / "old-scans.ilp", missing=True)]
     uvicorn.run(
         fake_app(FakeHub(session, folder, recents=recents), fake_state()), port=port, log_level="error"

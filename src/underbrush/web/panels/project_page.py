@@ -122,7 +122,7 @@ class _ProjectPage:
         except UnderbrushError as error:
             self._show_failure(str(error))
             return
-        if self._client.is_deleted:
+        if self._gone():
             return
         self._session = session
         loop = asyncio.get_running_loop()
@@ -138,7 +138,7 @@ class _ProjectPage:
         self._read_soon()
 
     def _show_failure(self, sentence: str) -> None:
-        if self._client.is_deleted:
+        if self._gone():
             return
         self._timer.cancel()
         self._frame.delete()
@@ -159,15 +159,19 @@ class _ProjectPage:
         if self._reading is None or self._reading.done():
             self._reading = background_tasks.create(self._read(), name=f"panels of {self._ident}")
 
+    def _gone(self) -> bool:
+        """Whether the window was closed; it can be at every await."""
+        return self._client.is_deleted
+
     async def _read(self) -> None:
-        while self._wanted.is_set() and not self._client.is_deleted:
+        while self._wanted.is_set() and not self._gone():
             self._wanted.clear()
             try:
                 found = await asyncio.to_thread(self._reader.read)
             except UnderbrushError as error:
                 self._parts["Toast"].say(str(error), "error")
                 return
-            if self._client.is_deleted:
+            if self._gone():
                 return
             for name, data in found.items():
                 self._parts[name].set(**data)
