@@ -42,9 +42,12 @@ def even_odd(points, height, width):
     mask = np.zeros((height, width), bool)
     for r in range(height):
         y, cuts = r + 0.5, []
-        for (x0, y0), (x1, y1) in zip(points, [*points[1:], points[0]], strict=True):
-            if (y0 <= y) != (y1 <= y):
-                cuts.append(x0 + (y - y0) * (x1 - x0) / (y1 - y0))
+        for a, b in zip(points, [*points[1:], points[0]], strict=True):
+            if b[1] < a[1]:
+                a, b = b, a  # noqa: PLW2901
+            (x0, y0), (x1, y1) = a, b
+            if y0 <= y < y1:
+                cuts.append(x0 + (y - y0) / (y1 - y0) * (x1 - x0))
         for c in range(width):
             mask[r, c] = sum(cut - 0.5 <= c for cut in cuts) % 2 == 1
     return mask

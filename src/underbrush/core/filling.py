@@ -91,9 +91,10 @@ def lasso(points: NDArray[np.float64], plane: Plane, t: int, slice_: int, shape:
     slice_
         Index along the axis that the plane does not show.
 
-    A row of pixels is cut by the line through its centres, ``row + 0.5``. An edge from (x0, y0) to (x1, y1)
-    is cut where ``(y0 <= row + 0.5) != (y1 <= row + 0.5)``, at ``x0 + (row + 0.5 - y0) * (x1 - x0) / (y1 -
-    y0)``. Of the sorted cuts of a row each two hold the pixels from ``ceil(first - 0.5)`` to before
+    The browser echoes the same pixels (`web/viewer/lasso.js`), so the rule is exact. A row of pixels is cut
+    by the line through its centres, ``row + 0.5``. An edge is taken from its upper end (x0, y0) to its lower
+    end (x1, y1) and cut where ``y0 <= row + 0.5 < y1``, at ``x0 + (row + 0.5 - y0) / (y1 - y0) * (x1 - x0)``
+    in float64. Of the sorted cuts of a row each two hold the pixels from ``ceil(first - 0.5)`` to before
     ``ceil(second - 0.5)``.
 
     Raises
@@ -105,17 +106,18 @@ def lasso(points: NDArray[np.float64], plane: Plane, t: int, slice_: int, shape:
         raise CommandError("the outline has a point far outside", remedy="draw it inside the image")
     rows, columns, _ = PLANES[plane]
     height, width = _size(rows, shape), _size(columns, shape)
-    x0, y0 = points.T
-    x1, y1 = np.roll(points, -1, axis=0).T
-    low = np.clip(np.ceil(np.minimum(y0, y1) - 0.5), 0, height).astype(np.int64)
-    high = np.clip(np.ceil(np.maximum(y0, y1) - 0.5), 0, height).astype(np.int64)
+    ends_x, ends_y = np.stack([points, np.roll(points, -1, axis=0)]).transpose(2, 1, 0)
+    down = np.argsort(ends_y, axis=1, kind="stable")
+    (x0, x1), (y0, y1) = (np.take_along_axis(v, down, axis=1).T for v in (ends_x, ends_y))
+    low = np.clip(np.ceil(y0 - 0.5), 0, height).astype(np.int64)
+    high = np.clip(np.ceil(y1 - 0.5), 0, height).astype(np.int64)
     n = high - low
     if int(n.sum()) > MAX_CROSSINGS:
         raise CommandError("the outline is too long", remedy="draw a shorter or simpler one")
     edge = np.repeat(np.arange(len(n)), n)
     ends = np.cumsum(n)
     row = np.arange(len(edge)) - np.repeat(ends - n, n) + np.repeat(low, n)
-    cut = x0[edge] + (row + 0.5 - y0[edge]) * (x1[edge] - x0[edge]) / (y1[edge] - y0[edge])
+    cut = x0[edge] + (row + 0.5 - y0[edge]) / (y1[edge] - y0[edge]) * (x1[edge] - x0[edge])
     order = np.lexsort((cut, row))
     row, first = row[order], np.clip(np.ceil(cut[order] - 0.5), 0, width).astype(np.int64)
     found = np.column_stack([row[::2], first[::2], first[1::2] - first[::2]])
