@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -69,8 +70,12 @@ def serve(
     limits: tuple[int | None, str | None] = (None, None),
     certificate: tuple[Path | None, Path | None] = (None, None),
     trusted: tuple[str, ...] = (),
+    make: Callable[[], object] | None = None,
 ) -> int:
-    """Run the server until it is stopped; ``limits`` are jobs and memory as given. Gives the exit status."""
+    """Run the server until it is stopped; gives the exit status.
+
+    ``limits`` are jobs and memory as given; ``make`` makes the project that is named, before it is opened.
+    """
     from underbrush.cli.machine import usable_cores
     from underbrush.config import load_settings, parse_jobs
     from underbrush.engine.memory import memory_cap
@@ -89,6 +94,7 @@ def serve(
             certificate=certificate[0],
             key=certificate[1],
             trusted=trusted,
+            make=make,
         ),
         typer.echo,
     )

@@ -1,4 +1,4 @@
-"""`underbrush demo`: a sample project, its prediction, and a picture of both."""
+"""`underbrush demo`: a sample project in the app, or a picture of it and of its result."""
 
 from __future__ import annotations
 
@@ -11,30 +11,50 @@ if TYPE_CHECKING:
     from underbrush.engine.model import Model
 
 
+NAME = "sample.ilp"
+
+
 def demo(
     out: Annotated[
         Path | None, typer.Option(help="Folder for the sample.", show_default="~/Underbrush/sample")
     ] = None,
-    no_browser: Annotated[bool, typer.Option("--no-browser", help="Do not open the picture.")] = False,
-) -> None:
-    """Make a sample project (images, classes, strokes), classify its images, and draw a picture of it."""
+    no_browser: Annotated[
+        bool, typer.Option("--no-browser", help="Only print the address, open no browser.")
+    ] = False,
+    port: Annotated[
+        int | None,
+        typer.Option(help="Port, 0 for any; the next one where it is taken.", show_default="the last used"),
+    ] = None,
+    picture: Annotated[
+        bool, typer.Option("--picture", help="Classify the images and draw a picture; no app.")
+    ] = False,
+) -> int:
+    """Make a sample project (images, classes, strokes) and open it in the app."""
+    from underbrush.cli.app import serve
     from underbrush.cli.machine import usable_cores
-    from underbrush.engine.model import model_of
-    from underbrush.engine.sample_project import PROJECT_NAME, make_sample
-    from underbrush.project.read import read_project
 
     folder = out or Path.home() / "Underbrush" / "sample"
-    project = folder / PROJECT_NAME
-    threads = usable_cores()
-    # A sample that somebody has worked on is theirs: it is used as it is.
-    if not project.exists():
-        make_sample(folder, threads)
+    project = folder / NAME
+
+    def make() -> None:
+        from underbrush.engine.sample_project import make_sample
+
+        # A sample that somebody has worked on is theirs: it is used as it is.
+        if not project.exists():
+            make_sample(folder, usable_cores())
+
     typer.echo(f"Sample project: {project}")
-    opened = read_project(project)
-    picture = draw_sample(model_of(opened, threads), folder, threads)
-    typer.echo(f"Picture of image, strokes and result: {picture}")
+    if not picture:
+        return serve([project], port=port, browser=not no_browser, make=make)
+    from underbrush.engine.model import model_of
+    from underbrush.project.read import read_project
+
+    make()
+    drawn = draw_sample(model_of(read_project(project), usable_cores()), folder, usable_cores())
+    typer.echo(f"Picture of image, strokes and result: {drawn}")
     if not no_browser:
-        typer.launch(str(picture))
+        typer.launch(str(drawn))
+    return 0
 
 
 def draw_sample(model: Model, folder: Path, threads: int) -> Path:

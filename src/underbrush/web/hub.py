@@ -84,13 +84,19 @@ class Hub:
         with self._lock:
             self._roots = self._roots.with_folder(folder)
 
-    def open(self, path: Path) -> str:
+    def open(self, path: Path, make: Callable[[], object] | None = None) -> str:
         """Begin to open the project at ``path`` unless it is open, and give its id; does not wait.
 
-        Whether it can be opened is said by `ready`.
+        ``make`` is called before, in the same thread. Whether it can be opened is said by `ready`.
         """
         real = path.absolute().resolve()
-        return self._begin(project_id(real), real, lambda: self._open(real))
+
+        def opened() -> Session:
+            if make is not None:
+                make()
+            return self._open(real)
+
+        return self._begin(project_id(real), real, opened)
 
     def start_project_from_images(self, paths: Sequence[str | Path]) -> str:
         """Begin a new project in the user's folder with these images, and give its id; does not wait.

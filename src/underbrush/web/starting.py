@@ -54,6 +54,8 @@ class Options:
     certificate: Path | None = None
     key: Path | None = None
     trusted: tuple[str, ...] = ()
+    make: Callable[[], object] | None = None
+    """Makes the project that is named, before it is opened."""
     warm_up: bool = True
     started: float = field(default_factory=time.monotonic)
 
@@ -75,6 +77,7 @@ def run_server(options: Options, say: Say, pages: Pages | None = None) -> int:
     UnderbrushError
         A path is not there, no port is free, the certificate cannot be read.
     """
+    check_paths(options.paths)
     check_certificate(options)
     identity = claim_identity(options.port)
     listening = bind(options.host, identity.port if options.port is None else options.port)
@@ -83,20 +86,23 @@ def run_server(options: Options, say: Say, pages: Pages | None = None) -> int:
         keep(type(identity)(identity.token, port), identity_file())
     hub = Hub(_settings(options))
     try:
-        hub.landing = _open_paths(hub, options.paths)
         base = f"{'https' if options.certificate else 'http'}://{shown_host(options.host)}:{port}"
         say(f"Underbrush runs at {base}/?token={identity.token} (Ctrl-C stops it)")
         for line in warnings_for(options, port, hub.roots.folders):
             say(line)
         _LOG.info("address printed after %.2f s", time.monotonic() - options.started)
         server = _server(hub, options, (identity.token, port), pages)
+        # Only now: what it loads would hold up the first page.
+        hub.landing = _open_paths(hub, options)
         if options.browser and can_show_browser():
             once = server.gate.one_time_token()
             threading.Thread(target=webbrowser.open, args=(f"{base}/?token={once}",), daemon=True).start()
         server.serve_until_stopped(listening, say)
     finally:
         listening.close()
+        ended = time.monotonic()
         unsaved = hub.close_all()
+        _LOG.info("projects closed in %.2f s", time.monotonic() - ended)
     for sentence in unsaved:
         say(f"Not saved: {sentence}")
     _leave_soon(1 if unsaved else 0)
@@ -112,19 +118,36 @@ def _settings(options: Options) -> Settings:
     return Settings(options.threads, options.memory, roots, confined=bool(options.roots))
 
 
-def _open_paths(hub: Hub, paths: tuple[Path, ...]) -> str | None:
-    """Begin to open what was named; it may lie outside of the roots: who started us named it."""
-    if not paths:
-        return None
-    projects = [path for path in paths if path.suffix.lower() == ".ilp"]
+def check_paths(paths: tuple[Path, ...]) -> None:
+    """Refuse what cannot be opened together, before anything starts.
+
+    Raises
+    ------
+    UsageError
+        A project and something else.
+    """
+    projects = [path for path in paths if is_project(path)]
     if projects and len(paths) > 1:
         raise UsageError(
             "a project is opened alone", where=projects[0], remedy="open it, then add images to it"
         )
+
+
+def is_project(path: Path) -> bool:
+    """Whether a file is a project by its name."""
+    return path.suffix.lower() == ".ilp"
+
+
+def _open_paths(hub: Hub, options: Options) -> str | None:
+    """Begin to open what was named; it may lie outside of the roots: who started us named it."""
+    if not options.paths:
+        return None
     if not hub.settings.confined:
-        for folder in {path.absolute().parent for path in paths}:
+        for folder in {path.absolute().parent for path in options.paths}:
             hub.allow(folder)
-    return hub.open(projects[0]) if projects else hub.start_project_from_images(paths)
+    if is_project(options.paths[0]):
+        return hub.open(options.paths[0], options.make)
+    return hub.start_project_from_images(options.paths)
 
 
 # -- address ------------------------------------------------------------------------------------------
