@@ -237,7 +237,7 @@ def test_a_thin_echo_is_seen_at_any_zoom(opened: Open, zoom: float) -> None:
 
 SEGMENTATION = """([key, split]) => {
   const bytes = new Uint8Array(256 * 256).map((_, i) => (i % 256 < split ? 1 : 2));
-  viewer.putOverlayTile({type: "tile", view: "main", layer: "segmentation", lane: "grey", key, t: 0, plane: "xy",
+  viewer.putOverlayTile({type: "tile", layer: "segmentation", lane: "grey", key, t: 0, plane: "xy",
     slice: 0, level: 0, x: 0, y: 0, w: 256, h: 256, dtype: "uint8"}, bytes); }"""
 
 
@@ -294,7 +294,7 @@ def test_probability_and_uncertainty_are_as_strong_as_their_value(opened: Open, 
     page.evaluate(
         "viewer.setLayer('probability:3', {visible: false}); viewer.setLayer('uncertainty', {visible: true})"
     )
-    assert close(pixel(page, 2.5, 2.5), tuple(share * part for part in (169, 177, 255)))
+    assert close(pixel(page, 2.5, 2.5), tuple(share * part for part in (122, 92, 255)))
 
 
 def test_everything_is_back_after_the_context_was_lost(opened: Open, server: ViewerServer) -> None:

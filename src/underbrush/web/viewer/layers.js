@@ -18,8 +18,8 @@ const ORDER = ["feature:", "segmentation", "probability:", "uncertainty", "label
 const COMPOSITE = [[0, 255, 0], [255, 0, 255], [0, 120, 255], [255, 255, 0], [0, 255, 255], [255, 128, 0]];
 /** @type {Colour[]} */
 const PRIMARY = [[255, 0, 0], [0, 255, 0], [0, 0, 255]];
-/** Of no class and of no image. @type {Colour} */
-const UNCERTAIN = [169, 177, 255];
+/** No class has it; it is seen on dark, grey and white. @type {Colour} */
+const UNCERTAIN = [122, 92, 255];
 
 /** @returns {Layers} */
 export function initialLayers() {
@@ -28,7 +28,7 @@ export function initialLayers() {
     raw: { visible: true, opacity: 1, mode: null, channel: 0, channels: {} },
     labels: { visible: true, opacity: 1, eyes: {} },
     segmentation: { visible: true, opacity: 0.35, style: "fill", eyes: {} },
-    uncertainty: { visible: false, opacity: 0.5, colour: null },
+    uncertainty: { visible: false, opacity: 0.7, colour: null },
   };
   return Object.freeze(layers);
 }

@@ -76,16 +76,20 @@ void main() {
     if (c.a < 0.5) discard;
     light = vec4(c.rgb, 1.0) * opacity;
   } else if (mode == 1) {
-    uint top = number.r; bool edge = false;
+    // The line lies on the left or upper side of a border, a dark one on the other: seen on white as well as on black.
+    uint top = number.r; bool edge = false, shade = false;
     for (int i = 1; i <= 4; i++) {
       if (i > line) break;
-      uvec2 a = here(p + ivec2(i, 0)), b = here(p - ivec2(0, i));
-      if (a.g == 1u && a.r != number.r) { edge = true; if (orderOf(a.r) > orderOf(top)) top = a.r; }
-      if (b.g == 1u && b.r != number.r) { edge = true; if (orderOf(b.r) > orderOf(top)) top = b.r; }
+      for (int side = 0; side < 4; side++) {
+        uvec2 near = here(p + (side == 0 ? ivec2(i, 0) : side == 1 ? ivec2(0, -i) : side == 2 ? ivec2(-i, 0) : ivec2(0, i)));
+        if (near.g == 0u || near.r == number.r) continue;
+        if (side < 2) edge = true; else shade = true;
+        if (orderOf(near.r) > orderOf(top)) top = near.r;
+      }
     }
     vec4 c = colourOf(top);
-    if (!edge || c.a < 0.5) discard;
-    light = vec4(c.rgb, 1.0) * opacity;
+    if ((!edge && !shade) || c.a < 0.5) discard;
+    light = edge ? vec4(c.rgb, 1.0) * opacity : vec4(0.0, 0.0, 0.0, 0.6) * opacity;
   } else if (mode == 2) {
     float v = float(number.r) / 255.0;
     light = vec4(colourOf(0u).rgb, 1.0) * (v * opacity);
