@@ -26,6 +26,16 @@ def test_uncertainty_is_one_minus_the_margin():
     assert u.ravel().tolist() == pytest.approx([0.5, 1.0, 0.0])
 
 
+@pytest.mark.parametrize("n", [1, 2, 3, 7, 255])
+def test_both_equal_a_plain_search_at_each_pixel(n):
+    rng = np.random.default_rng(n)
+    p = (rng.integers(0, 4, (2, n, 3, 5, 7)) / np.float32(3)).astype(np.float32)
+    assert np.array_equal(results.segmentation(p)[:, 0], p.argmax(axis=1) + 1)
+    top = np.sort(p, axis=1)
+    margin = top[:, -1:] - top[:, -2:-1] if n > 1 else top
+    assert np.array_equal(results.uncertainty(p), np.float32(1) - margin)
+
+
 def test_uncertainty_of_one_class():
     assert results.uncertainty(_p([0.25])).ravel().tolist() == [0.75]
 

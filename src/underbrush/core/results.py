@@ -18,16 +18,27 @@ def segmentation(probabilities: Probabilities) -> NDArray[np.uint8]:
 
     Where all are zero (a pixel that is not finite) it is class 1, as in ilastik's Simple Segmentation.
     """
-    best = np.argmax(probabilities, axis=1, keepdims=True)
-    return np.asarray(best + 1, np.uint8)
+    # Class after class, each pass over adjoining pixels: many times as fast as argmax across the planes.
+    top = probabilities[:, :1].copy()
+    best = np.ones(top.shape, np.uint8)
+    for k in range(1, probabilities.shape[1]):
+        plane = probabilities[:, k : k + 1]
+        # A later class has the higher number: the larger number is the later of those that were on top.
+        np.maximum(best, (plane > top) * np.uint8(k + 1), out=best)
+        np.maximum(top, plane, out=top)
+    return best
 
 
 def uncertainty(probabilities: Probabilities) -> NDArray[np.float32]:
     """1 - (largest - second largest), float32 with c of size 1; 1 - largest for a single class."""
     if probabilities.shape[1] == 1:
         return np.float32(1) - probabilities
-    top = np.partition(probabilities, probabilities.shape[1] - 2, axis=1)[:, -2:]
-    return np.float32(1) - (top[:, 1:2] - top[:, 0:1])
+    first, second = probabilities[:, :1].copy(), np.full_like(probabilities[:, :1], -np.inf)
+    for k in range(1, probabilities.shape[1]):
+        plane = probabilities[:, k : k + 1]
+        np.maximum(second, np.minimum(first, plane), out=second)
+        np.maximum(first, plane, out=first)
+    return np.float32(1) - (first - second)
 
 
 def rescaled(
