@@ -110,6 +110,30 @@ def test_a_tile_is_computed_once_for_all_who_look_and_sent_once_to_each(monkeypa
         assert len(computed) == n, "scrolling back costs nothing"
 
 
+def test_who_leafs_through_finds_the_next_slices_computed(monkeypatch):
+    image = image_of("3d")
+    recipe = recipe_of(image)
+    with looking(Lanes(a=image)) as (live, heard):
+        live.set_recipe(recipe)
+        for z in (5, 6):
+            live.look(a_view(image.shape5, slice=z))
+            settle(live)
+        assert {t.place.slice for t in heard.tiles} == {5, 6}, "what is ahead is not sent"
+        real = ArrayImage.read
+        monkeypatch.setattr(ArrayImage, "read", None)
+        heard.clear()
+        live.look(a_view(image.shape5, slice=8))
+        wait_until(lambda: heard and isinstance(heard[-1], ViewProgress))
+        assert {t.place.slice for t in heard.tiles} == {8} and not [
+            e for e in heard if isinstance(e, ViewNotice)
+        ]
+        monkeypatch.setattr(ArrayImage, "read", real)
+        for z in (12, 13):
+            live.look(a_view(image.shape5, slice=z))
+            settle(live)
+        assert not [e for e in heard if isinstance(e, ViewNotice)], "the last slice is no error"
+
+
 def test_undo_brings_the_tiles_of_the_old_recipe_back_from_the_cache(monkeypatch):
     image = image_of("2d")
     one, two = recipe_of(image), recipe_of(image, seed=1)

@@ -22,7 +22,7 @@ from underbrush.core.looking import PLANES, Place, plane_size, tiles
 from underbrush.core.predict import Scene
 from underbrush.core.recipe import Recipe
 from underbrush.engine.cache import BytesCache
-from underbrush.engine.looked import Images, Key, Looked, Piece, Wishes, plan_view, unexpected
+from underbrush.engine.looked import Images, Key, Looked, Piece, Wishes, plan_ahead, plan_view, unexpected
 from underbrush.engine.priorities import TILES, give_way
 from underbrush.engine.products import ForestProduct
 from underbrush.engine.scenes import scene_of
@@ -91,8 +91,8 @@ class Live:
                 self._views.move_to_end(view.viewer, last=False)
             elif view == looked.view and looked.planned:
                 return
-            looked.view, looked.once = view, False
-            looked.renew()
+            else:
+                looked.turn_to(view)
             self._wake.notify()
 
     def unlook(self, client: str, name: str | None = None) -> None:
@@ -226,6 +226,19 @@ class Live:
                         self._running.add(key)
                         self._views.move_to_end(viewer)
                     return partial(self._compute, piece)
+        return self._next_ahead(peek) if self._live else None
+
+    def _next_ahead(self, peek: bool) -> Callable[[], None] | None:
+        """When all that is looked at is there: what probably will be looked at next."""
+        for looked in self._views.values():
+            while looked.ahead:
+                piece = looked.ahead[0]
+                if piece.key not in self._cache and piece.key not in self._running:
+                    if not peek:
+                        self._running.add(piece.key)
+                        del looked.ahead[0]
+                    return partial(self._compute, piece)
+                del looked.ahead[0]
         return None
 
     def _may_compute(self, looked: Looked, piece: Piece) -> bool:
@@ -242,6 +255,8 @@ class Live:
         """Find the tiles of a view, and send those that are kept."""
         plan = plan_view(view, self._images, wishes, TILE_BYTES)
         far = plan.area > self._area
+        heading = None if far else looked.heading
+        ahead = plan_ahead(view, heading, self._images, wishes, TILE_BYTES) if heading else []
         notices = [ViewNotice(view.viewer, "error", problem) for problem in plan.problems]
         if far:
             notices.append(ViewNotice(view.viewer, "info", ZOOM_IN))
@@ -250,6 +265,7 @@ class Live:
                 if looked.stamp != stamp or self._views.get(view.viewer) is not looked:
                     return
                 ready = self._take(looked, plan.pieces, far)
+                looked.ahead = ahead
                 new = [n for n in notices if n.sentence not in looked.said]
                 looked.said = tuple(n.sentence for n in notices)
                 self._wake.notify_all()
@@ -315,6 +331,7 @@ class Live:
                     lost = [key for key in looked.pending if key[:2] == piece.key[:2]]
                     for key in lost:
                         del looked.pending[key]
+                    looked.ahead = [p for p in looked.ahead if p.key[:2] != piece.key[:2]]
                     if lost:
                         told.append((viewer, looked))
                         looked.said = (*looked.said, sentence)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from underbrush.core.features.selection import FeatureSelection
@@ -17,6 +17,10 @@ from underbrush.sources.base import Image
 
 _log = logging.getLogger(__name__)
 
+LEAF = 3
+"""Who goes on by so many slices or less is leafing through."""
+AHEAD = 2
+"""Slices that are computed ahead of who leafs through."""
 MOST_TILES = 20_000
 """A view of more tiles is so far out that not even those that are kept are looked for."""
 Key = tuple[str, str, Place]
@@ -56,14 +60,34 @@ class Looked:
     sent: set[tuple[Key, str]] = field(default_factory=set)
     """Which layers of which tiles were sent, as far as they still are in view."""
     said: tuple[str, ...] = ()
+    """Sentences of the last plan."""
     total: int = 0
     told: float = 0.0
+    """When progress was told."""
+    heading: tuple[int, int] | None = None
+    """One step on in t and along the axis that stands still, where somebody is leafing through."""
+    ahead: list[Piece] = field(default_factory=list)
+    """Tiles that will be looked at if they go on."""
 
     def renew(self) -> None:
         """Forget the plan; another will be made."""
         self.stamp += 1
         self.planned = False
-        self.pending = {}
+        self.pending, self.ahead = {}, []
+
+    def turn_to(self, view: View) -> None:
+        """Look at something else."""
+        old = self.view
+        steps = (view.t - old.t, view.slice - old.slice)
+        same = replace(old, t=view.t, slice=view.slice) == view
+        near = max(map(abs, steps)) <= LEAF and 0 in steps
+        self.heading = (_sign(steps[0]), _sign(steps[1])) if same and near and any(steps) else None
+        self.view, self.once = view, False
+        self.renew()
+
+
+def _sign(n: int) -> int:
+    return (n > 0) - (n < 0)
 
 
 @dataclass(frozen=True)
@@ -90,13 +114,31 @@ class Plan:
 def plan_view(view: View, images: Images, wishes: Wishes, budget: float) -> Plan:
     """Which tiles a view needs; opens the image where it is not open. ``budget``: bytes of one tile."""
     try:
-        lane = images.get(view.lane)
-        image, image_key = lane.image, lane.key
-        _check_inside(view, image)
+        return _plan(view, images, wishes, budget)
     except UnderbrushError as error:
         return Plan(problems=(str(error),))
     except Exception as error:  # noqa: BLE001 - a defect of ours must be heard of, not end the thread
         return Plan(problems=(unexpected(error),))
+
+
+def plan_ahead(
+    view: View, heading: tuple[int, int], images: Images, wishes: Wishes, budget: float
+) -> list[Piece]:
+    """The tiles of the next slices for who leafs through; none beyond the ends."""
+    found: list[Piece] = []
+    for k in range(1, AHEAD + 1):
+        found += plan_view(_moved(view, heading, k), images, wishes, budget).pieces
+    return found
+
+
+def _moved(view: View, heading: tuple[int, int], k: int) -> View:
+    return replace(view, t=view.t + k * heading[0], slice=view.slice + k * heading[1])
+
+
+def _plan(view: View, images: Images, wishes: Wishes, budget: float) -> Plan:
+    lane = images.get(view.lane)
+    image, image_key = lane.image, lane.key
+    _check_inside(view, image)
     products, problems = _products(view, image, wishes)
     shape = image.shape5
     box = inside(view.box, shape, view.plane, view.level)
