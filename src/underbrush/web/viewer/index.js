@@ -101,6 +101,8 @@ export class Mounted extends Emitter {
     /** @type {WeakSet<Entry>} whoever gave these is told by a promise */
     this.awaited = new WeakSet();
     this.titles = "";
+    /** @type {Map<string, any>} events that wait until a stroke is done */
+    this.held = new Map();
     this.shownView = "";
     /** @type {(() => void)[]} */
     this.undos = [];
@@ -140,7 +142,8 @@ export class Mounted extends Emitter {
     this.hear(painting.on("notice", (notice) => this.emit("notice", notice)));
     this.hear(this.pointed.on("cursor", (cursor) => this.emit("cursor", cursor)));
     this.hear(outbox.on("change", (summary) => this.unsentChanged(summary)));
-    this.hear(outbox.on("storage", (storage) => this.emit("storage", storage)));
+    this.hear(outbox.on("storage", (storage) => this.calmly("storage", storage)));
+    this.hear(painting.on("active", (active) => active || this.tellHeld()));
     this.hear(courier.on("refused", ({ sentence }) => this.notice("warning", `A stroke of a closed window was not taken: ${sentence}`)));
     this.hear(viewer.on("view", (view) => this.viewChanged(view)));
     this.hear(viewer.on("hover", (place) => this.pointed.at(place && viewer.lane ? { lane: viewer.lane.id, ...place } : null)));
@@ -156,7 +159,7 @@ export class Mounted extends Emitter {
 
   /** @param {Connection} connection */
   hearConnection(connection) {
-    this.hear(connection.on("state", () => this.emit("connection", this.connectionState)));
+    this.hear(connection.on("state", () => this.calmly("connection", this.connectionState)));
     this.hear(connection.on("welcome", (welcome) => this.welcomed(welcome)));
     this.hear(connection.on("ack", (ack) => this.acknowledged(ack)));
     this.hear(connection.on("refused", ({ entry, sentence }) => this.refused(entry, sentence)));
@@ -311,8 +314,24 @@ export class Mounted extends Emitter {
       const { type: _type, ...content } = message;
       this.store.merge({ type: "state", [type]: content });
       if (type === "training") this.pointed.stale();
-      this.emit(type, message);
+      this.calmly(type, message);
     } else this.emit(type, message);
+  }
+
+  /**
+   * Tells what may bring a banner, which moves the image, not before the stroke under way is done.
+   * @param {string} event
+   * @param {any} payload
+   */
+  calmly(event, payload) {
+    if (this.painting.active) this.held.set(event, payload);
+    else this.emit(event, payload);
+  }
+
+  tellHeld() {
+    const held = [...this.held];
+    this.held.clear();
+    for (const [event, payload] of held) this.emit(event, payload);
   }
 
   /** @param {"info" | "warning" | "error"} level @param {string} sentence */
