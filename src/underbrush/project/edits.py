@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 
@@ -79,6 +80,13 @@ class LabelChange:
     def size(self) -> int:
         """Number of pixels."""
         return int(self.runs[:, 4].sum(dtype=np.int64))
+
+    @cached_property
+    def bounds(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """First and one behind the last t z y x; there must be pixels."""
+        stop = self.runs[:, :4].astype(np.int64) + 1
+        stop[:, 3] += self.runs[:, 4] - 1
+        return tuple(self.runs[:, :4].min(axis=0).tolist()), tuple(stop.max(axis=0).tolist())
 
 
 Change = CellChange | LabelChange

@@ -9,6 +9,7 @@ under it shows again unless it was undone meanwhile, and the order of two undos 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from operator import lt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -147,22 +148,15 @@ def _touching(
     history: History, change: LabelChange, lane: str, first: int, before: int | None
 ) -> Iterator[tuple[Edit, LabelChange]]:
     """Label changes of clients' own edits on a lane that come near ``change``, oldest first."""
-    low, high = _bounds(change.runs)
+    low, high = change.bounds
     for edit in history.own_edits(first, before):
         if _moves(edit):
             continue
         for other in edit.changes:
             if isinstance(other, LabelChange) and other.lane == lane and len(other.runs):
-                start, stop = _bounds(other.runs)
-                if (start < high).all() and (low < stop).all():
+                start, stop = other.bounds
+                if all(map(lt, start, high)) and all(map(lt, low, stop)):
                     yield edit, other
-
-
-def _bounds(runs: NDArray[np.int32]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """First and one behind the last t z y x."""
-    stop = runs[:, :4].astype(np.int64) + 1
-    stop[:, 3] += runs[:, 4] - 1
-    return runs[:, :4].min(axis=0).astype(np.int64), stop.max(axis=0)
 
 
 def _moves(edit: Edit) -> bool:
