@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
 import time
 
 import pytest
 
+from underbrush.engine import scheduler
 from underbrush.engine.scheduler import Cancelled, run_side_by_side
 
 
@@ -64,3 +67,50 @@ def test_closing_the_results_early_leaves_no_thread():
     next(results)
     results.close()
     assert threading.active_count() == before
+
+
+def test_who_loses_interest_does_not_wait_for_ever(monkeypatch):
+    monkeypatch.setattr(scheduler, "PATIENCE", 0.01)
+    release = threading.Event()
+
+    def work(i):
+        if i:
+            release.wait()
+        return i
+
+    results = run_side_by_side(range(1000), work, 2)
+    assert next(results) == 0
+    try:
+        results.close()
+        assert scheduler.left_behind()
+    finally:
+        release.set()
+    deadline = time.monotonic() + 30
+    while scheduler.left_behind():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_an_error_waits_for_what_has_begun():
+    finished = []
+
+    def work(i):
+        if i == 0:
+            raise ValueError("tile 0")
+        time.sleep(0.2)
+        finished.append(i)
+
+    with pytest.raises(ValueError, match="tile 0"):
+        list(run_side_by_side(range(2), work, 2))
+    assert finished == [1] and not scheduler.left_behind()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="priorities of threads are Linux's")
+def test_threads_give_way_where_asked():
+    def nice(_):
+        return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+    here = nice(0)
+    assert set(run_side_by_side(range(4), nice, 2)) == {here}
+    assert set(run_side_by_side(range(4), nice, 2, nice=here + 3)) == {here + 3}
+    assert nice(0) == here
