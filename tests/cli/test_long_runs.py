@@ -176,3 +176,20 @@ def test_progress_on_a_terminal(project, tiled, image, tmp_path):
     assert out.decode().split() == [str(tmp_path / "out" / "slide.h5"), str(tmp_path / "out" / "cells.h5")]
     assert "slide.tif (1 of 2)" in text and "cells.tif (2 of 2)" in text
     assert re.search(r"\d+ %", text) and re.search(r"\d:\d\d:\d\d", text)
+
+
+def test_a_command_loads_no_linear_algebra(project, tiled, tmp_path):
+    """It is a tenth of the time to start; what imports it later still gets it."""
+    code = (
+        "import sys\n"
+        "from underbrush.cli.main import run\n"
+        "status = run(sys.argv[1:])\n"
+        "assert 'numba' in sys.modules and 'scipy.linalg' not in sys.modules, 'loaded'\n"
+        "import scipy.linalg\n"
+        "assert scipy.linalg.det([[2.0]]) == 2\n"
+        "sys.exit(status)"
+    )
+    arguments = ["predict", project, tiled, "--output", tmp_path / "r.h5"]
+    process = started(tmp_path, code, *arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 0 and err == ""
