@@ -53,8 +53,10 @@ from underbrush.project.commands import (
 )
 from underbrush.project.document import document_of, project_of
 from underbrush.project.edits import from_json, to_json
+from underbrush.project.entries import FrozenClassifier
 from underbrush.project.history import History, history_of
 from underbrush.project.schema import ExportSettings, Source
+from underbrush.project.values_json import frozen_from_json, frozen_to_json
 
 LINE = Runs.from_array([[0, 0, 3, 2, 10]])
 
@@ -243,6 +245,26 @@ def test_kept_classifiers():
     for _ in range(4):
         desk.do(Undo())
     same(desk.document, desk.first)
+
+
+def test_a_damaged_classifier_is_refused():
+    good = frozen_to_json(FrozenClassifier("x", small_forest()))
+    assert frozen_from_json(good).forest.digest == small_forest().digest
+    ints = {
+        k: pack_bytes(np.array(v, "<i4").tobytes()) for k, v in {"loop": [0, 0, 1], "far": [9, 0, 1]}.items()
+    }
+    for wrong in (
+        {"left": ints["loop"]},
+        {"left": ints["far"]},
+        {"roots": pack_bytes(b"\xff" * 4)},
+        {"votes": pack_bytes(b"")},
+        {"n_features": 0},
+        {"feature": pack_bytes(b"123")},
+        {"weights": None},
+        {"name": 3},
+    ):
+        with pytest.raises(CommandError):
+            frozen_from_json({**good, **wrong})
 
 
 def test_an_image_without_sizes_is_asked_for_them():

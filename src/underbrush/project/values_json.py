@@ -349,7 +349,8 @@ def frozen_from_json(value: object, what: str = "the classifier") -> FrozenClass
     rows = arrays["left"][~inner]
     if (sons < 0).any() or (sons >= size).any() or (rows < 0).any() or (rows >= leaves).any():
         raise CommandError(f"{what} is damaged", remedy=_AGAIN)
-    if (arrays["feature"] >= n_features).any():
+    # Each node has one way to it, so that no walk from a root goes on for ever.
+    if (arrays["feature"] >= n_features).any() or np.bincount(sons, minlength=size).max() > 1:
         raise CommandError(f"{what} is damaged", remedy=_AGAIN)
     native = {k: a.astype(np.dtype(_FOREST[k]).newbyteorder("=")) for k, a in arrays.items()}
     return FrozenClassifier(
