@@ -99,15 +99,19 @@ def test_a_tile_is_computed_once_for_all_who_look_and_sent_once_to_each(monkeypa
         settle(live)
         assert len(computed) == n, "another client and a panned view take what is there"
         assert len(heard.tiles) == 2 * tiles, "what a view has is not sent again"
+        live.look(a_view(image.shape5, client="d"))
+        settle(live)
+        assert len(heard.tiles) == 3 * tiles, "but to who asks for the same once more"
         live.look(a_view(image.shape5, layers=("segmentation", "uncertainty")))
         settle(live)
-        assert [t.layer for t in heard.tiles[2 * tiles :]] == ["uncertainty"] * tiles
+        assert [t.layer for t in heard.tiles[3 * tiles :]] == ["uncertainty"] * tiles
         live.look(a_view(image.shape5, slice=2))
         settle(live)
         n = len(computed)
         live.look(a_view(image.shape5))
         settle(live)
         assert len(computed) == n, "scrolling back costs nothing"
+        assert [t.place.slice for t in heard.tiles[-2 * tiles :]] == [2] * tiles + [7] * tiles, "sent anew"
 
 
 def test_who_leafs_through_finds_the_next_slices_computed(monkeypatch):

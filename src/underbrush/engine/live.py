@@ -83,14 +83,16 @@ class Live:
             thread.start()
 
     def look(self, view: View) -> None:
-        """Show this; takes the place of the view that the client had under this name."""
+        """Show this; takes the place of the view that the client had under this name.
+
+        Tiles that the older view was sent are not sent again, unless it is the same view once more (a browser
+        that was loaded again) or another plane, slice or level.
+        """
         with self._wake:
             looked = self._views.get(view.viewer)
             if looked is None:
                 self._views[view.viewer] = looked = Looked(view)
                 self._views.move_to_end(view.viewer, last=False)
-            elif view == looked.view and looked.planned:
-                return
             else:
                 looked.turn_to(view)
             self._wake.notify()

@@ -82,8 +82,15 @@ class Looked:
         same = replace(old, t=view.t, slice=view.slice) == view
         near = max(map(abs, steps)) <= LEAF and 0 in steps
         self.heading = (_sign(steps[0]), _sign(steps[1])) if same and near and any(steps) else None
+        if view == old or _plane_of(view) != _plane_of(old):
+            # Asked for once more, or of another plane: nothing is taken to be still there.
+            self.sent.clear()
         self.view, self.once = view, False
         self.renew()
+
+
+def _plane_of(view: View) -> tuple[object, ...]:
+    return view.lane, view.t, view.plane, view.slice, view.level
 
 
 def _sign(n: int) -> int:
