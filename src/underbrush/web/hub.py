@@ -170,18 +170,23 @@ class Hub:
         future = self._opening.get(ident)
         if future is None or (future.done() and future.exception() is not None):
             path = await asyncio.to_thread(self._known, ident)
-            if path is None:
+            if path is not None:
+                # What hindered it may be over: a lock that was held, a disk that is back.
+                future = self._opening[self.open(path)]
+            elif future is None:
                 raise ProjectError(
                     f"no project is known as {ident!r}", remedy="open its file on the start screen"
                 )
-            future = self._opening[self.open(path)]
         return await asyncio.wrap_future(future)
 
     def _known(self, ident: str) -> Path | None:
+        """The file of a project that is there and may be opened by its id alone."""
         path = self._paths.get(ident) or self.recent_list.find(ident)
-        if path is None or not self._may_reopen(path):
-            return None
-        return path
+        try:
+            there = path is not None and self._may_reopen(path) and path.is_file()
+        except OSError:
+            there = False
+        return path if there else None
 
     def _may_reopen(self, path: Path) -> bool:
         """Whether a path that this user opened before may be opened again without being chosen."""
