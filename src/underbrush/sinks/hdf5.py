@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import json
 import math
-import zlib
 from typing import Any
 
+import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
 
@@ -158,7 +158,8 @@ def _add_text(data: Any, name: str, value: Any) -> None:
 
 
 def _deflate(tile: NDArray[Any]) -> bytes:
-    return zlib.compress(tile.data, GZIP_LEVEL)
+    # libdeflate: the same format as zlib's, in two thirds of the time and a little smaller.
+    return bytes(imagecodecs.deflate_encode(tile, level=GZIP_LEVEL))  # type: ignore[arg-type]
 
 
 def _raw(tile: NDArray[Any]) -> bytes:
