@@ -192,7 +192,7 @@ class Live:
 
     def _renew(self, those: Iterable[Looked]) -> None:
         for looked in those:
-            looked.once = False
+            looked.once, looked.failed = False, ()
             looked.renew()
         self._wake.notify_all()
 
@@ -335,10 +335,11 @@ class Live:
                         del looked.pending[key]
                     looked.ahead = [p for p in looked.ahead if p.key[:2] != piece.key[:2]]
                     if lost:
-                        told.append((viewer, looked))
-                        looked.said = (*looked.said, sentence)
-            for viewer, looked in told:
-                self._publish(ViewNotice(viewer, "error", sentence))
+                        told.append((viewer, looked, sentence not in looked.failed))
+                        looked.failed = (*looked.failed[-9:], sentence)
+            for viewer, looked, new in told:
+                if new:
+                    self._publish(ViewNotice(viewer, "error", sentence))
                 self._tell(looked, True)
 
     def _send(

@@ -61,6 +61,8 @@ class Looked:
     """Which layers of which tiles were sent, as far as they still are in view."""
     said: tuple[str, ...] = ()
     """Sentences of the last plan."""
+    failed: tuple[str, ...] = ()
+    """Sentences of tiles that failed since the lane or what is wished for changed."""
     total: int = 0
     told: float = 0.0
     """When progress was told."""
@@ -85,6 +87,8 @@ class Looked:
         if view == old or _plane_of(view) != _plane_of(old):
             # Asked for once more, or of another plane: nothing is taken to be still there.
             self.sent.clear()
+        if view.lane != old.lane:
+            self.failed = ()
         self.view, self.once = view, False
         self.renew()
 
