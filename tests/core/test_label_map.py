@@ -167,7 +167,9 @@ def test_labels_spread_over_too_many_blocks_are_refused(monkeypatch):
     monkeypatch.setattr(label_blocks, "MAX_BLOCKS", 10)
     runs = Runs.from_array([[0, 0, y * 64, 0, 1] for y in range(11)])
     with pytest.raises(CommandError, match="11 blocks"):
-        LabelMap.empty().painted(runs, 1)
+        LabelMap.empty().painted(runs, 1, bounded=True)
+    # What was once painted can always be painted again.
+    assert LabelMap.empty().painted(runs, 1)[0].size == 11
 
 
 def test_an_empty_map():

@@ -95,7 +95,6 @@ def cut_at_blocks(runs: NDArray[np.int32], shape: BlockShape) -> tuple[NDArray[n
         if len(place)
         else order
     )
-    _check_number(len(heads))
     offset = ((z % sz) * sy + y % sy) * sx + begin - bx * sx
     bounds = np.concatenate([heads, [len(place)]]).astype(np.intp)
     return place[heads], Pieces(bounds, offset[order], (end - begin)[order], run[order])
@@ -182,7 +181,8 @@ def _filled(value: int) -> NDArray[np.uint8]:
     return own
 
 
-def _check_number(n: int) -> None:
+def check_number(n: int) -> None:
+    """Refuse to touch ``n`` blocks at once if they are too many for one command."""
     if n > MAX_BLOCKS:
         raise CommandError(
             f"the labels lie in {n} blocks of {BLOCK} pixels, at most {MAX_BLOCKS} are taken at once",

@@ -25,6 +25,7 @@ from underbrush.core.label_blocks import (
     as_place,
     block_shape,
     box_of,
+    check_number,
     cut_at_blocks,
     exchange,
     merged,
@@ -235,6 +236,7 @@ class LabelMap:
         *,
         only: NDArray[np.uint8] | None = None,
         protected: NDArray[np.bool_] | None = None,
+        bounded: bool = False,
     ) -> tuple[LabelMap, PixelChanges]:
         """The map with the class ids of ``runs`` set, and what changed by it.
 
@@ -248,17 +250,21 @@ class LabelMap:
             (n,) for each run: only pixels that have this id are changed.
         protected
             (256,) by class id: pixels that have such an id are not changed.
+        bounded
+            Refuse to touch more than `label_blocks.MAX_BLOCKS` blocks.
 
         Raises
         ------
         CommandError
-            More than `MAX_BLOCKS` blocks are touched.
+            There are more, and it is ``bounded``.
         """
         array = runs.array if isinstance(runs, Runs) else runs
         wanted = np.broadcast_to(np.asarray(ids, np.uint8), (len(array),))
         guard = _NONE if protected is None else protected
         shape = self.block_shape
         places, pieces = cut_at_blocks(array, shape)
+        if bounded:
+            check_number(len(places))
         blocks = dict(self._blocks)
         total = self._total()
         parts: list[NDArray[np.int32]] = []

@@ -98,7 +98,7 @@ def painted(
     document: Document, lane: str, runs: Runs | NDArray[np.int32], ids: int | NDArray[np.uint8]
 ) -> tuple[LabelChange, ...]:
     """The change that sets class ids on runs of a lane, but for pixels of locked classes."""
-    _, done = document.map_of(lane).painted(runs, ids, protected=locked_ids(document))
+    _, done = document.map_of(lane).painted(runs, ids, protected=locked_ids(document), bounded=True)
     return (LabelChange(lane, done.runs, done.before, done.after),) if len(done.runs) else ()
 
 
