@@ -56,7 +56,8 @@ def test_presets_are_commands_as_they_are_and_the_chosen_one_is_found(shape: Any
     chosen = FeatureSelection.recommended(shape)
     presets, table = feature_data(chosen, [shape], shape[1])
     assert presets["chosen"] == "Recommended"
-    assert presets["count"] == chosen.count(shape[1], shape[2] > 1) == table["count"]
+    assert presets["count"] == chosen.count(shape[1], shape[2] > 1)
+    assert table["chosen"]["scales"] == sorted(chosen.scales)
     for row in presets["presets"]:
         read = None if row["selection"] is None else selection_from_json(row["selection"])
         assert (0 if read is None else read.count(shape[1], shape[2] > 1)) == row["count"]
@@ -66,7 +67,6 @@ def test_own_choice_is_no_preset_and_none_is_one() -> None:
     own = FeatureSelection(("GaussianSmoothing",), (1.0, 2.0), ((True, False),))
     assert feature_data(own, [FLAT], 1)[0]["chosen"] == ""
     assert feature_data(None, [FLAT], 1)[0]["chosen"] == "None"
-    assert feature_data(None, [], 1)[1] == {"scales": [], "rows": [], "planar": [], "count": 0}
 
 
 def test_the_same_features_written_otherwise_are_the_same() -> None:
@@ -76,19 +76,15 @@ def test_the_same_features_written_otherwise_are_the_same() -> None:
     assert not same_features(a, None, volume=False)
 
 
-def test_table_has_every_filter_and_says_what_is_not_offered() -> None:
-    own = FeatureSelection(("HessianOfGaussianEigenvalues",), (0.3, 1.6), ((False, True),))
-    table = feature_table(own, volume=True)
-    assert table["scales"] == ["0.3", "1.6"] and table["planar"] == [False, False]
-    rows = {row["name"]: row["cells"] for row in table["rows"] if "name" in row}
-    assert len(rows) == 6
-    assert rows["Hessian of Gaussian eigenvalues"] == [None, True]
-    assert rows["Gaussian smoothing"] == [False, False]
-    assert [row["group"] for row in table["rows"] if "group" in row] == [
-        "Colour/Intensity",
-        "Edge",
-        "Texture",
-    ]
+def test_table_has_every_filter_in_the_order_of_scales() -> None:
+    own = FeatureSelection(("HessianOfGaussianEigenvalues",), (1.6, 0.3), ((True, False),), (True, False))
+    table = feature_table(own, [VOLUME, (1, 1, 20, 400, 90)], 2)
+    assert len(table["filters"]) == 6 and len({row["group"] for row in table["filters"]}) == 3
+    assert table["chosen"]["scales"] == [0.3, 1.6] and table["chosen"]["flat"] == [False, True]
+    assert table["chosen"]["cells"]["HessianOfGaussianEigenvalues"] == [False, True]
+    assert table["chosen"]["cells"]["GaussianSmoothing"] == [False, False]
+    assert table["sizes"] == {"z": 20, "y": 128, "x": 90} and table["volume"] is True
+    assert feature_table(None, [], 1)["chosen"]["cells"]["GaussianSmoothing"] == [False] * 7
 
 
 def test_importance_adds_up_channels_and_eigenvalues_largest_first() -> None:

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { featureCount, impossible, turnsOn, withCells, withFlat, withoutScale, withScale } from "../../../src/underbrush/web/panels/parts/choice.js";
 import { gammaAt, gammaPlace, movedRange, outline, shareOf, shown, typed, valueAt } from "../../../src/underbrush/web/panels/parts/contrast.js";
 import { bytes, counted, dayAndTime, fileName, percent, pixelSize, sizes } from "../../../src/underbrush/web/panels/parts/words.js";
 
@@ -73,4 +74,46 @@ test("sizes are in the image's own axes", () => {
   assert.equal(sizes([2, 1, 60, 128, 256], ""), "2 × 60 × 128 × 256");
   assert.equal(pixelSize({ x: [0.65, "µm"] }), "0.65 µm");
   assert.equal(pixelSize({}), "");
+});
+
+const smooth = { id: "s", name: "Gaussian smoothing", group: "Colour", tensor: false, min: 0.3 };
+const hessian = { id: "h", name: "Hessian", group: "Texture", tensor: true, min: 0.7 };
+const limits = { z: 5, y: 100, x: 30 };
+const choice = { scales: [0.3, 1, 5], flat: [false, false, true], cells: { s: [true, false, false], h: [false, true, true] } };
+
+test("features are counted with their eigenvalues and channels", () => {
+  assert.equal(featureCount(choice, [smooth, hessian], 1), 1 + 3 + 2);
+  assert.equal(featureCount(choice, [smooth, hessian], 4), 24);
+});
+
+test("a cell that cannot be says why", () => {
+  assert.equal(impossible(smooth, 0.3, false, limits), "");
+  assert.match(impossible(hessian, 0.3, false, limits), /too small/);
+  assert.match(impossible(smooth, 5, false, limits), /choose 2D/);
+  assert.equal(impossible(smooth, 5, true, limits), "");
+  assert.match(impossible(smooth, 10, true, limits), /smallest image has 30 px and this scale needs 36/);
+});
+
+test("heads switch on what can be, and off when all that can be is on", () => {
+  const column = [[smooth, 0], [hessian, 0]];
+  assert.equal(turnsOn(choice, column, limits), false);
+  const off = withCells(choice, column, false, limits);
+  assert.deepEqual(off.cells, { s: [false, false, false], h: [false, true, true] });
+  assert.equal(turnsOn(off, column, limits), true);
+  assert.deepEqual(withCells(off, column, true, limits).cells.h[0], false);
+  assert.deepEqual(choice.cells.s, [true, false, false]);
+});
+
+test("scales are kept in order, and taken out again leave the choice as it was", () => {
+  const more = withScale(choice, 2, true);
+  assert.deepEqual(more.scales, [0.3, 1, 2, 5]);
+  assert.deepEqual(more.cells.h, [false, true, false, true]);
+  assert.deepEqual(withoutScale(more, 2), choice);
+  assert.equal(withScale(choice, 1, true), choice);
+});
+
+test("a scale that becomes 3D loses what the slices do not allow", () => {
+  const deep = withFlat(choice, 2, false, [smooth, hessian], limits);
+  assert.deepEqual(deep.cells.h, [false, true, false]);
+  assert.deepEqual(deep.flat, [false, false, false]);
 });

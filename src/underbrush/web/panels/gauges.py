@@ -10,6 +10,13 @@ import psutil
 LEAST_SECONDS = 1.5
 
 
+def _cores() -> int:
+    """Cores that this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return max(1, len(os.sched_getaffinity(0)))
+    return max(1, os.cpu_count() or 1)
+
+
 class Gauges:
     """Texts for the bar; measures at most every 1.5 s, whoever asks."""
 
@@ -25,7 +32,7 @@ class Gauges:
         now = time.monotonic()
         if now >= self._next:
             self._next = now + LEAST_SECONDS
-            share = self._process.cpu_percent(None) / max(1, os.cpu_count() or 1)
+            share = self._process.cpu_percent(None) / _cores()
             self._texts = {"cpu": f"{min(100, round(share))} %", "mem": self._used()}
         return dict(self._texts)
 

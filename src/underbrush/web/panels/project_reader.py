@@ -42,7 +42,7 @@ class ProjectReader:
                 "trained": session.lesson is not None,
             },
             "Presets": {**presets, "locked": session.read_only is not None},
-            "FeatureTable": table,
+            "FeatureTable": {**table, "locked": session.read_only is not None},
             "Steps": {"counts": {"features": presets["count"]}},
             "Dims": {"marks": {lane: self._slices(document, lane) for lane in document.lane_order}},
         }

@@ -73,7 +73,7 @@ def feature_data(
             }
         )
     data = {"presets": rows, "chosen": chosen, "count": count, "channels": channels}
-    return data, {**feature_table(selection, volume), "count": count}
+    return data, feature_table(selection, shapes, channels)
 
 
 _TIPS = {
@@ -83,26 +83,40 @@ _TIPS = {
 }
 
 
-def feature_table(selection: FeatureSelection | None, volume: bool) -> dict[str, Any]:
-    """The matrix as rows with group heads; a cell is true, false, or None where it is not offered."""
-    if selection is None:
-        return {"scales": [], "rows": [], "planar": []}
-    rows: list[dict[str, Any]] = []
-    group = ""
-    for ident in OFFERED:
-        known = BY_ID[ident]
-        if known.group != group:
-            group = known.group
-            rows.append({"group": group.replace("Color", "Colour")})
-        on = selection.matrix[selection.filters.index(ident)] if ident in selection.filters else ()
-        cells = [
-            True if j < len(on) and on[j] else (None if scale < known.min_scale else False)
-            for j, scale in enumerate(selection.scales)
-        ]
-        rows.append({"name": _sentence_case(known.name), "cells": cells})
-    flat = selection.in_2d or (not volume,) * len(selection.scales)
-    planar = [bool(one) or not volume for one in flat]
-    return {"scales": [f"{s:g}" for s in selection.scales], "rows": rows, "planar": planar}
+def feature_table(
+    selection: FeatureSelection | None, shapes: Sequence[Shape5], channels: int
+) -> dict[str, Any]:
+    """Data of the part ``FeatureTable``: the filters, what is ticked, and what the images allow."""
+    volume = any(shape[2] > 1 for shape in shapes)
+    scales = tuple(selection.scales) if selection else DEFAULT_SCALES
+    ticked: dict[str, list[bool]] = {ident: [False] * len(scales) for ident in OFFERED}
+    if selection is not None:
+        ticked |= {f: list(row) for f, row in zip(selection.filters, selection.matrix, strict=True)}
+    flat = (selection.in_2d if selection else None) or (not volume,) * len(scales)
+    order = sorted(range(len(scales)), key=lambda j: scales[j])
+    return {
+        "filters": [
+            {
+                "id": ident,
+                "name": _sentence_case(BY_ID[ident].name),
+                "group": BY_ID[ident].group.replace("Color", "Colour"),
+                "tensor": BY_ID[ident].tensor,
+                "min": BY_ID[ident].min_scale,
+            }
+            for ident in OFFERED
+        ],
+        "chosen": {
+            "scales": [scales[j] for j in order],
+            "cells": {ident: [row[j] for j in order] for ident, row in ticked.items()},
+            "flat": [bool(flat[j]) or not volume for j in order],
+        },
+        "sizes": {
+            axis: min((s[k] for s in shapes), default=512) for axis, k in (("z", 2), ("y", 3), ("x", 4))
+        },
+        "channels": channels,
+        "volume": volume,
+        "vigra": selection is not None and selection.vigra_structure,
+    }
 
 
 def _sentence_case(name: str) -> str:

@@ -1,5 +1,5 @@
 /** The classes: choose, add, rename, recolour, reorder, lock, merge, clear, delete. All can be undone. */
-import { computed, nextTick, ref } from "vue";
+import { computed, nextTick, ref, watch } from "vue";
 import { Icon, IconButton, Menu } from "./basics.js";
 import { app, command, link, say } from "./link.js";
 
@@ -128,6 +128,13 @@ export const Classes = {
       row.addEventListener("pointermove", moved);
       row.addEventListener("pointerup", up);
     };
+    // Of a project that was just begun the name is open for typing; the first stroke closes it.
+    const stop = watch(() => link.state, (state) => {
+      if (!state) return;
+      nextTick().then(() => stop());
+      const fresh = state.classes.length === 2 && state.classes[0].name === "Background" && state.classes[1].name === "Foreground";
+      if (fresh && state.lanes.length && !state.undo && !state.redo && !state.classes.some((/** @type {any} */ one) => painted(one.id)[1])) rename(link.tool.class);
+    }, { immediate: true });
     const lock = (/** @type {any} */ one) => command({ type: "edit_class", id: one.id, locked: !one.locked });
     return { PALETTE, link, list, classes, chosen, locked, renaming, draft, colouring, dragging, over, menu, hex, grouped, painted, rename, renamed, recolour, add, choose, act, key, filled, eye, drag, lock };
   },

@@ -1,7 +1,7 @@
 /** Step 2: which features the forest sees. */
-import { computed } from "vue";
 import { Icon } from "./basics.js";
 import { command } from "./link.js";
+import { counted } from "./words.js";
 
 /** Presets, and what is chosen now. */
 export const Presets = {
@@ -18,19 +18,10 @@ export const Presets = {
       event.preventDefault();
       event.stopPropagation();
     };
-    return { choose, key, first: computed(() => props.presets.findIndex((/** @type {any} */ one) => one.name === props.chosen)) };
+    return { choose, key, counted };
   },
   template: `<section class="sec"><div class="sec-h"><h3>Presets</h3></div><div class="vstack radios" role="radiogroup" aria-label="Presets" @keydown="key"><button v-for="(preset, n) in presets" type="button" class="check radio" :class="{ on: preset.name === chosen }" role="radio" :aria-checked="preset.name === chosen ? 'true' : 'false'" :disabled="locked" :data-tip="preset.tip" @click="choose(preset)"><i></i><span class="grow">{{ preset.name }}</span><span class="dim">{{ preset.count }}</span></button></div>
-    <p class="fg below2">{{ chosen || 'Own choice' }}: {{ count }} features</p></section>`,
-};
-
-/** Which filters at which scales are in use. */
-export const FeatureTable = {
-  components: { Icon },
-  props: { scales: { type: Array, default: () => [] }, rows: { type: Array, default: () => [] }, planar: { type: Array, default: () => [] }, count: { type: Number, default: 0 } },
-  template: `<div class="page"><div class="bar"><h2>Features</h2><span class="pill">{{ count }}</span></div><div class="scroll"><div v-if="count" class="padded"><table class="mx still"><thead><tr><th><span class="fg">Scale</span> <span class="dim">px</span></th><th v-for="scale in scales" class="sg">{{ scale }}</th></tr></thead><tbody><template v-for="row in rows"><tr v-if="row.group" class="grp"><th :colspan="scales.length + 1">{{ row.group }}</th></tr><tr v-else class="row"><th scope="row">{{ row.name }}</th><td v-for="(on, n) in row.cells"><span class="c" :class="{ on, no: on === null }" role="img" :aria-label="row.name + ' ' + scales[n] + ' px: ' + (on ? 'used' : 'not used')"><Icon v-if="on" n="check" /></span></td></tr></template>
-    <tr class="dimrow"><th scope="row">2D or 3D</th><td v-for="flat in planar">{{ flat ? '2D' : '3D' }}</td></tr></tbody></table><p class="note below2">The table shows what is in use. Choose a preset on the left; single cells: <span class="mono">underbrush train --features FILE.json</span>.</p></div>
-    <div v-else class="empty middle"><p class="fg">No features are chosen.</p><p>Choose Recommended on the left.</p></div></div></div>`,
+    <p class="fg below2">{{ chosen || 'Own choice' }}: {{ counted(count, 'feature') }}</p></section>`,
 };
 
 /** A step that is done on the command line so far: one sentence and the command, to copy. */

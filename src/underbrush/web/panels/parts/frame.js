@@ -20,6 +20,8 @@ export const ViewerFrame = {
         const viewer = await mount(place.value, { project: props.project, prefix: link.prefix, lane: props.lane || undefined });
         if (gone) return viewer.unmount();
         off = attach(viewer);
+        stayOnThePage();
+        back(props.project);
         emit("act", { name: "mounted", client: viewer.client });
       } catch (error) {
         failure.value = "The viewer could not start. Reload the page; your strokes are kept.";
@@ -33,6 +35,38 @@ export const ViewerFrame = {
     <div v-if="failure" class="empty over"><p>{{ failure }}</p></div>
     <div v-else-if="link.state && !link.state.lanes.length" class="empty over"><p class="fg">No images yet.</p><p>Drop images here, or add them under 1 Images. They stay where they are.</p></div></div>`,
 };
+
+/** The panels' own line to the server reloads the page when it hears nothing: then there would be no page to go on with. */
+function stayOnThePage() {
+  const held = /** @type {any} */ (window);
+  held.socket?.io?.timeout?.(false);
+}
+
+/** After a reload (the server was started again) the window is as it was: image, slice, step, class. @param {string} project */
+function back(project) {
+  const key = `underbrush.window.${project}`;
+  let before = null;
+  try { before = JSON.parse(sessionStorage.getItem(key) || "null"); } catch { /* as if it was never kept */ }
+  const keep = () => {
+    const { lane, t, slice, plane } = link.position;
+    try { sessionStorage.setItem(key, JSON.stringify({ lane, t, slice, plane, step: link.step, class: link.tool.class })); } catch { /* a private window */ }
+  };
+  const restore = () => {
+    const viewer = app();
+    if (!before || !viewer || !link.state?.lanes.some((one) => one.id === before.lane)) return;
+    if (before.lane !== link.position.lane) viewer.setLane(before.lane);
+    if (before.t) viewer.setTime(before.t);
+    if (before.slice) viewer.setSlice(before.slice);
+    if (link.state.classes.some((one) => one.id === before.class)) viewer.setClass(before.class);
+    if (STEPS[before.step - 1]) link.step = before.step;
+  };
+  const begin = () => {
+    restore();
+    watch([() => link.position.lane, () => link.position.t, () => link.position.slice, () => link.step, () => link.tool.class], keep);
+  };
+  if (link.state) begin();
+  else { const stop = watch(() => link.state, () => { stop(); begin(); }); }
+}
 
 const STEPS = ["Images", "Features", "Training", "Export", "Batch"];
 

@@ -1,6 +1,6 @@
 /** All parts of the page, by the names that the page in Python calls them. */
 import { Classes } from "./classes.js";
-import { FeatureTable, PlainPage, Presets } from "./features.js";
+import { PlainPage, Presets } from "./features.js";
 import { DropZone, FilesDialog } from "./files.js";
 import { Banner, Rail, Steps, Toast, ViewerFrame } from "./frame.js";
 import { AddImages, ImageTable } from "./images.js";
@@ -8,6 +8,7 @@ import { KeysDialog } from "./keys.js";
 import { Dims, Lanes } from "./lanes.js";
 import { Layers } from "./layers.js";
 import { link, say, sendAll } from "./link.js";
+import { FeatureTable } from "./matrix.js";
 import { Classifiers, Quality } from "./quality.js";
 import { Start, StartStatus } from "./start.js";
 import { Status } from "./status.js";

@@ -17,6 +17,7 @@ export const Dialog = {
         await nextTick();
         // Not before the key that opened the dialog is done: it would be typed into the field.
         await new Promise((done) => requestAnimationFrame(done));
+        if (root.value?.contains(document.activeElement)) return;
         /** @type {HTMLElement | null | undefined} */ (root.value?.querySelector("input:not([type=checkbox])") || root.value?.querySelector("button:not(.ib)") || root.value?.querySelector("button"))?.focus();
       } else if (before instanceof HTMLElement) before.focus();
     }, { immediate: true });
