@@ -80,8 +80,9 @@ export class Canvas2dRenderer {
   }
 
   /** Edges on whole device pixels, the same for neighbours: no gaps and nothing twice. @private
-   *  @param {CanvasRenderingContext2D} pen @param {HTMLCanvasElement} picture @param {Box} src @param {Box} dst @param {boolean} smooth */
-  put(pen, picture, src, dst, smooth) {
+   *  @param {CanvasRenderingContext2D} pen @param {HTMLCanvasElement} picture @param {Box} src @param {Box} dst @param {boolean} smooth
+   *  @param {boolean} [over] takes away what lies below */
+  put(pen, picture, src, dst, smooth, over = false) {
     // Far more than the screen is drawn at high zoom: cut to it first, in steps of whole source pixels.
     const kx = (dst[2] - dst[0]) / (src[2] - src[0]), ky = (dst[3] - dst[1]) / (src[3] - src[1]);
     const x0 = Math.max(src[0], Math.floor(src[0] - dst[0] / kx)), x1 = Math.min(src[2], Math.ceil(src[0] + (this.canvas.width - dst[0]) / kx));
@@ -90,19 +91,29 @@ export class Canvas2dRenderer {
     const left = Math.round(dst[0] + (x0 - src[0]) * kx), right = Math.round(dst[0] + (x1 - src[0]) * kx);
     const top = Math.round(dst[1] + (y0 - src[1]) * ky), bottom = Math.round(dst[1] + (y1 - src[1]) * ky);
     pen.imageSmoothingEnabled = smooth;
-    if (right > left && bottom > top) pen.drawImage(picture, x0, y0, x1 - x0, y1 - y0, left, top, right - left, bottom - top);
+    if (right <= left || bottom <= top) return;
+    if (over) pen.clearRect(left, top, right - left, bottom - top);
+    pen.drawImage(picture, x0, y0, x1 - x0, y1 - y0, left, top, right - left, bottom - top);
   }
 
   /** @private @param {Scene} scene @param {Overlay} overlay */
   drawOverlay(scene, overlay) {
-    const sheet = /** @type {CanvasRenderingContext2D} */ (this.sheet.getContext("2d"));
-    sheet.clearRect(0, 0, this.sheet.width, this.sheet.height);
-    for (const draw of overlay.draws) this.put(sheet, coloured(draw.texture, overlay.paint), draw.src, draw.dst, false);
-    for (const spans of overlay.spans) fillSpans(sheet, scene, spans, overlay.paint);
-    const left = Math.min(this.canvas.width - 1, Math.max(0, scene.swipe)), width = this.canvas.width - left;
-    this.pen.globalAlpha = overlay.paint.opacity;
-    this.pen.drawImage(this.sheet, left, 0, width, this.canvas.height, left, 0, width, this.canvas.height);
-    this.pen.globalAlpha = 1;
+    const { pen } = this, [x, y, right, bottom] = overlay.area, left = Math.max(x, scene.swipe);
+    if (right <= left) return;
+    const target = overlay.direct ? pen : /** @type {CanvasRenderingContext2D} */ (this.sheet.getContext("2d"));
+    target.save();
+    target.beginPath();
+    target.rect(left, y, right - left, bottom - y);
+    target.clip();
+    if (overlay.direct) pen.globalAlpha = overlay.paint.opacity;
+    else target.clearRect(left, y, right - left, bottom - y);
+    for (const draw of overlay.draws) this.put(target, coloured(draw.texture, overlay.paint), draw.src, draw.dst, false, !overlay.direct);
+    for (const spans of overlay.spans) fillSpans(target, scene, spans, overlay.paint);
+    target.restore();
+    if (overlay.direct) return;
+    pen.globalAlpha = overlay.paint.opacity;
+    pen.drawImage(this.sheet, left, y, right - left, bottom - y, left, y, right - left, bottom - y);
+    pen.globalAlpha = 1;
   }
 
   /** @param {number} x @param {number} y device pixels */
@@ -162,18 +173,12 @@ function lit(draw) {
   });
 }
 
-/** A tile of numbers in colours, opaque where it shows. @param {Texture} texture @param {Paint} paint */
+/** A tile of numbers in colours. @param {Texture} texture @param {Paint} paint */
 function coloured(texture, paint) {
-  return drawnOnce(texture, `${paint.mode}|${paint.colours}|${paint.order}`, (pixels) => {
-    const { data, width } = texture, { mode } = paint;
-    const table = new Uint32Array(paint.colours.buffer.slice(0));
-    if (mode === "outline") return outline(pixels, /** @type {Uint8Array} */ (data), width, paint, table);
-    const value = table[0] & 0xffffff;
-    for (let i = 0; i < pixels.length; i++) {
-      const id = data[i];
-      if (mode === "fill") pixels[i] = table[id];
-      else pixels[i] = mode === "value" ? ((id << 24) | value) >>> 0 : (0xff000000 | (id * 0x010101)) >>> 0;
-    }
+  return drawnOnce(texture, paint.key, (pixels) => {
+    const { data, width } = texture, table = new Uint32Array(paint.colours.buffer);
+    if (paint.outline) return outline(pixels, /** @type {Uint8Array} */ (data), width, paint, table);
+    for (let i = 0; i < pixels.length; i++) pixels[i] = table[data[i]];
   });
 }
 

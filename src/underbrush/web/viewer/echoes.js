@@ -55,13 +55,27 @@ export class Echoes {
       if (echo.plane !== plane || !echo.spans) {
         const data = spansOf(echo.runs.subarray(0, echo.count), 5, where);
         // The same object with a new version: the renderer keeps one buffer for it.
-        echo.spans = Object.assign(echo.spans ?? { id: echo.id, version: 0 }, { data, count: data.length / 3, version: (echo.spans?.version ?? 0) + 1 });
+        echo.spans = Object.assign(echo.spans ?? { id: echo.id, version: 0 }, {
+          data, count: data.length / 3, version: (echo.spans?.version ?? 0) + 1, bounds: boundsOf(data),
+        });
         echo.plane = plane;
       }
       if (echo.spans.count) out.push(echo.spans);
     }
     return out;
   }
+}
+
+/** @param {Int32Array} spans u, v, n @returns {import("./geometry.js").Box} */
+function boundsOf(spans) {
+  let [u0, v0, u1, v1] = [Infinity, Infinity, -Infinity, -Infinity];
+  for (let i = 0; i < spans.length; i += 3) {
+    u0 = Math.min(u0, spans[i]);
+    v0 = Math.min(v0, spans[i + 1]);
+    u1 = Math.max(u1, spans[i] + spans[i + 2]);
+    v1 = Math.max(v1, spans[i + 1] + 1);
+  }
+  return [u0, v0, u1, v1];
 }
 
 /** @param {Int32Array} data @param {number} length */

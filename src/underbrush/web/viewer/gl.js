@@ -1,5 +1,5 @@
 // Draws a scene with WebGL2.
-import { COLOURS, NUMBERS, QUAD, RAW_FLOAT, RAW_WHOLE, SPAN, SPAN_NUMBER } from "./shaders.js";
+import { COLOURS, DIRECT, NUMBERS, OUTLINES, QUAD, RAW_FLOAT, RAW_WHOLE, SPAN, SPAN_DIRECT, SPAN_NUMBER } from "./shaders.js";
 import { WELL } from "./scene.js";
 
 /** @typedef {import("./scene.js").Scene} Scene */
@@ -18,10 +18,10 @@ import { WELL } from "./scene.js";
 const UNIFORMS = {
   raw: ["dst", "src", "screen", "tile", "colour", "look", "unit", "soft"],
   numbers: ["dst", "src", "screen", "tile"],
-  spans: ["from", "offset", "scale", "screen", "id"],
-  colours: ["dst", "src", "screen", "numbers", "table", "mode", "opacity", "line", "left"],
+  direct: ["dst", "src", "screen", "tile", "table", "opacity"],
+  spans: ["from", "offset", "scale", "screen", "id", "table", "opacity"],
+  colours: ["dst", "src", "screen", "numbers", "table", "opacity", "line", "bounds"],
 };
-const MODES = { fill: 0, outline: 1, value: 2, grey: 3 };
 
 /** @implements {Renderer} */
 export class GlRenderer {
@@ -58,8 +58,11 @@ export class GlRenderer {
     this.rawFloat = this.link(QUAD, RAW_FLOAT, UNIFORMS.raw);
     this.rawWhole = this.link(QUAD, RAW_WHOLE, UNIFORMS.raw);
     this.numbers = this.link(QUAD, NUMBERS, UNIFORMS.numbers);
+    this.direct = this.link(QUAD, DIRECT, UNIFORMS.direct);
     this.spans = this.link(SPAN, SPAN_NUMBER, UNIFORMS.spans);
+    this.spansDirect = this.link(SPAN, SPAN_DIRECT, UNIFORMS.spans);
     this.colours = this.link(QUAD, COLOURS, UNIFORMS.colours);
+    this.outlines = this.link(QUAD, OUTLINES, UNIFORMS.colours);
     this.corners = gl.createBuffer();
     gl.bindBuffer(gl.ARRAY_BUFFER, this.corners);
     gl.bufferData(gl.ARRAY_BUFFER, new Float32Array([0, 0, 1, 0, 0, 1, 1, 1]), gl.STATIC_DRAW);
@@ -191,15 +194,48 @@ export class GlRenderer {
 
   /** @private @param {Scene} scene @param {import("./scene.js").Overlay} overlay */
   drawOverlay(scene, overlay) {
-    const { gl } = this, { program, at } = /** @type {Program} */ (this.numbers);
-    this.bindBuffer();
-    gl.clearBufferuiv(gl.COLOR, 0, [0, 0, 0, 0]);
+    const { gl } = this, [x, y, right, bottom] = overlay.area, left = Math.max(x, scene.swipe);
+    if (right <= left) return;
+    this.useTable(overlay.paint);
+    gl.enable(gl.SCISSOR_TEST);
+    gl.scissor(left, gl.drawingBufferHeight - bottom, right - left, bottom - y);
+    gl.blendFunc(gl.ONE, gl.ONE_MINUS_SRC_ALPHA);
+    if (overlay.direct) {
+      gl.enable(gl.BLEND);
+      this.drawNumbers(/** @type {Program} */ (this.direct), overlay);
+      this.drawSpans(scene, overlay, /** @type {Program} */ (this.spansDirect));
+    } else {
+      this.bindBuffer();
+      gl.clearBufferuiv(gl.COLOR, 0, [0, 0, 0, 0]);
+      this.drawNumbers(/** @type {Program} */ (this.numbers), overlay);
+      this.drawSpans(scene, overlay, /** @type {Program} */ (this.spans));
+      gl.bindFramebuffer(gl.FRAMEBUFFER, null);
+      gl.enable(gl.BLEND);
+      this.colour(scene, overlay, [left, y, right, bottom]);
+    }
+    gl.disable(gl.BLEND);
+    gl.disable(gl.SCISSOR_TEST);
+  }
+
+  /** @private @param {Program} one @param {import("./scene.js").Overlay} overlay */
+  drawNumbers({ program, at }, overlay) {
+    if (!overlay.draws.length) return;
+    const { gl } = this;
     gl.useProgram(program);
     gl.uniform2f(at.screen, gl.drawingBufferWidth, gl.drawingBufferHeight);
+    if (at.table) gl.uniform1i(at.table, 1);
+    if (at.opacity) gl.uniform1f(at.opacity, overlay.paint.opacity);
     for (const draw of overlay.draws) this.quad(at, draw.texture.handle, draw.src, draw.dst);
-    this.drawSpans(scene, overlay.spans);
-    gl.bindFramebuffer(gl.FRAMEBUFFER, null);
-    this.colour(scene, overlay.paint);
+  }
+
+  /** Colours by number, in unit 1. @private @param {import("./layers.js").Paint} paint */
+  useTable(paint) {
+    const { gl } = this;
+    gl.activeTexture(gl.TEXTURE1);
+    gl.bindTexture(gl.TEXTURE_2D, /** @type {WebGLTexture} */ (this.table));
+    this.plain();
+    gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGBA8, 256, 2, 0, gl.RGBA, gl.UNSIGNED_BYTE, tableOf(paint));
+    gl.activeTexture(gl.TEXTURE0);
   }
 
   /** A buffer of numbers as large as the screen: id, and whether anything is known. @private */
@@ -218,16 +254,18 @@ export class GlRenderer {
     gl.bindFramebuffer(gl.FRAMEBUFFER, buffer.frame);
   }
 
-  /** @private @param {Scene} scene @param {import("./scene.js").Spans[]} spans */
-  drawSpans(scene, spans) {
+  /** @private @param {Scene} scene @param {import("./scene.js").Overlay} overlay @param {Program} one */
+  drawSpans(scene, { spans, paint }, { program, at }) {
     if (!spans.length) return;
-    const { gl } = this, { program, at } = /** @type {Program} */ (this.spans), { frame } = scene;
+    const { gl } = this, { frame } = scene;
     const fromU = Math.floor(frame.cx), fromV = Math.floor(frame.cy);
     gl.useProgram(program);
     gl.uniform2f(at.screen, gl.drawingBufferWidth, gl.drawingBufferHeight);
     gl.uniform2i(at.from, fromU, fromV);
     gl.uniform2f(at.offset, frame.ox + fromU * frame.sx, frame.oy + fromV * frame.sy);
     gl.uniform2f(at.scale, frame.sx, frame.sy);
+    if (at.table) gl.uniform1i(at.table, 1);
+    if (at.opacity) gl.uniform1f(at.opacity, paint.opacity);
     gl.enableVertexAttribArray(1);
     for (const one of spans) {
       gl.bindBuffer(gl.ARRAY_BUFFER, this.spanBuffer(one));
@@ -254,32 +292,20 @@ export class GlRenderer {
     return known.handle;
   }
 
-  /** Numbers become colours on the screen. @private @param {Scene} scene @param {import("./layers.js").Paint} paint */
-  colour(scene, paint) {
-    const { gl } = this, { program, at } = /** @type {Program} */ (this.colours);
-    const buffer = /** @type {NonNullable<typeof this.buffer>} */ (this.buffer);
-    const width = gl.drawingBufferWidth, height = gl.drawingBufferHeight, left = Math.min(width, Math.max(0, scene.swipe));
+  /** Numbers become colours on the screen. @private @param {Scene} scene @param {import("./scene.js").Overlay} overlay @param {Box} area */
+  colour(scene, { paint }, [left, top, right, bottom]) {
+    const { gl } = this, { program, at } = /** @type {Program} */ (paint.outline ? this.outlines : this.colours);
     gl.useProgram(program);
-    gl.activeTexture(gl.TEXTURE1);
-    gl.bindTexture(gl.TEXTURE_2D, /** @type {WebGLTexture} */ (this.table));
-    this.plain();
-    gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGBA8, 256, 2, 0, gl.RGBA, gl.UNSIGNED_BYTE, tableOf(paint));
-    gl.activeTexture(gl.TEXTURE0);
-    gl.bindTexture(gl.TEXTURE_2D, buffer.texture);
+    gl.bindTexture(gl.TEXTURE_2D, /** @type {NonNullable<typeof this.buffer>} */ (this.buffer).texture);
     gl.uniform1i(at.numbers, 0);
     gl.uniform1i(at.table, 1);
-    gl.uniform1i(at.mode, MODES[paint.mode]);
     gl.uniform1f(at.opacity, paint.opacity);
     gl.uniform1i(at.line, Math.min(4, scene.line));
-    gl.uniform1i(at.left, left);
-    gl.uniform2f(at.screen, width, height);
+    gl.uniform4i(at.bounds, left, gl.drawingBufferHeight - bottom, right - 1, gl.drawingBufferHeight - 1 - top);
+    gl.uniform2f(at.screen, gl.drawingBufferWidth, gl.drawingBufferHeight);
     gl.uniform4f(at.src, 0, 0, 1, 1);
-    gl.uniform4f(at.dst, left, 0, width, height);
-    gl.enable(gl.BLEND);
-    gl.blendFunc(gl.ONE, gl.ONE_MINUS_SRC_ALPHA);
+    gl.uniform4f(at.dst, left, top, right, bottom);
     gl.drawArrays(gl.TRIANGLE_STRIP, 0, 4);
-    gl.disable(gl.BLEND);
-    gl.activeTexture(gl.TEXTURE0);
   }
 
   /** Straight after `draw`, in the same task. @param {number} x @param {number} y device pixels from the top left */
@@ -298,10 +324,15 @@ export class GlRenderer {
   }
 }
 
-/** @param {import("./layers.js").Paint} paint 256 x 2 RGBA */
-function tableOf(paint) {
+/** @param {import("./layers.js").Paint} paint 256 x 2 RGBA: see TABLE in shaders.js */
+function tableOf({ colours, order }) {
   const table = new Uint8Array(2048);
-  table.set(paint.colours);
-  for (let id = 0; id < 256; id++) table[1024 + id * 4] = paint.order[id];
+  for (let at = 0; at < 1024; at += 4) {
+    const alpha = colours[at + 3];
+    for (let part = 0; part < 3; part++) table[at + part] = Math.round((colours[at + part] * alpha) / 255);
+    table[at + 3] = alpha;
+    table[1024 + at] = order[at / 4];
+    table[1025 + at] = alpha;
+  }
   return table;
 }

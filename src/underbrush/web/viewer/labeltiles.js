@@ -4,8 +4,8 @@ import { levelStep, spansOf } from "./geometry.js";
 
 /** @typedef {import("./geometry.js").Plane} Plane */
 /** @typedef {import("./overlaytiles.js").Where} Where */
-/** `stale`: shown, and to be asked for again. @typedef {{key: string, data: Uint8Array, width: number, height: number, x: number, y: number,
- *   level: number, where: Where, revision: number, stale: boolean, texture: any, changed: boolean}} LabelTile */
+/** `stale`: shown, and to be asked for again; `empty`: has no label. @typedef {{key: string, data: Uint8Array, width: number, height: number, x: number, y: number,
+ *   level: number, where: Where, revision: number, stale: boolean, texture: any, changed: boolean, empty: boolean}} LabelTile */
 /** @typedef {{lane: string, revision: number, changes: ArrayLike<number>}} LabelsMessage  changes: t z y x n id a run */
 
 /** Numbers of changes that are kept for tiles under way; older ones make such a tile stale instead. */
@@ -95,6 +95,7 @@ function apply(tile, message, spans) {
     if (to <= from) continue;
     tile.data.fill(spans[i + 3], row * tile.width + from, row * tile.width + to);
     tile.changed = true;
+    if (spans[i + 3]) tile.empty = false;
     if (tile.level > 0) tile.stale = true;
   }
   tile.revision = message.revision;

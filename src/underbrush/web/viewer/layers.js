@@ -153,27 +153,34 @@ function rangeOf(lane, auto) {
   return lane.dtype === "uint16" ? [0, 65535] : [0, 1];
 }
 
-/** How an overlay's numbers become colours. @typedef {{
- *   mode: "fill" | "outline" | "value" | "grey", opacity: number, colours: Uint8Array, order: Uint8Array}} Paint
- * `colours`: 256 x RGBA by id (alpha 0: not shown), or for values one colour at 0; `order`: rank of an id, 0: none. */
+/**
+ * How an overlay's numbers become colours. `colours`: 256 x RGBA by number, not premultiplied, alpha 0 where nothing
+ * shows; `order`: rank of a class id (the higher one has the outline), 0 none; `key`: equal paints have equal keys.
+ * @typedef {{outline: boolean, opacity: number, colours: Uint8Array, order: Uint8Array, key: string}} Paint
+ */
 
 /**
  * @param {Layers} layers @param {string} name @param {readonly ClassInfo[]} classes in their order
  * @returns {Paint}
  */
 export function paintOf(layers, name, classes) {
-  const layer = layers[name], colours = new Uint8Array(1024), order = new Uint8Array(256);
+  const layer = layers[name], colours = new Uint8Array(1024), order = new Uint8Array(256), outline = layer.style === "outline";
   if (name === "labels" || name === "segmentation") {
-    classes.forEach((info, place) => {
-      const seen = layer.eyes?.[info.id] ?? (name === "labels" || place > 0);
-      colours.set([info.colour[0], info.colour[1], info.colour[2], seen ? 255 : 0], info.id * 4);
+    const parts = classes.map((info, place) => {
+      const [r, g, b] = info.colour, seen = layer.eyes?.[info.id] ?? (name === "labels" || place > 0);
+      colours.set([r, g, b, seen ? 255 : 0], info.id * 4);
       order[info.id] = place + 1;
+      return `${info.id}:${r},${g},${b},${seen}`;
     });
-    return { mode: layer.style === "outline" ? "outline" : "fill", opacity: layer.opacity, colours, order };
+    return { outline, opacity: layer.opacity, colours, order, key: `${outline}|${parts.join("|")}` };
   }
-  if (name.startsWith("feature:")) return { mode: "grey", opacity: layer.opacity, colours, order };
+  const colour = name.startsWith("feature:") ? null : valueColour(layer, name, classes);
+  for (let value = 0; value < 256; value++) colours.set(colour ? [...colour, value] : [value, value, value, 255], value * 4);
+  return { outline: false, opacity: layer.opacity, colours, order, key: colour ? colour.join() : "grey" };
+}
+
+/** @param {OverLayer} layer @param {string} name @param {readonly ClassInfo[]} classes */
+function valueColour(layer, name, classes) {
   const id = Number(name.split(":")[1]), own = classes.find((info) => info.id === id)?.colour;
-  const colour = layer.colour ?? (name === "uncertainty" ? UNCERTAIN : (own ?? [255, 255, 255]));
-  colours.set([colour[0], colour[1], colour[2], 255]);
-  return { mode: "value", opacity: layer.opacity, colours, order };
+  return layer.colour ?? (name === "uncertainty" ? UNCERTAIN : (own?.slice(0, 3) ?? [255, 255, 255]));
 }

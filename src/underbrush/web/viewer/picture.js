@@ -6,7 +6,7 @@ import { LabelTiles } from "./labeltiles.js";
 import { OverlayTiles } from "./overlaytiles.js";
 import { Echoes } from "./echoes.js";
 import { TileStore } from "./tilestore.js";
-import { drawOf, imageArea } from "./scene.js";
+import { drawOf, imageArea, overlayOf } from "./scene.js";
 
 /** @typedef {import("./geometry.js").Lane} Lane */
 /** @typedef {import("./geometry.js").Plane} Plane */
@@ -161,7 +161,7 @@ export class Picture {
     const where = { lane: sight.lane.id, t: sight.t, plane: sight.plane, slice: sight.slice };
     const revision = Number(response.headers.get("X-Revision") ?? this.labels.newest(where.lane));
     /** @type {LabelTile} */
-    const tile = { key: want.id, data, width, height, x: box.x, y: box.y, level: cell.level, where, revision, stale: false, texture: null, changed: false };
+    const tile = { key: want.id, data, width, height, x: box.x, y: box.y, level: cell.level, where, revision, stale: false, texture: null, changed: false, empty: data.every((id) => id === 0) };
     this.labels.add(want.id, tile);
     return [{ key: want.id, bytes: data.length, value: tile }];
   }
@@ -179,7 +179,7 @@ export class Picture {
     return {
       frame, image: imageArea(frame, size),
       raws: this.rawDraws(sight, this.cells(sight), frame),
-      overlays: names.map((name) => this.overlay(sight, name)).filter((overlay) => overlay.draws.length || overlay.spans.length),
+      overlays: names.flatMap((name) => overlayOf(this.overlay(sight, name), frame) ?? []),
       swipe: sight.swipe === null ? 0 : Math.round(sight.swipe * frame.width),
       line: Math.max(1, Math.round(frame.ratio)),
       inset: sight.inset && { area: sight.inset, draws: this.overview(sight, sight.inset) },
@@ -222,6 +222,7 @@ export class Picture {
     const find = (/** @type {Cell} */ cell) => this.labelStore.get(base + cellKey(cell));
     for (const cell of this.cells(sight))
       for (const { found, rect } of piecesFor(cell, grid, find)) {
+        if (found.empty) continue;
         if (!found.texture) found.texture = this.renderer.makeTexture("ids", found.width, found.height, found.data);
         else if (found.changed) this.renderer.updateTexture(found.texture, found.data);
         found.changed = false;

@@ -43,7 +43,7 @@ void main() {
     v = mix(mix(read(i), read(i + ivec2(1, 0)), f.x), mix(read(i + ivec2(0, 1)), read(i + ivec2(1, 1)), f.x), f.y);
   } else v = read(ivec2(floor(at)));
   float g = clamp((v - look.x) * look.y, 0.0, 1.0);
-  light = vec4(pow(g, look.z) * colour, 1.0);
+  light = vec4((look.z == 1.0 ? g : pow(g, look.z)) * colour, 1.0);
 }`;
 export const RAW_FLOAT = raw("sampler2D", "texelFetch(tile, p, 0).r * unit");
 export const RAW_WHOLE = raw("usampler2D", "float(texelFetch(tile, p, 0).r)");
@@ -60,40 +60,50 @@ export const SPAN_NUMBER = HEAD + `
 uniform uint id; out uvec2 number;
 void main() { number = uvec2(id, 1u); }`;
 
-/** The buffer of numbers to colours. mode 0 fill, 1 outline, 2 value, 3 grey. `table`: row 0 colours, row 1 order of the ids. */
-export const COLOURS = HEAD + `
-uniform usampler2D numbers; uniform sampler2D table; uniform int mode; uniform float opacity; uniform int line; uniform int left;
-out vec4 light;
-vec4 colourOf(uint id) { return texelFetch(table, ivec2(int(id), 0), 0); }
-float orderOf(uint id) { return texelFetch(table, ivec2(int(id), 1), 0).r + (colourOf(id).a > 0.5 ? 1.0 : 0.0); }
-uvec2 here(ivec2 p) { return texelFetch(numbers, clamp(p, ivec2(left, 0), textureSize(numbers, 0) - 1), 0).rg; }
+/** Row 0: premultiplied colours by number; row 1: rank of an id, and whether it is shown. */
+const TABLE = `
+uniform sampler2D table; uniform float opacity; out vec4 light;
+vec4 colourOf(uint number) { return texelFetch(table, ivec2(int(number), 0), 0); }
+float rankOf(uint number) { vec2 r = texelFetch(table, ivec2(int(number), 1), 0).rg; return r.r + r.g; }
+`;
+
+/** A tile's numbers straight to colours. */
+export const DIRECT = HEAD + `uniform usampler2D tile; in vec2 at;` + TABLE + `
+void main() {
+  ivec2 p = clamp(ivec2(floor(at)), ivec2(0), textureSize(tile, 0) - 1);
+  light = colourOf(texelFetch(tile, p, 0).r) * opacity;
+}`;
+
+export const SPAN_DIRECT = HEAD + `uniform uint id;` + TABLE + `
+void main() { light = colourOf(id) * opacity; }`;
+
+/** The buffer of numbers to colours. */
+export const COLOURS = HEAD + `uniform usampler2D numbers;` + TABLE + `
+void main() {
+  uvec2 number = texelFetch(numbers, ivec2(gl_FragCoord.xy), 0).rg;
+  light = number.g == 0u ? vec4(0.0) : colourOf(number.r) * opacity;
+}`;
+
+/**
+ * The buffer of numbers to the lines between them: on the left or upper side of a border, with a dark one on the other,
+ * so that they are seen on white as well as on black. `bounds`: what of the buffer is valid (first, last).
+ */
+export const OUTLINES = HEAD + `uniform usampler2D numbers; uniform int line; uniform ivec4 bounds;` + TABLE + `
+uvec2 here(ivec2 p) { return texelFetch(numbers, clamp(p, bounds.xy, bounds.zw), 0).rg; }
+bool differs(uvec2 near, uvec2 own) { return near.g == 1u && near.r != own.r; }
+uint higher(uint a, uint b) { return rankOf(b) > rankOf(a) ? b : a; }
 void main() {
   ivec2 p = ivec2(gl_FragCoord.xy);
-  uvec2 number = here(p);
-  if (number.g == 0u) discard;
-  if (mode == 0) {
-    vec4 c = colourOf(number.r);
-    if (c.a < 0.5) discard;
-    light = vec4(c.rgb, 1.0) * opacity;
-  } else if (mode == 1) {
-    // The line lies on the left or upper side of a border, a dark one on the other: seen on white as well as on black.
-    uint top = number.r; bool edge = false, shade = false;
-    for (int i = 1; i <= 4; i++) {
-      if (i > line) break;
-      for (int side = 0; side < 4; side++) {
-        uvec2 near = here(p + (side == 0 ? ivec2(i, 0) : side == 1 ? ivec2(0, -i) : side == 2 ? ivec2(-i, 0) : ivec2(0, i)));
-        if (near.g == 0u || near.r == number.r) continue;
-        if (side < 2) edge = true; else shade = true;
-        if (orderOf(near.r) > orderOf(top)) top = near.r;
-      }
+  uvec2 own = here(p);
+  uint top = own.r; bool edge = false, shade = false;
+  if (own.g == 1u)
+    for (int i = 1; i <= line; i++) {
+      uvec2 right = here(p + ivec2(i, 0)), below = here(p - ivec2(0, i)), left = here(p - ivec2(i, 0)), above = here(p + ivec2(0, i));
+      if (differs(right, own)) { edge = true; top = higher(top, right.r); }
+      if (differs(below, own)) { edge = true; top = higher(top, below.r); }
+      if (differs(left, own)) { shade = true; top = higher(top, left.r); }
+      if (differs(above, own)) { shade = true; top = higher(top, above.r); }
     }
-    vec4 c = colourOf(top);
-    if ((!edge && !shade) || c.a < 0.5) discard;
-    light = edge ? vec4(c.rgb, 1.0) * opacity : vec4(0.0, 0.0, 0.0, 0.6) * opacity;
-  } else if (mode == 2) {
-    float v = float(number.r) / 255.0;
-    light = vec4(colourOf(0u).rgb, 1.0) * (v * opacity);
-  } else {
-    light = vec4(vec3(float(number.r) / 255.0), 1.0) * opacity;
-  }
+  vec4 c = edge || shade ? colourOf(top) : vec4(0.0);
+  light = (edge ? c : vec4(0.0, 0.0, 0.0, 0.6 * c.a)) * opacity;
 }`;
