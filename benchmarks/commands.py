@@ -20,6 +20,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import resource
 import subprocess
 import sys
 import tempfile
@@ -67,6 +68,8 @@ class Measured:
     """One run of a command; seconds and bytes."""
 
     wall: float
+    cpu: float
+    """Of the whole process tree; on a machine that others use too it says more than the wall."""
     peak: int
     computing: float = 0.0
     computing_cpu: float = 0.0
@@ -86,6 +89,7 @@ def measured(command, folder):
         old.unlink()
     environment = os.environ | {"UNDERBRUSH_LOG_DIR": str(log)}
     idle, whole = machine_time()
+    spent = tree_time()
     begin = time.perf_counter()
     process = subprocess.Popen([str(c) for c in command], env=environment, stdout=subprocess.DEVNULL)
     peak = 0
@@ -100,12 +104,18 @@ def measured(command, folder):
     if process.returncode:
         sys.exit(f"{command[0]} ended with status {process.returncode}")
     after_idle, after_whole = machine_time()
-    run = Measured(wall, peak, idle=(after_idle - idle) / max(1, after_whole - whole))
+    run = Measured(wall, tree_time() - spent, peak, idle=(after_idle - idle) / max(1, after_whole - whole))
     for path in log.glob("*.log"):
         found = {what: (float(w), float(c)) for what, w, c in PHASE.findall(path.read_text())}
         computing, writing = found["computed"], found["written"]
         run = replace(run, computing=computing[0], computing_cpu=computing[1], writing=writing[0])
     return run
+
+
+def tree_time():
+    """Processor time of all commands that have ended, and of what they waited for."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def machine_time():
@@ -214,18 +224,19 @@ def middle(runs):
 
 def show(case, runs, others):
     m, peak = middle(runs), max(r.peak for r in runs)
+    running = m.wall - m.starting
     line = (
         f"{case.name}: {m.wall:.2f} s (start {m.starting:.2f}, computing {m.computing:.2f}, writing "
-        f"{m.writing:.2f}; at most {case.seconds:.1f}), peak {peak / 1e6:.0f} MB (at most "
-        f"{case.megabytes:.0f}); {1e9 * (m.wall - m.starting) / case.pixels:.0f} ns a pixel, "
-        f"{1e9 * m.wall / case.pixels:.0f} with the start; busy "
+        f"{m.writing:.2f}; at most {case.seconds:.1f}), {m.cpu:.2f} s of processors, peak {peak / 1e6:.0f} MB "
+        f"(at most {case.megabytes:.0f}); {1e9 * running / case.pixels:.0f} ns a pixel, "
+        f"{1e9 * m.wall / case.pixels:.0f} with the start; computing has "
         f"{m.computing_cpu / m.computing / THREADS:.0%} of {THREADS} cores, machine idle {m.idle:.0%}"
     )
     if others:
-        o = middle(others)
+        o, most = middle(others), max(r.peak for r in others)
         line += (
-            f"; vigra {o.wall:.2f} s, {max(r.peak for r in others) / 1e6:.0f} MB: {o.wall / m.wall:.1f}x, "
-            f"same class on {agreement(case):.1%}"
+            f"; vigra {o.wall:.2f} s, {o.cpu:.2f} s of processors, {most / 1e6:.0f} MB: "
+            f"{o.wall / m.wall:.1f}x, of processors {o.cpu / m.cpu:.1f}x, same class on {agreement(case):.1%}"
         )
     print(line, flush=True)
     return peak <= 1e6 * case.megabytes
@@ -269,11 +280,12 @@ def compare(cases, runs):
     each = [middle(runs[c.name]) for c in (small, large)]
     pure = [(m.wall - m.starting) / c.pixels for m, c in zip(each, (small, large), strict=True)]
     whole = [m.wall / c.pixels for m, c in zip(each, (small, large), strict=True)]
+    work = [m.computing_cpu / c.pixels for m, c in zip(each, (small, large), strict=True)]
     same = repeats(large, medium)
     print(
         f"time of a pixel, {large.name} to {small.name}: {pure[1] / pure[0]:.2f} without the start, "
-        f"{whole[1] / whole[0]:.2f} with it (at most 1.3); {'the same' if same else 'NOT THE SAME'} bytes as "
-        f"{medium.name}"
+        f"{whole[1] / whole[0]:.2f} with it (at most 1.3), {work[1] / work[0]:.2f} of processors; "
+        f"{'the same' if same else 'NOT THE SAME'} bytes as {medium.name}"
     )
     return same
 
