@@ -227,8 +227,8 @@ def show(case, runs, others):
     running = m.wall - m.starting
     line = (
         f"{case.name}: {m.wall:.2f} s (start {m.starting:.2f}, computing {m.computing:.2f}, writing "
-        f"{m.writing:.2f}; at most {case.seconds:.1f}), {m.cpu:.2f} s of processors, peak {peak / 1e6:.0f} MB "
-        f"(at most {case.megabytes:.0f}); {1e9 * running / case.pixels:.0f} ns a pixel, "
+        f"{m.writing:.2f}; at most {case.seconds:.1f}), {m.cpu:.2f} s of processors, peak "
+        f"{peak / 1e6:.0f} MB (at most {case.megabytes:.0f}); {1e9 * running / case.pixels:.0f} ns a pixel, "
         f"{1e9 * m.wall / case.pixels:.0f} with the start; computing has "
         f"{m.computing_cpu / m.computing / THREADS:.0%} of {THREADS} cores, machine idle {m.idle:.0%}"
     )
