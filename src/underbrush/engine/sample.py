@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from underbrush.core.features.reference import correlate, gaussian_taps
+from underbrush.core.predict import dilated
 
 SIZE = (360, 480)
 CLASSES = ("background", "nucleus")
@@ -81,21 +82,48 @@ def _draw(name: str, rng: np.random.Generator) -> SampleImage:
 def _strokes(
     truth: NDArray[np.uint8], centres: list[tuple[float, float, float]], rng: np.random.Generator
 ) -> NDArray[np.uint8]:
-    """Thin strokes as a person would paint: across some nuclei, and in the gaps between."""
+    """Thin bent strokes as a person would paint: in some nuclei, and in the gaps between."""
     strokes = np.zeros(truth.shape, np.uint8)
-    for cy, cx, radius in centres[::7]:
+    nuclei = truth == 2
+    for cy, cx, radius in centres[::5]:
         angle = rng.uniform(0, 2 * np.pi)
-        for s in np.linspace(-0.6, 0.6, 60) * radius:
-            _dot(strokes, truth, cy + s * np.sin(angle), cx + s * np.cos(angle), 2)
-    for _ in range(7):
-        y, x = rng.uniform(20, truth.shape[0] - 20), rng.uniform(20, truth.shape[1] - 60)
-        slope = rng.uniform(-0.6, 0.6)
-        for s in np.linspace(0, 42, 120):
-            _dot(strokes, truth, y + slope * s, x + s, 1)
+        start = cy - 0.6 * radius * np.sin(angle), cx - 0.6 * radius * np.cos(angle)
+        _walk(strokes, ~_grown(~nuclei, 1), start, angle, int(1.3 * radius), 2, rng)
+    gaps = ~_grown(nuclei, 2)
+    for _ in range(11):
+        y, x = rng.choice(np.argwhere(gaps & ~_grown(strokes > 0, 12)))
+        _walk(strokes, gaps, (float(y), float(x)), rng.uniform(0, 2 * np.pi), 46, 1, rng)
     return strokes
 
 
-def _dot(strokes: NDArray[np.uint8], truth: NDArray[np.uint8], y: float, x: float, value: int) -> None:
-    """A brush of 3 pixels; a careful hand: nothing outside its class."""
-    box = (slice(max(0, round(y) - 1), round(y) + 2), slice(max(0, round(x) - 1), round(x) + 2))
-    strokes[box][truth[box] == value] = value
+def _grown(mask: NDArray[np.bool_], by: int) -> NDArray[np.bool_]:
+    return dilated(mask[None], (0, by, by))[0]
+
+
+def _walk(
+    strokes: NDArray[np.uint8],
+    allowed: NDArray[np.bool_],
+    start: tuple[float, float],
+    angle: float,
+    length: int,
+    value: int,
+    rng: np.random.Generator,
+) -> None:
+    """A stroke that bends gently and turns away where it may not go."""
+    y, x = start
+    bend = rng.uniform(-0.05, 0.05)
+    for _ in range(length):
+        _dot(strokes, y, x, value)
+        for turn in (0.0, 0.4, -0.4, 0.9, -0.9, 1.6, -1.6):
+            v, u = y + np.sin(angle + turn), x + np.cos(angle + turn)
+            inside = 2 <= v < allowed.shape[0] - 3 and 2 <= u < allowed.shape[1] - 3
+            if inside and allowed[round(v), round(u)]:
+                y, x, angle = v, u, angle + turn + bend
+                break
+        else:
+            return
+
+
+def _dot(strokes: NDArray[np.uint8], y: float, x: float, value: int) -> None:
+    """A brush of 3 pixels."""
+    strokes[max(0, round(y) - 1) : round(y) + 2, max(0, round(x) - 1) : round(x) + 2] = value
