@@ -20,6 +20,7 @@ import numpy as np
 import uvicorn
 from fastapi import FastAPI, Request, Response, WebSocket, WebSocketDisconnect
 
+from underbrush.core.filling import lasso
 from web.viewer_server import Lane, blobs
 
 VIEWER = Path(__file__).parents[2] / "src" / "underbrush" / "web" / "viewer"
@@ -85,6 +86,8 @@ class Project:
         changes: list[tuple[Any, ...]] = []
         if kind == "paint":
             changes = self.paint(command["lane"], command["runs"], command["class"])
+        elif kind == "lasso":
+            changes = self.lasso(command)
         elif kind in ("undo", "redo"):
             source, target = (self.done, self.undone) if kind == "undo" else (self.undone, self.done)
             if not source.get(client):
@@ -96,7 +99,7 @@ class Project:
             changes = steps
         else:
             raise ValueError(f"This server knows no {kind}.")
-        if kind == "paint":
+        if kind in ("paint", "lasso"):
             self.done.setdefault(client, []).append(changes)
             self.undone[client] = []
         self.applied.append((client, number, command))
@@ -117,6 +120,13 @@ class Project:
             self.labels[lane][box] = class_id
             out.append((lane, box, before, self.labels[lane][box].copy()))
         return out
+
+    def lasso(self, command: dict[str, Any]) -> list[tuple[Any, ...]]:
+        """Set what lies inside an outline, by the product's own rule."""
+        shape = self.lanes[command["lane"]].shape
+        points = np.array(command["points"], np.float64)
+        runs = lasso(points, command["plane"], command["t"], command["slice"], shape)
+        return self.paint(command["lane"], runs.array.reshape(-1).tolist(), command["class"])
 
     def messages(self, client: str, number: int, changes: list[tuple[Any, ...]]) -> list[dict[str, Any]]:
         """Return what to tell all windows of changed labels."""

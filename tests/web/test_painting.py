@@ -135,6 +135,27 @@ def test_painting_on_other_planes_of_a_volume(opened: Open, server: PaintingServ
         server.project.labels["a2"][...] = 0
 
 
+@pytest.mark.parametrize("plane", ["xy", "zy"])
+def test_a_lasso_holds_what_its_echo_showed(plane: str, opened: Open, server: PaintingServer) -> None:
+    page = opened()
+    page.evaluate(f"app.setLane('a2'); app.setPlane('{plane}'); app.setTool('lasso')")
+    page.evaluate("app.viewer.settled()")
+    server.mode = "silent"
+    drag(page, (300, 150), (380, 160), (390, 330), (350, 200), (310, 300), steps=7)
+    echo = np.array(page.evaluate("[...app.viewer.picture.echoes.byToken.values()][0].runs"))
+    shown = np.zeros_like(server.project.labels["a2"])
+    for t, z, y, x, n in echo[: len(echo) // 5 * 5].reshape(-1, 5):
+        shown[t, z, y, x : x + n] = 3
+    assert shown.sum() > 300
+    server.mode = "ack"
+    page.evaluate("app.connection.lost(); app.connection.hurry()")
+    silence(page)
+    assert np.array_equal(server.project.labels["a2"], shown)
+    page.keyboard.press("Control+z")
+    arrived(server, 2)
+    assert not server.project.labels["a2"].any()
+
+
 def test_the_echo_is_there_with_the_next_frame_and_never_flickers(
     opened: Open, server: PaintingServer
 ) -> None:

@@ -56,7 +56,11 @@ test("a stroke is sent, acknowledged, and gone from the browser", async () => {
   assert.equal(entry.number, 1);
   await settle();
   assert.deepEqual(await entry.outcome, { ok: true, number: 1, revision: 1, sequence: 1, title: "Stroke" });
-  assert.deepEqual(world.painted, [1]);
+  tab.paint(2);
+  tab.paint(3);
+  await settle(20);
+  assert.deepEqual(world.painted, [1, 2, 3]);
+  assert.deepEqual(world.server.heard.filter(({ type }) => type === "command").map(({ number }) => number), [1, 2, 3], "each is said once");
   await tab.outbox.writing;
   assert.equal(world.db.rows("commands").length, 0);
 });
@@ -283,6 +287,27 @@ test("a full disk: said once, the strokes stay in memory, and are kept when ther
   assert.deepEqual(said, [false, true]);
   assert.deepEqual(world.db.rows("commands").map(({ number }) => number).sort(), [1, 2, 3]);
   await tab.die();
+});
+
+test("without locks every page is its own client, and what is old is handed in, by several at once and still once", async () => {
+  const world = new World();
+  const tab = new FakeTab();
+  world.server.up = false;
+  const first = await world.open({ tab, locks: null });
+  first.paint(1);
+  first.paint(2);
+  await first.outbox.writing;
+  const second = await world.open({ tab, locks: null });
+  const third = await world.open({ tab, locks: null });
+  assert.equal(new Set([first, second, third].map(({ claim }) => claim.client)).size, 3);
+  world.server.up = true;
+  await second.courier.round();
+  assert.equal(world.server.applied.length, 0, "what was just painted is left to its page");
+  world.db.tables.get("commands").rows.forEach((row) => (row.made -= 60000));
+  await Promise.all([second.courier.round(), third.courier.round(), world.clock.pass(6000)]);
+  await settle(30);
+  assert.deepEqual(world.server.applied.map(({ client, number }) => [client, number]), [[first.claim.client, 1], [first.claim.client, 2]]);
+  assert.equal(first.outbox.count, 0, "the living page heard that it is done");
 });
 
 test("views are told again after a reconnect; a dead line is noticed", async () => {

@@ -206,7 +206,12 @@ test("a lasso becomes its pixels; Escape drops it", () => {
   assert.equal(world.log.commands.length, 0);
   round();
   up(world, 10, 20);
-  assert.equal(pixels(world.log.commands[0].runs).length, 100);
+  const { commands, echoes } = world.log;
+  assert.deepEqual(commands, [{ type: "lasso", lane: "a1", t: 0, plane: "xy", slice: 0, class: 3, points: [[10, 10], [20, 10], [20, 20], [10, 20]] }]);
+  assert.equal(pixels([...echoes.values()][0]).length, 100);
+  down(world, 30, 30);
+  up(world, 30.2, 30.1);
+  assert.equal(commands.length, 1, "a click holds nothing");
 });
 
 test("reading only: a sentence instead of a stroke that would be lost", () => {

@@ -2,13 +2,16 @@
  * The only door to the viewer: `mount` makes it in an element. Methods and events: docs/design/viewer.md, Mount.
  */
 import { act, holdAction } from "./actions.js";
+import { pixelsOf, runsOf } from "./brush.js";
 import { claimClient } from "./claim.js";
 import { Connection } from "./connection.js";
 import { Courier } from "./courier.js";
 import { Deeds } from "./deeds.js";
 import { Emitter } from "./emitter.js";
+import { planeSize } from "./geometry.js";
 import { Keys } from "./keys.js";
 import { shownChannels } from "./layers.js";
+import { polygonRows } from "./lasso.js";
 import { Outbox } from "./outbox.js";
 import { Painting } from "./painting.js";
 import { Places } from "./places.js";
@@ -212,10 +215,19 @@ export class Mounted extends Emitter {
 
   /** Shows what a command paints, until it is acknowledged. @param {Command} command @returns {Mark | null} */
   echoOf(command) {
-    if (command.type !== "paint") return null;
+    const runs = command.type === "paint" ? command.runs : command.type === "lasso" ? this.inside(command) : [];
+    if (!runs.length) return null;
     const token = this.painting.token();
-    this.viewer.echo(command.runs, command.class, token, command.lane);
-    return { token, pixels: 0 };
+    this.viewer.echo(runs, command.class, token, command.lane);
+    return { token, pixels: pixelsOf(runs) };
+  }
+
+  /** @param {Command} command a lasso @returns {number[]} its runs; none while the image is not known */
+  inside({ lane, t, plane, slice, points }) {
+    const known = this.store.lane(lane);
+    if (!known) return [];
+    const { width, height } = planeSize(known, plane);
+    return runsOf({ plane, t, slice, width, height }, polygonRows(points.flat(), width, height));
   }
 
   /** @param {Entry} entry @param {number} [revision] from which on its label tiles show it; without: now */
@@ -262,9 +274,10 @@ export class Mounted extends Emitter {
 
   /** @param {Command} command @returns {string} */
   titleOf(command) {
-    if (command.type !== "paint") return "Last change";
+    const kind = { paint: "Stroke", lasso: "Lasso", fill: "Fill" }[command.type];
+    if (!kind) return "Last change";
     const name = this.tools.classes.find(({ id }) => id === command.class)?.name;
-    return name ? `Stroke in ${name}` : "Erasing";
+    return name ? `${kind} in ${name}` : "Erasing";
   }
 
   /** The state as panels hear it. */
@@ -280,7 +293,7 @@ export class Mounted extends Emitter {
   /** @param {any} ack */
   acknowledged({ entry, number, revision, title, undo, redo }) {
     this.dropMark(entry, revision);
-    if (entry.command.type === "paint") {
+    if (this.marks.has(entry)) {
       this.emit("stroke", { number, class: entry.command.class, pixels: this.marks.get(entry)?.pixels ?? 0, title });
     }
     if (undo !== undefined) this.store.merge({ type: "state", undo, redo });

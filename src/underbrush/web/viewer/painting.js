@@ -4,7 +4,7 @@
  * What a pointer does is settled when it goes down: tool, class, size, image, plane and slice stay as they were
  * until it goes up. A stroke that the browser breaks off (pointer taken away, window hidden) counts up to there.
  */
-import { MAX_RUNS, Stroke, centre, cut, outline, pixelsOf, runsOf } from "./brush.js";
+import { MAX_RUNS, Stroke, centre, outline, pixelsOf, runsOf } from "./brush.js";
 import { Emitter } from "./emitter.js";
 import { polygonRows } from "./lasso.js";
 
@@ -14,6 +14,8 @@ const PEN_NEAR = 1500;
 const PINCH = 300;
 /** Corners of a lasso nearer to each other than this (image pixels) say nothing new. */
 const CORNER = 0.25;
+/** A lasso takes no more corners than this; the server takes 100,000. */
+const MAX_CORNERS = 50000;
 
 /**
  * @typedef {import("./brush.js").Sheet} Sheet
@@ -265,19 +267,20 @@ export class Painting extends Emitter {
         if (!place) return;
         const { u, v } = place;
         const n = points.length;
-        if (n && Math.hypot(points[n - 2] - u, points[n - 1] - v) < CORNER) return;
+        if (n && (n >= 2 * MAX_CORNERS || Math.hypot(points[n - 2] - u, points[n - 1] - v) < CORNER)) return;
         points.push(u, v);
         this.canvas.drawCursor([points]);
       },
       end: () => {
         clear();
         const runs = runsOf(sheet, polygonRows(points, sheet.width, sheet.height));
-        const number = ++this.strokes;
-        for (const piece of cut(runs, this.options.maxRuns ?? MAX_RUNS)) {
-          const mark = { token: this.token(), pixels: pixelsOf(piece) };
-          this.canvas.echo(piece, classId, mark.token, sheet.lane);
-          this.options.commit({ type: "paint", lane: sheet.lane, class: classId, runs: piece }, number, mark);
-        }
+        if (!runs.length) return;
+        const { lane, t, plane, slice } = sheet;
+        const mark = { token: this.token(), pixels: pixelsOf(runs) };
+        this.canvas.echo(runs, classId, mark.token, lane);
+        // The server fills outlines by the same rule; in zy the pixels one by one would be a very long message.
+        const corners = points.flatMap((u, i) => (i % 2 ? [] : [[u, points[i + 1]]]));
+        this.options.commit({ type: "lasso", lane, t, plane, slice, class: classId, points: corners }, ++this.strokes, mark);
       },
       drop: clear,
     };

@@ -13,6 +13,8 @@ const NAME = "underbrush";
 const VERSION = 1;
 /** A browser that never answers must not keep anybody from painting. */
 const PATIENCE = 3000;
+/** A storage that just failed is not waited for again before this time (milliseconds). */
+const PAUSE = 2000;
 
 /**
  * @template T
@@ -50,6 +52,7 @@ export class StrokeStore {
     this.patience = patience;
     /** @type {Promise<IDBDatabase> | null} */
     this.opening = null;
+    this.failed = -Infinity;
   }
 
   /**
@@ -57,8 +60,10 @@ export class StrokeStore {
    * @returns {Promise<IDBDatabase>} rejects when there is none (private window, full disk, blocked)
    */
   open() {
+    if (!this.opening && Date.now() - this.failed < PAUSE) return Promise.reject(new Error("the browser's storage failed just now"));
     this.opening ??= this.begin().catch((error) => {
       this.opening = null;
+      this.failed = Date.now();
       throw error;
     });
     return this.opening;
