@@ -331,6 +331,31 @@ def test_a_server_that_stumbles_is_asked_again(opened: Open, server: ViewerServe
     assert raw_pixel(page, 3001.5, 3002.5) == expected(3001, 3002)
 
 
+def test_the_slices_beside_are_there_before_they_are_asked_for(opened: Open, server: ViewerServer) -> None:
+    page = opened("volume")
+    page.evaluate("viewer.setPlane(0, 'xy', 10)")
+    page.evaluate("viewer.settled()")
+    server.log.clear()
+    page.evaluate("viewer.setPlane(0, 'xy', 11)")
+    page.evaluate("viewer.settled()")
+    assert not [entry for entry in server.log if "/tile?" in entry and "slice=11" in entry]
+    assert [entry for entry in server.log if "/tile?" in entry and "slice=12" in entry]
+
+
+def test_a_refusal_is_told_once_and_tried_again_later(opened: Open, server: ViewerServer) -> None:
+    page = opened("grey")
+    lane = server.lanes.pop("huge")
+    page.evaluate("viewer.setLane(lanes.huge)")
+    page.evaluate("viewer.settled()")
+    told = [payload for name, payload in page.evaluate("events") if name == "error"]
+    assert [trouble["permanent"] for trouble in told] == [True]
+    assert "huge" in told[0]["sentence"]
+    server.lanes["huge"] = lane
+    page.evaluate("viewer.refreshLabels()")
+    page.evaluate("viewer.settled()")
+    assert page.evaluate("viewer.picture.complete(viewer.sight())")
+
+
 def test_a_slow_server_leaves_the_coarse_picture_until_the_fine_one_comes(
     opened: Open, server: ViewerServer
 ) -> None:

@@ -103,16 +103,20 @@ export class Picture {
 
   /** @private @param {Sight} sight @param {Cell[]} cells @param {number[]} channels */
   requestRaw(sight, cells, channels) {
-    const grid = gridOf(sight), box = this.box(sight), level = this.level(sight), wants = [];
+    const grid = gridOf(sight), box = this.box(sight), level = this.level(sight);
+    /** @type {Want[]} */
+    const wants = [];
     const first = box ? firstLevel(box, grid, level) : level;
     const quick = box && first > level ? cellsIn(coarserBox(box, grid.plane, level, first), first, grid.tile) : [];
     const overview = sight.inset ? this.overviewCells(sight) : [];
     const near = [...quick, ...cells, ...overview];
-    const ahead = box && this.raw.bytes < this.raw.options.limit / 2 ? ringAround(box, grid, level) : [];
-    for (const cell of [...near, ...ahead]) {
-      const base = placeKey(sight) + cellKey(cell), missing = channels.filter((c) => this.raw.peek(`${base}|${c}`) === undefined);
-      if (missing.length) wants.push(this.wantRaw(sight, cell, missing, base));
-    }
+    const roomy = this.raw.bytes < this.raw.options.limit / 2, ahead = box && roomy ? ringAround(box, grid, level) : [];
+    const ask = (/** @type {Sight} */ at, /** @type {Cell} */ cell) => {
+      const base = placeKey(at) + cellKey(cell), missing = channels.filter((c) => this.raw.peek(`${base}|${c}`) === undefined);
+      if (missing.length) wants.push(this.wantRaw(at, cell, missing, base));
+    };
+    for (const cell of [...near, ...ahead]) ask(sight, cell);
+    if (roomy) for (const slice of neighbours(sight)) for (const cell of cells) ask({ ...sight, slice }, cell);
     const unique = [...new Map(wants.map((want) => [want.id, want])).values()];
     this.raw.want(unique, near.flatMap((cell) => channels.map((c) => `${placeKey(sight)}${cellKey(cell)}|${c}`)));
   }
@@ -279,6 +283,9 @@ export const contrastKey = (lane, channel) => `${lane.dtype}|${lane.shape[1]}|${
 function gridOf({ lane, plane }) {
   return { size: planeSize(lane, plane), plane, tile: lane.tile ?? 256, levels: lane.levels };
 }
+
+/** The slices beside the one that is looked at. @param {Sight} sight */
+const neighbours = ({ lane, plane, slice }) => [slice + 1, slice - 1].filter((at) => at >= 0 && at < planeSize(lane, plane).depth);
 
 /** @param {Sight} sight */
 const whereOf = ({ lane, t, plane, slice }) => ({ lane: lane.id, t, plane, slice });

@@ -42,6 +42,8 @@ export class Viewer {
     this.port = { width: 1, height: 1, ratio: 1 };
     /** Fitted until somebody moves it, also when the element gets its size later. */
     this.fitted = true;
+    /** @type {Map<string, number>} sentence -> when it was told */
+    this.complaints = new Map();
     /** @type {Set<string>} channels whose contrast is being asked for */
     this.seeking = new Set();
     this.stats = { frames: 0, drawMs: 0 };
@@ -64,7 +66,7 @@ export class Viewer {
     this.picture = new Picture({
       api: this.options.api, fetch: this.options.fetch, rawBytes: this.options.rawBytes,
       changed: () => this.touch({ picture: true, wants: true }),
-      failed: (sentence, permanent) => this.tell("error", { sentence, permanent }),
+      failed: (sentence, permanent) => this.complain(sentence, permanent),
     }, this.renderer);
     this.cursor = new Cursor(this.element);
     this.scalebar = new ScaleBar(this.element);
@@ -106,6 +108,14 @@ export class Viewer {
         console.warn(`Drawing without the graphics card: ${error instanceof Error ? error.message : error}`);
       }
     return new Canvas2dRenderer(canvas);
+  }
+
+  /** A sentence is told once in ten seconds, however many tiles it is about. @private @param {string} sentence @param {boolean} permanent */
+  complain(sentence, permanent) {
+    const now = performance.now();
+    if (now - (this.complaints.get(sentence) ?? -Infinity) < 10_000) return;
+    this.complaints.set(sentence, now);
+    this.tell("error", { sentence, permanent });
   }
 
   /** @private */
@@ -259,7 +269,7 @@ export class Viewer {
         }
       } catch (error) {
         // Asked again with the next image or slice; until then the whole range of the type is shown.
-        this.tell("error", { sentence: `No contrast was found for this image yet (${error instanceof Error ? error.message : error}).`, permanent: false });
+        this.complain(`No contrast was found for this image yet (${error instanceof Error ? error.message : error}).`, false);
       }
       this.seeking.delete(key);
       this.touch({ picture: true });
@@ -292,8 +302,11 @@ export class Viewer {
     this.touch({ picture: true, wants: true });
   }
 
+  /** The server is there again, or labels changed otherwise: labels are asked for anew, and what was refused once more. */
   refreshLabels() {
     this.picture?.labels.expire();
+    this.picture?.raw.retry();
+    this.picture?.labelStore.retry();
     this.touch({ wants: true });
   }
 
