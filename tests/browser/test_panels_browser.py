@@ -67,8 +67,7 @@ def page(browser: Any) -> Iterator[Any]:
     page.on("console", lambda said: errors.append(said.text) if said.type == "error" else None)
     yield page
     page.close()
-    # The stand-in has no pictures of earlier projects, and says so with a 404.
-    assert [one for one in errors if "404" not in one] == []
+    assert errors == []
 
 
 @pytest.fixture

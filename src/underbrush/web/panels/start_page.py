@@ -29,10 +29,15 @@ def recent_rows(hub: Hub) -> list[dict[str, Any]]:
             "name": one.path.name,
             "date": one.opened.isoformat(),
             "missing": one.missing,
-            "thumbnail": f"/api/recent/{one.id}/thumbnail",
+            "thumbnail": _picture(hub, one.id),
         }
         for one in hub.recent()
     ]
+
+
+def _picture(hub: Hub, ident: str) -> str:
+    """The address of the picture that is kept of a project; empty where there is none."""
+    return "" if hub.recent_list.thumbnail(ident) is None else f"/api/recent/{ident}/thumbnail"
 
 
 def build_start_page(hub: Hub, gauges: Gauges) -> None:

@@ -92,7 +92,7 @@ const Raw = {
       setChannel({ low: a, high: b });
       field.value = shown(which ? b : a);
     };
-    const names = computed(() => Array.from({ length: lane.value?.shape[1] || 1 }, (_, at) => lane.value?.channels?.[at] || `Channel ${at}`));
+    const names = computed(() => Array.from({ length: lane.value?.shape[1] || 1 }, (_, at) => lane.value?.channels?.[at] || (lane.value?.rgb && at < 3 ? ["Red", "Green", "Blue"][at] : `Channel ${at}`)));
     const many = computed(() => names.value.length > 1);
     const channelMenu = computed(() => [
       ...(lane.value?.rgb ? [{ id: "rgb", text: "Colour (RGB)", on: modeNow.value === "rgb" }] : []),
