@@ -243,6 +243,11 @@ class Hub:
             return f"{self._paths.get(ident, ident)}: it could not be closed ({error})."
         return ""
 
+    @property
+    def closed(self) -> bool:
+        """Whether the server is ending."""
+        return self._closed
+
     # -- preparing ------------------------------------------------------------------------------------
 
     @property

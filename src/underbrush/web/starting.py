@@ -37,6 +37,10 @@ _LOG = logging.getLogger(__name__)
 Say = Callable[[str], None]
 
 
+class _ClosedError(Exception):
+    """The server ends: nobody needs what is being prepared."""
+
+
 @dataclass(frozen=True, slots=True)
 class Options:
     """How the server is to run."""
@@ -79,12 +83,13 @@ def run_server(options: Options, say: Say, pages: Pages | None = None) -> int:
     """
     check_paths(options.paths)
     check_certificate(options)
+    settings = _settings(options)
     identity = claim_identity(options.port)
     listening = bind(options.host, identity.port if options.port is None else options.port)
     port = int(listening.getsockname()[1])
     if identity.port is None and options.port is None:
         keep(type(identity)(identity.token, port), identity_file())
-    hub = Hub(_settings(options))
+    hub = Hub(settings)
     try:
         base = f"{'https' if options.certificate else 'http'}://{shown_host(options.host)}:{port}"
         say(f"Underbrush runs at {base}/?token={identity.token} (Ctrl-C stops it)")
@@ -295,6 +300,8 @@ def prepare(hub: Hub) -> None:
         begun = time.monotonic()
 
         def progress(done: int, total: int, name: str) -> None:
+            if hub.closed:
+                raise _ClosedError
             # What was compiled before loads in a moment: nothing to be said of that.
             slow = time.monotonic() - begun > _SLOW
             hub.say_preparing(Preparing(PREPARING if slow and done < total else "", done, total))
@@ -302,7 +309,8 @@ def prepare(hub: Hub) -> None:
         try:
             jit.warmup(progress)
         except Exception:  # noqa: BLE001  (what is not compiled now is compiled when it is needed)
-            _LOG.exception("the kernels could not be prepared")
+            if not hub.closed:
+                _LOG.exception("the kernels could not be prepared")
         hub.say_preparing(Preparing("", 0, 0))
 
     threading.Thread(target=work, name="underbrush-preparing", daemon=True).start()
