@@ -99,6 +99,7 @@ def test_training_is_that_of_the_library_and_is_kept(file):
         assert project.classifier.forest_.digest == plain.forest_.digest
         project.freeze("fig 2")
         assert list(project.classifiers) == ["fig 2"]
+        kept = project.kept("fig 2")
         project.set_labels(0, np.roll(labels, 5, axis=0))
         assert project.classifier is None  # it belonged to other strokes
         project.undo()
@@ -107,6 +108,17 @@ def test_training_is_that_of_the_library_and_is_kept(file):
         scores = project.evaluate([pixels], [known])
         assert scores["classes"]["1"] == {"dice": 1.0, "iou": 1.0}
     assert read_project(file).forest.digest == plain.forest_.digest
+    assert np.array_equal(kept.predict(pixels), known)
+    with ub.open_project(file) as project:
+        # Other features and classes later: what was kept is as it was then.
+        project.set_features(ub.FeatureSelection.all((3.5,)))
+        project.add_class("later")
+        project.edit_class(1, name="renamed")
+        kept = project.kept("fig 2")
+        assert kept.class_names_ == ("Background", "Foreground")
+        assert np.array_equal(kept.predict(pixels), known)
+        with pytest.raises(ProjectError, match="its classifiers are: 'fig 2'"):
+            project.kept("fig 3")
 
 
 def test_classes_images_and_features(file, tmp_path):

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Self
 
 import numpy as np
@@ -23,6 +25,8 @@ from underbrush.engine.building import stored_options, trained
 from underbrush.engine.current import document_now
 from underbrush.engine.label_images import label_blocks
 from underbrush.engine.lanes import open_lane
+from underbrush.engine.model import kept_model
+from underbrush.engine.own import CHANNELS
 from underbrush.engine.session import Ack, Session
 from underbrush.engine.teaching import lesson_from
 from underbrush.errors import ArgumentError, ArgumentTypeError, ProjectError
@@ -30,7 +34,7 @@ from underbrush.project import commands as do
 from underbrush.project.document import Document, project_of
 from underbrush.project.paths import linked_source
 from underbrush.project.recovery import pending
-from underbrush.project.schema import ClassInfo, Lane, Project
+from underbrush.project.schema import ClassifierInfo, ClassInfo, Lane, Project
 from underbrush.sources.array import ArrayImage
 from underbrush.sources.base import Image
 
@@ -114,6 +118,32 @@ class OpenProject:
     def classifiers(self) -> Mapping[str, str]:
         """Classifiers that were kept: name -> when (UTC, ISO 8601; empty where it is not known)."""
         return {name: one.created for name, one in sorted(self._now().frozen.items())}
+
+    def kept(self, name: str, n_jobs: int | None = 1) -> PixelClassifier:
+        """The classifier that was kept under a name, with the features and classes of then.
+
+        Raises
+        ------
+        ProjectError
+            There is none of this name.
+        """
+        project = self._project()
+        recipe = kept_model(project, name).recipe
+        used = self._now().frozen[name].use
+        own = {k: v for k, v in project.own.items() if k != CHANNELS}
+        if recipe.channels is not None:
+            own[CHANNELS] = ",".join(map(str, recipe.channels))
+        n = recipe.forest.n_trees
+        then = replace(
+            project,
+            classes=project.classes if used is None else used.classes,
+            selection=recipe.selection,
+            forest=recipe.forest,
+            classifier=ClassifierInfo("forest", n, (n,)),
+            lanes=(),
+            own=MappingProxyType(own),
+        )
+        return _classifier(then, n_jobs)
 
     def image(self, lane: int | str) -> Image:
         """The image of a lane, open; close it after use.

@@ -56,6 +56,9 @@ def predict(
     memory: Annotated[
         str | None, typer.Option(help="Peak memory, as in 2GB; by default a quarter of the machine's.")
     ] = None,
+    classifier: Annotated[
+        str | None, typer.Option(help="A classifier that the project keeps under this name.")
+    ] = None,
     no_progress: Annotated[bool, typer.Option("--no-progress", help="No progress bar.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error.")] = None,
@@ -65,7 +68,7 @@ def predict(
     from underbrush.engine.batch import Limits, check_distinct, predict_file
     from underbrush.engine.current import read_current
     from underbrush.engine.memory import memory_cap
-    from underbrush.engine.model import model_of
+    from underbrush.engine.model import kept_model, model_of
     from underbrush.files import check_kept
     from underbrush.project.resolve import resolve_source
 
@@ -74,7 +77,7 @@ def predict(
     threads = parse_jobs(jobs) or settings.jobs or usable_cores()
     limits = Limits(threads, memory_cap(memory or settings.memory))
     opened = read_current(project, tell)
-    model = model_of(opened, threads)
+    model = kept_model(opened, classifier) if classifier else model_of(opened, threads)
     for notice in model.notices:
         typer.echo(f"underbrush: {notice}", err=True)
     wanted = _Wanted.parse(result, format_name, output, dtype, rescale, region)

@@ -10,7 +10,9 @@ from underbrush import __version__
 from underbrush.core.recipe import Recipe
 from underbrush.engine.own import own_channels
 from underbrush.errors import MismatchError, ProjectError
-from underbrush.project.schema import Project
+from underbrush.project.document import document_of
+from underbrush.project.entries import Use
+from underbrush.project.schema import ClassInfo, Project
 from underbrush.sources.base import ImageInfo
 
 
@@ -50,6 +52,38 @@ class Model:
         return self.recipe, None
 
 
+def kept_model(project: Project, name: str) -> Model:
+    """The model of a classifier that was kept under a name.
+
+    Raises
+    ------
+    ProjectError
+        There is none of this name, or the project does not say its features.
+    """
+    document = document_of(project)
+    kept = document.frozen.get(name)
+    if kept is None:
+        names = ", ".join(repr(n) for n in sorted(document.frozen)) or "none"
+        raise ProjectError(
+            f"there is no classifier {name!r}",
+            where=project.path or "",
+            remedy=f"its classifiers are: {names}",
+        )
+    use = kept.use
+    if use is None and project.selection is not None:
+        use = Use(project.selection, own_channels(project), project.classes)
+    if use is None:
+        raise ProjectError(
+            f"the features of the classifier {name!r} are not known",
+            where=project.path or "",
+            remedy="choose the features that it was trained with",
+        )
+    forest = kept.forest
+    n_classes = max(len(use.classes), int(max(forest.classes)))
+    recipe = Recipe(use.selection, forest, n_classes, use.channels)
+    return _model(project, recipe, use.classes, (), {"classifier name": name})
+
+
 def model_of(project: Project, threads: int = 1) -> Model:
     """The model that a project holds: its stored forest, else one trained now from its strokes.
 
@@ -75,17 +109,30 @@ def model_of(project: Project, threads: int = 1) -> Model:
         selection = project.selection or selection
         notices = (f"{path}: no usable classifier is stored; one was trained from its strokes.",)
     n_classes = max(len(project.classes), int(max(forest.classes)))
+    recipe = Recipe(selection, forest, n_classes, own_channels(project))
+    return _model(project, recipe, project.classes, notices, {})
+
+
+def _model(
+    project: Project,
+    recipe: Recipe,
+    classes: tuple[ClassInfo, ...],
+    notices: tuple[str, ...],
+    more: Mapping[str, str],
+) -> Model:
+    path, forest = project.path or Path("project.ilp"), recipe.forest
     return Model(
         path=path,
-        recipe=Recipe(selection, forest, n_classes, own_channels(project)),
-        class_names=tuple(c.name for c in project.classes),
-        class_colors=tuple(c.colour for c in project.classes),
+        recipe=recipe,
+        class_names=tuple(c.name for c in classes),
+        class_colors=tuple(c.colour for c in classes),
         provenance={
             "software": f"underbrush {__version__}",
             "project": path.name,
             "classifier": forest.digest,
             "trees": str(forest.n_trees),
             "features": str(forest.n_features),
+            **more,
         },
         notices=notices,
     )

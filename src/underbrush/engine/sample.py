@@ -97,7 +97,8 @@ def _strokes(
 
 
 def _grown(mask: NDArray[np.bool_], by: int) -> NDArray[np.bool_]:
-    return dilated(mask[None], (0, by, by))[0]
+    grown: NDArray[np.bool_] = dilated(mask[None], (0, by, by))[0]
+    return grown
 
 
 def _walk(

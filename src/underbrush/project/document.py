@@ -42,7 +42,7 @@ from underbrush.project.own import (
     own_number,
 )
 from underbrush.project.schema import ClassifierInfo, ClassInfo, Lane, Project, Source
-from underbrush.project.values_json import parked_from_json, parked_to_json
+from underbrush.project.values_json import parked_from_json, parked_to_json, use_from_json, use_to_json
 
 DEFAULT_CLASSES = (("Background", (0, 130, 200)), ("Foreground", (255, 225, 25)))
 """Names and colours of the classes of a new project."""
@@ -325,7 +325,10 @@ def _own_texts(document: Document) -> dict[str, str]:
     parked = {k: [parked_to_json(p) for p in e.parked] for k, e in document.lanes.items() if e.parked}
     if parked:
         own[PARKED] = json.dumps(parked)
-    kept = {f.name: {"created": f.created, "note": f.note} for f in document.frozen.values()}
+    kept = {
+        f.name: {"created": f.created, "note": f.note, "use": None if f.use is None else use_to_json(f.use)}
+        for f in document.frozen.values()
+    }
     if kept:
         own[FROZEN] = json.dumps(kept)
     return own
@@ -358,5 +361,10 @@ def _frozen(project: Project) -> Mapping[str, FrozenClassifier]:
     found = {}
     for name, forest in project.frozen.items():
         note = notes.get(name, {})
-        found[name] = FrozenClassifier(name, forest, str(note.get("created", "")), str(note.get("note", "")))
+        try:
+            use = None if note.get("use") is None else use_from_json(note["use"])
+        except CommandError:
+            use = None  # damaged: as good as not known
+        made, said_of = str(note.get("created", "")), str(note.get("note", ""))
+        found[name] = FrozenClassifier(name, forest, made, said_of, use)
     return MappingProxyType(found)

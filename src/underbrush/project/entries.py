@@ -91,6 +91,17 @@ SETTINGS = ("selection", "channels", "n_trees", "seed", "balance", "export")
 """The settings that commands change, each a cell of its own."""
 
 
+@dataclass(frozen=True)
+class Use:
+    """What else a forest needs to classify an image."""
+
+    selection: FeatureSelection
+    channels: tuple[int, ...] | None = None
+    """Channels that feed the features, from 0; None: all."""
+    classes: tuple[ClassInfo, ...] = ()
+    """In the order of their values, as they were then."""
+
+
 @dataclass(frozen=True, eq=False)
 class FrozenClassifier:
     """A classifier that is kept under a name."""
@@ -100,6 +111,8 @@ class FrozenClassifier:
     created: str = ""
     """UTC, ISO 8601."""
     note: str = ""
+    use: Use | None = None
+    """None: not known; then it is used with the features of the project."""
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, FrozenClassifier) and self._content() == other._content()
@@ -108,7 +121,7 @@ class FrozenClassifier:
         return hash(self._content())
 
     def _content(self) -> tuple[Any, ...]:
-        return self.name, self.forest.digest, self.created, self.note
+        return self.name, self.forest.digest, self.created, self.note, self.use
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from underbrush.errors import CommandError
-from underbrush.project.edits import Edit, from_json, to_json
+from underbrush.project.edits import CellChange, Edit, from_json, to_json
 from underbrush.project.own import CLIENTS, HISTORY
 
 MAX_TEXT = 4 << 20
@@ -111,6 +111,8 @@ class History:
             if size_of(edit) > MAX_BYTES // 4:
                 break
             said = json.dumps(to_json(edit))
+            if len(said) > MAX_TEXT // 8 and _keeps_a_forest(edit):
+                continue  # all older edits would have to go for it
             room -= len(said) + 2
             if room < 0:
                 break
@@ -145,6 +147,10 @@ def history_of(own: Mapping[str, str], bound: bool) -> History:
     for client, number in numbers.items():
         merged[client] = max(number, merged.get(client, 0))
     return replace(history, numbers=MappingProxyType(merged), last=max(last, history.last))
+
+
+def _keeps_a_forest(edit: Edit) -> bool:
+    return any(isinstance(c, CellChange) and c.path[0] == "frozen" for c in edit.changes)
 
 
 def size_of(edit: Edit) -> int:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from underbrush.core.features.selection import FeatureSelection
+from underbrush.core.forest.nodes import Forest
 from underbrush.errors import CommandError
 from underbrush.project.command import (
     FLAG,
@@ -21,7 +22,7 @@ from underbrush.project.command import (
 )
 from underbrush.project.document import Document
 from underbrush.project.edits import CellChange, cell
-from underbrush.project.entries import FrozenClassifier
+from underbrush.project.entries import FrozenClassifier, Use
 from underbrush.project.schema import ExportSettings
 from underbrush.project.values_json import (
     export_from_json,
@@ -143,7 +144,7 @@ class FreezeClassifier(Command):
         if forest is None:
             raise CommandError("there is no classifier yet", remedy="paint strokes of two classes first")
         name = _free_name(document, self.name)
-        kept = FrozenClassifier(name, forest, author.time, self.note)
+        kept = FrozenClassifier(name, forest, author.time, self.note, _use(document, forest))
         return Outcome(f"Classifier kept as {name}", (CellChange(("frozen", name), None, kept),))
 
 
@@ -186,6 +187,16 @@ class RenameFrozen(Command):
                 CellChange(("frozen", name), None, replace(kept, name=name)),
             ),
         )
+
+
+def _use(document: Document, forest: Forest) -> Use | None:
+    """What ``forest``, which is in force, needs beside itself."""
+    settings, stored = document.settings, document.trained
+    if settings.selection is None:
+        return None
+    old = stored is not None and stored.forest is forest and stored.vigra_structure
+    classes = tuple(document.classes[k].info for k in document.class_order)
+    return Use(replace(settings.selection, vigra_structure=old), settings.channels, classes)
 
 
 def _kept(document: Document, name: str) -> FrozenClassifier:

@@ -14,7 +14,7 @@ from underbrush.core.forest.nodes import Forest
 from underbrush.core.geometry import parse_axes
 from underbrush.core.runs import pack_bytes, pack_rows, unpack_bytes, unpack_rows
 from underbrush.errors import AxesError, CommandError, FeatureError
-from underbrush.project.entries import ClassEntry, FrozenClassifier, LaneEntry, Parked
+from underbrush.project.entries import ClassEntry, FrozenClassifier, LaneEntry, Parked, Use
 from underbrush.project.schema import ClassInfo, Colour, ExportSettings, Source
 
 T = TypeVar("T")
@@ -327,8 +327,31 @@ def frozen_to_json(frozen: FrozenClassifier) -> Json:
     arrays = {k: pack_bytes(np.asarray(getattr(forest, k), d).tobytes()) for k, d in _FOREST.items()}
     return {
         "name": frozen.name, "created": frozen.created, "note": frozen.note,
+        "use": None if frozen.use is None else use_to_json(frozen.use),
         "n_features": forest.n_features, **arrays,
     }  # fmt: skip
+
+
+def use_to_json(use: Use) -> Json:
+    """What a forest needs beside itself as JSON."""
+    return {
+        "selection": selection_to_json(use.selection),
+        "channels": _list(use.channels),
+        "classes": [class_to_json(ClassEntry(0.0, info)) for info in use.classes],
+    }
+
+
+def use_from_json(value: object, what: str = "the classifier") -> Use:
+    """The use of `use_to_json`."""
+    said = mapping(value, what)
+    channels = said.get("channels")
+    return Use(
+        selection_from_json(said.get("selection"), f"{what}: features"),
+        None
+        if channels is None
+        else tuple(whole(c, f"{what}: channel") for c in listed(channels, what, 10_000)),
+        tuple(class_from_json(c, f"{what}: class").info for c in listed(said.get("classes"), what, 255)),
+    )
 
 
 def frozen_from_json(value: object, what: str = "the classifier") -> FrozenClassifier:
@@ -358,6 +381,7 @@ def frozen_from_json(value: object, what: str = "the classifier") -> FrozenClass
         Forest(**native, n_features=n_features),
         text(said.get("created", ""), f"{what}: date", 100),
         text(said.get("note", ""), f"{what}: note"),
+        maybe(use_from_json, said.get("use"), what),
     )
 
 
