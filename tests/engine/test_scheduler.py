@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import threading
 import time
@@ -114,3 +115,22 @@ def test_threads_give_way_where_asked():
     assert set(run_side_by_side(range(4), nice, 2)) == {here}
     assert set(run_side_by_side(range(4), nice, 2, nice=here + 3)) == {here + 3}
     assert nice(0) == here
+
+
+def test_a_process_waits_at_its_end_for_what_was_left_behind():
+    """A script that loses interest and ends must not take the interpreter down under a tile."""
+    code = (
+        "import time\n"
+        "from underbrush.engine import scheduler\n"
+        "scheduler.PATIENCE = 0\n"
+        "def work(i):\n"
+        "    if i:\n"
+        "        time.sleep(1)\n"
+        "        print('tile is done', flush=True)\n"
+        "results = scheduler.run_side_by_side(range(2), work, 2)\n"
+        "next(results)\n"
+        "results.close()\n"
+        "print('script is done', flush=True)\n"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert ran.stdout.splitlines() == ["script is done", "tile is done"]

@@ -166,10 +166,11 @@ def _leave(status: int) -> None:
 
     Taking the interpreter down would pull the compiled code away under them.
     """
-    from underbrush.engine.scheduler import left_behind
+    from underbrush.engine.scheduler import left_behind, wait_for_left_behind
 
     if left_behind():
         logging.shutdown()
+        atexit.unregister(wait_for_left_behind)
         atexit._run_exitfuncs()  # what `sys.exit` would run
         for stream in (sys.stdout, sys.stderr):
             if stream is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import threading
 import time
 from collections.abc import Callable, Generator, Iterable
@@ -74,9 +75,16 @@ def run_side_by_side(
         crew.dismiss(patience)
 
 
-def left_behind() -> bool:
-    """Whether threads still work on tiles that nobody waits for: no process may be torn down under them."""
-    return any(t.daemon and t.name.startswith(f"{NAME}-") for t in threading.enumerate())
+def left_behind() -> list[threading.Thread]:
+    """Threads that still work on tiles that nobody waits for: no process may be torn down under them."""
+    return [t for t in threading.enumerate() if t.daemon and t.name.startswith(f"{NAME}-")]
+
+
+@atexit.register
+def wait_for_left_behind() -> None:
+    """Wait for them, as any process does at its end that does not take this back."""
+    for thread in left_behind():
+        thread.join()
 
 
 class _Crew(Generic[Item, Result]):
