@@ -132,6 +132,7 @@ def test_who_leafs_through_finds_the_next_slices_computed(monkeypatch):
             e for e in heard if isinstance(e, ViewNotice)
         ]
         monkeypatch.setattr(ArrayImage, "read", real)
+        settle(live)
         for z in (12, 13):
             live.look(a_view(image.shape5, slice=z))
             settle(live)
@@ -373,6 +374,40 @@ def test_errors_are_sentences_for_who_looks_and_the_rest_goes_on():
         live.refresh("d")
         settle(live)
         assert {t.lane for t in heard.tiles} == {"a", "d"}
+
+
+class Damaged(ArrayImage):
+    """A part of it cannot be read."""
+
+    def __init__(self, array, rows):
+        super().__init__(array, "yx", "damaged.tif")
+        self.rows, self.tried = rows, 0
+
+    def read(self, box=None, level=0):
+        if box is not None and box.start[3] < self.rows[1] and box.stop[3] > self.rows[0]:
+            self.tried += 1
+            raise ImageError("a strip is damaged", where="damaged.tif", remedy="copy it again")
+        return super().read(box, level)
+
+
+def test_damage_hides_its_own_tiles_and_a_lost_file_is_not_tried_for_ever():
+    image = image_of("2d")
+    recipe = recipe_of(image)
+    pixels = np.tile(image.read()[0, 0, 0], (7, 3))
+    for rows, broken in (((900, 910), True), ((0, 5000), False)):
+        damaged = Damaged(pixels, rows)
+        with looking(Lanes(a=damaged)) as (live, heard):
+            live.set_recipe(recipe)
+            live.look(a_view(damaged.shape5))
+            settle(live)
+            assert len([e for e in heard if isinstance(e, ViewNotice)]) == 1
+            last = [e for e in heard if isinstance(e, ViewProgress)][-1]
+            assert last.done == last.total
+            if broken:
+                shown = {t.place.y for t in heard.tiles}
+                assert shown == set(range(0, pixels.shape[0], 256)) - {768}
+            else:
+                assert not heard.tiles and damaged.tried < 36
 
 
 @pytest.mark.parametrize(

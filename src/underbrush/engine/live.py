@@ -34,6 +34,8 @@ AREA = 64 << 20
 """Pixels at full resolution that a view may cover and still be computed."""
 TILE_BYTES = 100_000_000
 """Bytes that one tile may take while it is computed."""
+GIVE_UP = 32
+"""Tiles of a view that fail for one reason before the rest is not tried: what is damaged may be small."""
 PROGRESS_SECONDS = 0.1
 ZOOM_IN = "Zoom in to predict: this view covers too much of the image."
 _log = logging.getLogger(__name__)
@@ -192,7 +194,7 @@ class Live:
 
     def _renew(self, those: Iterable[Looked]) -> None:
         for looked in those:
-            looked.once, looked.failed = False, ()
+            looked.once, looked.failed = False, {}
             looked.renew()
         self._wake.notify_all()
 
@@ -323,24 +325,26 @@ class Live:
                 self._tell(looked)
 
     def _failed(self, piece: Piece, error: Exception) -> None:
-        """Try nothing more of this product for this image until something changes, and say why."""
+        """Say why a tile cannot be had; after `GIVE_UP` of them the others of this product are not tried."""
         sentence = str(error) if isinstance(error, UnderbrushError) else unexpected(error)
         with self._publishing:
             told = []
             with self._wake:
                 self._running.discard(piece.key)
                 for viewer, looked in self._views.items():
-                    lost = [key for key in looked.pending if key[:2] == piece.key[:2]]
-                    for key in lost:
-                        del looked.pending[key]
                     looked.ahead = [p for p in looked.ahead if p.key[:2] != piece.key[:2]]
-                    if lost:
-                        told.append((viewer, looked, sentence not in looked.failed))
-                        looked.failed = (*looked.failed[-9:], sentence)
+                    if looked.pending.pop(piece.key, None) is None:
+                        continue
+                    count = looked.failed.get(sentence, 0) + 1
+                    looked.failed[sentence] = count
+                    if count >= GIVE_UP:
+                        lost = [key for key in looked.pending if key[:2] == piece.key[:2]]
+                        looked.pending = {k: p for k, p in looked.pending.items() if k not in lost}
+                    told.append((viewer, looked, count == 1))
             for viewer, looked, new in told:
                 if new:
                     self._publish(ViewNotice(viewer, "error", sentence))
-                self._tell(looked, True)
+                self._tell(looked)
 
     def _send(
         self,

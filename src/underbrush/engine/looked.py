@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from underbrush.core.features.selection import FeatureSelection
-from underbrush.core.looking import PLANES, Place, covered, inside, plane_size, tiles
+from underbrush.core.looking import PLANES, Place, PlaneBox, covered, inside, plane_size, tiles
 from underbrush.core.recipe import Recipe
 from underbrush.engine.lane_images import OpenLane
 from underbrush.engine.products import ForestProduct, Product, feature_product
@@ -61,8 +61,8 @@ class Looked:
     """Which layers of which tiles were sent, as far as they still are in view."""
     said: tuple[str, ...] = ()
     """Sentences of the last plan."""
-    failed: tuple[str, ...] = ()
-    """Sentences of tiles that failed since the lane or what is wished for changed."""
+    failed: dict[str, int] = field(default_factory=dict)
+    """Why tiles failed since the lane or what is wished for changed, and how many."""
     total: int = 0
     told: float = 0.0
     """When progress was told."""
@@ -87,14 +87,24 @@ class Looked:
         if view == old or _plane_of(view) != _plane_of(old):
             # Asked for once more, or of another plane: nothing is taken to be still there.
             self.sent.clear()
+        self.sent = {entry for entry in self.sent if _touches(entry[0][2], view.box)}
         if view.lane != old.lane:
-            self.failed = ()
+            self.failed = {}
         self.view, self.once = view, False
         self.renew()
 
 
 def _plane_of(view: View) -> tuple[object, ...]:
     return view.lane, view.t, view.plane, view.slice, view.level
+
+
+def _touches(place: Place, box: PlaneBox) -> bool:
+    return (
+        place.x < box[2]
+        and box[0] < place.x + place.width
+        and place.y < box[3]
+        and box[1] < place.y + place.height
+    )
 
 
 def _sign(n: int) -> int:
