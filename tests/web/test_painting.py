@@ -218,6 +218,22 @@ def test_a_server_that_is_killed_gets_every_stroke_once_when_it_is_back(
     page.wait_for_function("!app.connection.banner")
 
 
+def test_no_banner_comes_under_a_stroke(opened: Open, server: PaintingServer) -> None:
+    page = opened()
+    page.evaluate("void app.on('connection', (one) => said.push(['connection', one]))")
+    page.mouse.move(100, 100)
+    page.mouse.down()
+    server.stop()
+    page.wait_for_function("app.connection.banner")
+    page.mouse.move(200, 100)
+    heard = "said.filter(([name]) => name === 'connection').length"
+    assert page.evaluate(heard) == 0
+    page.mouse.up()
+    assert page.evaluate(heard) == 1
+    server.start()
+    arrived(server, 1)
+
+
 def test_a_page_that_is_loaded_again_sends_what_it_had(opened: Open, server: PaintingServer) -> None:
     page = opened()
     client = page.evaluate("app.client")

@@ -283,7 +283,7 @@ export class Mounted extends Emitter {
   /** The state as panels hear it. */
   tellState() {
     this.titles = JSON.stringify(this.history());
-    this.emit("state", this.shownState);
+    this.calmly("state", this.shownState);
   }
 
   get shownState() {
@@ -327,7 +327,8 @@ export class Mounted extends Emitter {
       const { type: _type, ...content } = message;
       this.store.merge({ type: "state", [type]: content });
       if (type === "training") this.pointed.stale();
-      this.calmly(type, message);
+      if (type === "save") this.calmly(type, message);
+      else this.emit(type, message);
     } else this.emit(type, message);
   }
 
