@@ -301,7 +301,7 @@ def test_everything_is_back_after_the_context_was_lost(opened: Open, server: Vie
     labels = server.lanes["grey"].labels
     assert labels is not None
     labels[0, 100:104, 200:210] = 2
-    page = opened("grey")
+    page = opened("grey", more="&patience=60000")
     page.evaluate(
         "viewer.setLayer('segmentation', {opacity: 1, eyes: {1: true}});"
         "viewer.echo([0, 0, 60, 50, 4], 3, 's')"
@@ -320,6 +320,17 @@ def test_everything_is_back_after_the_context_was_lost(opened: Open, server: Vie
     assert after[3][:3] == FOREGROUND
     kinds = [payload["lost"] for name, payload in page.evaluate("events") if name == "renderer"]
     assert kinds == [True, False]
+
+
+def test_without_the_card_coming_back_the_picture_goes_on(opened: Open) -> None:
+    page = opened("tiny", more="&patience=50")
+    whole_range(page)
+    before = raw_pixel(page, 4.5, 1.5)
+    page.evaluate("viewer.renderer.gl.getExtension('WEBGL_lose_context').loseContext()")
+    page.wait_for_function("viewer.renderer.kind === 'canvas2d'")
+    assert raw_pixel(page, 4.5, 1.5) == before == expected(4, 1)
+    page.mouse.move(300, 200)
+    page.wait_for_function("events.some(([name, place]) => name === 'hover' && place.inside)")
 
 
 def test_a_server_that_stumbles_is_asked_again(opened: Open, server: ViewerServer) -> None:

@@ -13,13 +13,15 @@ import { Canvas2dRenderer } from "./canvas2d.js";
 /** @typedef {import("./geometry.js").Box} Box */
 /** @typedef {import("./layers.js").ClassInfo} ClassInfo */
 /** @typedef {{api: string, renderer?: "auto" | "webgl2" | "canvas2d", fetch?: typeof fetch, rawBytes?: number,
- *   pixelRatio?: number, minimap?: boolean, scalebar?: boolean}} ViewerOptions */
+ *   pixelRatio?: number, lostPatience?: number, minimap?: boolean, scalebar?: boolean}} ViewerOptions */
 /** @typedef {{u: number, v: number, t: number, z: number, y: number, x: number, inside: boolean}} Place */
 /** @typedef {{lane: string, t: number, plane: Plane, slice: number, cx: number, cy: number, zoom: number, level: number,
  *   box: Box | null, layers: string[]}} View */
 
 /** How long the old picture may stay while that of a new slice or image comes (milliseconds). */
 const HOLD = 120;
+/** How long a lost graphics card may take to come back (milliseconds). */
+const LOST_PATIENCE = 5000;
 const EVENTS = ["view", "hover", "error", "complete", "renderer", "contrast"];
 
 export class Viewer {
@@ -59,10 +61,12 @@ export class Viewer {
   build() {
     if (getComputedStyle(this.element).position === "static") this.element.style.position = "relative";
     this.element.style.overflow = "hidden";
-    this.surface = document.createElement("canvas");
-    this.surface.style.cssText = "position:absolute;inset:0;width:100%;height:100%;display:block;outline:none;touch-action:none;background:var(--bg-well, #08090a)";
+    this.canvas = this.element.appendChild(makeCanvas());
+    // Its own element, not the canvas: that one is exchanged when the graphics card is gone for good.
+    this.surface = document.createElement("div");
+    this.surface.style.cssText = "position:absolute;inset:0;outline:none;touch-action:none";
     this.element.append(this.surface);
-    this.renderer = this.makeRenderer(this.surface);
+    this.renderer = this.makeRenderer(this.canvas);
     this.picture = new Picture({
       api: this.options.api, fetch: this.options.fetch, rawBytes: this.options.rawBytes,
       changed: () => this.touch({ picture: true, wants: true }),
@@ -100,7 +104,10 @@ export class Viewer {
     if (wish !== "canvas2d")
       try {
         return new GlRenderer(canvas, {
-          lost: () => this.tell("renderer", { kind: "webgl2", lost: true }),
+          lost: () => {
+            this.tell("renderer", { kind: "webgl2", lost: true });
+            this.lostTimer = setTimeout(() => this.giveUpCard(), this.options.lostPatience ?? LOST_PATIENCE);
+          },
           restored: () => this.restored(),
         });
       } catch (error) {
@@ -118,8 +125,21 @@ export class Viewer {
     this.tell("error", { sentence, permanent });
   }
 
+  /** The graphics card did not come back: go on without it. @private */
+  giveUpCard() {
+    const { canvas, renderer } = this;
+    if (!canvas || !renderer?.lost) return;
+    this.canvas = makeCanvas();
+    canvas.replaceWith(this.canvas);
+    renderer.destroy();
+    this.renderer = new Canvas2dRenderer(this.canvas);
+    this.renderer.resize(this.port.width, this.port.height);
+    this.restored();
+  }
+
   /** @private */
   restored() {
+    clearTimeout(this.lostTimer);
     const { renderer, picture } = this;
     if (!renderer || !picture) return;
     picture.restore(renderer);
@@ -483,6 +503,7 @@ export class Viewer {
   destroy() {
     cancelAnimationFrame(this.raf);
     clearTimeout(this.echoTimer);
+    clearTimeout(this.lostTimer);
     this.observer?.disconnect();
     window.removeEventListener("resize", this.onResize ?? (() => {}));
     this.picture?.close();
@@ -490,4 +511,11 @@ export class Viewer {
     this.renderer?.destroy();
     this.element.replaceChildren();
   }
+}
+
+/** The canvas of a renderer; one that has had a context of one kind never gets another. */
+function makeCanvas() {
+  const canvas = document.createElement("canvas");
+  canvas.style.cssText = "position:absolute;inset:0;width:100%;height:100%;display:block;background:var(--bg-well, #08090a)";
+  return canvas;
 }
