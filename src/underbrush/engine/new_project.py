@@ -13,7 +13,7 @@ from underbrush.core.geometry import Shape5
 from underbrush.engine.building import class_colour, linked_from
 from underbrush.engine.naming import nickname_of
 from underbrush.errors import MismatchError, UsageError
-from underbrush.files import explain, layer, make_folder_for
+from underbrush.files import layer
 from underbrush.project.paths import linked_source
 from underbrush.project.schema import ClassInfo, Lane, Project
 from underbrush.project.write import write_project
@@ -22,36 +22,8 @@ from underbrush.sources.opening import open_image
 CLASSES = ("Background", "Foreground")
 
 
-def reserved_name(folder: Path, name: str) -> Path:
-    """A path ``NAME.ilp``, or ``NAME 2.ilp`` and so on, that was free and is taken now by an empty file.
-
-    Raises
-    ------
-    OutputError
-        The folder cannot be written.
-    """
-    number = 1
-    while True:
-        path = folder / (f"{name}.ilp" if number == 1 else f"{name} {number}.ilp")
-        make_folder_for(path)
-        try:
-            layer().close(layer().open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
-        except FileExistsError:
-            number += 1
-            continue
-        except OSError as error:
-            raise explain(error, path) from error
-        # What was left beside a project of this name that is gone must not be taken for this one's.
-        if any((folder / f"{path.name}{ending}").exists() for ending in (".journal", ".journal.next")):
-            with contextlib.suppress(OSError):
-                layer().remove(path)
-            number += 1
-            continue
-        return path
-
-
 def write_new_project(path: Path, addresses: Sequence[str]) -> None:
-    """Write a new project with these images to ``path`` (an empty file, as of `reserved_name`).
+    """Write a new project with these images to ``path`` (an empty file, as of `reserving.reserved_name`).
 
     Where that fails nothing stays.
 

@@ -54,6 +54,19 @@ class Preparing:
 
 Listener = Callable[[Preparing], None]
 
+_loading = threading.Lock()
+
+
+def load_engine() -> None:
+    """Import what computes: slow, and by one thread at a time.
+
+    Two threads that enter numba's ring of imports at different places would each see half of it.
+    """
+    with _loading:
+        import underbrush.engine.new_project  # noqa: PLC0415
+        import underbrush.engine.sample_project  # noqa: PLC0415
+        import underbrush.engine.session  # noqa: F401, PLC0415
+
 
 class Hub:
     """Projects by id. What may take long is called in threads; may be used from any thread."""
@@ -92,6 +105,7 @@ class Hub:
         real = path.absolute().resolve()
 
         def opened() -> Session:
+            load_engine()
             if make is not None:
                 make()
             return self._open(real)
@@ -109,12 +123,15 @@ class Hub:
             The folder cannot be written.
         """
         from underbrush.engine.naming import nickname_of  # noqa: PLC0415  (not needed to open)
-        from underbrush.engine.new_project import reserved_name, write_new_project  # noqa: PLC0415
+        from underbrush.engine.reserving import reserved_name  # noqa: PLC0415
 
         first = safe_name(nickname_of(str(paths[0])))
         file = reserved_name(self.settings.new_projects, first).resolve()
 
         def make() -> Session:
+            load_engine()
+            from underbrush.engine.new_project import write_new_project  # noqa: PLC0415
+
             write_new_project(file, [str(path) for path in paths])
             return self._open(file)
 
@@ -131,7 +148,7 @@ class Hub:
         return ident
 
     def _open(self, path: Path) -> Session:
-        from underbrush.engine.session import Session  # noqa: PLC0415  (imports numba: late)
+        from underbrush.engine.session import Session  # noqa: PLC0415
         from underbrush.web.confinement import check_document  # noqa: PLC0415
 
         session = Session.open(path, threads=self.settings.threads, memory=self.settings.memory)

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from underbrush.errors import UsageError
 from underbrush.web.browse import Roots
 from underbrush.web.gate import LOOPBACK, allowed_hosts
-from underbrush.web.hub import Hub, Preparing, Settings
+from underbrush.web.hub import Hub, Preparing, Settings, load_engine
 from underbrush.web.tokens import claim_identity, identity_file, keep
 
 if TYPE_CHECKING:
@@ -293,7 +293,8 @@ def prepare(hub: Hub) -> None:
     """Compile the kernels, or load them, in a thread that gives way to others, and tell who is connected."""
 
     def work() -> None:
-        from underbrush import jit  # noqa: PLC0415  (imports numba: after the first page)
+        load_engine()  # imports numba: after the first page
+        from underbrush import jit  # noqa: PLC0415
         from underbrush.engine.priorities import TILES, give_way  # noqa: PLC0415
 
         give_way(TILES)

@@ -10,6 +10,7 @@ from nicegui import background_tasks, ui
 
 from underbrush import __version__
 from underbrush.errors import UnderbrushError
+from underbrush.web.hub import load_engine
 from underbrush.web.panels.gauges import Gauges
 from underbrush.web.panels.opening import expanded
 from underbrush.web.panels.parts import Part
@@ -113,6 +114,7 @@ def open_named(hub: Hub, paths: list[str] | None) -> str:
 
 def open_sample(hub: Hub) -> str:
     """Begin to open the sample; it is made if it is not there yet."""
+    load_engine()
     from underbrush.engine.sample_project import PROJECT_NAME, make_sample  # noqa: PLC0415  (numba: late)
 
     folder = hub.settings.new_projects / "sample"
