@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -112,6 +113,32 @@ def test_a_tile_is_computed_once_for_all_who_look_and_sent_once_to_each(monkeypa
         settle(live)
         assert len(computed) == n, "scrolling back costs nothing"
         assert [t.place.slice for t in heard.tiles[-2 * tiles :]] == [2] * tiles + [7] * tiles, "sent anew"
+
+
+@pytest.mark.parametrize("elsewhere", [{"slice": 1}, {"level": 1}, {"box": (0, 0, 20, 20)}])
+def test_who_comes_back_before_the_other_place_was_planned_is_sent_all_anew(elsewhere):
+    """A browser forgets what is out of sight, however short the look elsewhere was."""
+    image, gate = image_of("2d" if "box" in elsewhere else "3d"), threading.Event()
+    gate.set()
+
+    class Waiting(Lanes):
+        def get(self, lane):
+            assert gate.wait(60)
+            return super().get(lane)
+
+    with looking(Waiting(a=image), threads=1) as (live, heard):
+        live.set_recipe(recipe_of(image))
+        here = a_view(image.shape5, box=(270, 10, 400, 200)) if "box" in elsewhere else a_view(image.shape5)
+        live.look(here)
+        settle(live)
+        tiles = [t.place for t in heard.tiles]
+        heard.clear()
+        gate.clear()
+        live.look(replace(here, **elsewhere))
+        live.look(here)
+        gate.set()
+        settle(live)
+        assert tiles and sorted(map(str, [t.place for t in heard.tiles])) == sorted(map(str, tiles))
 
 
 def test_who_leafs_through_finds_the_next_slices_computed(monkeypatch):
