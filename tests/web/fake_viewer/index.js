@@ -20,7 +20,7 @@ export async function mount(element, { project, prefix }) {
   const renumber = () => state.classes.forEach((one, at) => (one.value = at + 1));
   const find = (id) => state.classes.findIndex((one) => one.id === id);
   const done = {
-    add_class: () => { const id = Math.max(...state.classes.map((c) => c.id)) + 1; state.classes.push({ id, value: 0, name: `Class ${id}`, colour: [245, 130, 49], locked: false }); },
+    add_class: (c) => { const id = Math.max(...state.classes.map((c) => c.id)) + 1; state.classes.push({ id, value: 0, name: c.name || `Class ${id}`, colour: [245, 130, 49], locked: false }); },
     edit_class: (c) => Object.assign(state.classes[find(c.id)], Object.fromEntries(Object.entries(c).filter(([k]) => ["name", "colour", "locked"].includes(k)))),
     move_class: (c) => { const [one] = state.classes.splice(find(c.id), 1); state.classes.splice(c.place, 0, one); },
     delete_class: (c) => state.classes.splice(find(c.id), 1), merge_class: (c) => state.classes.splice(find(c.id), 1),

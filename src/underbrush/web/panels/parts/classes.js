@@ -3,6 +3,8 @@ import { computed, nextTick, ref, watch } from "vue";
 import { Icon, IconButton, Menu } from "./basics.js";
 import { app, command, link, say } from "./link.js";
 
+/** The row of a class that is being named and is not there yet. */
+const NEW = -1;
 /** Colours that are told apart also by colour-blind eyes, in the order in which they are given out. */
 const PALETTE = ["#0082c8", "#ffe119", "#f58231", "#f032e6", "#46f0f0", "#a9a9ff", "#fabebe", "#808000", "#ffffff", "#8a5a2b"];
 
@@ -49,13 +51,23 @@ export const Classes = {
       if (keep && one && name && name !== one.name) await command({ type: "edit_class", id, name });
     };
     const recolour = (/** @type {number} */ id, /** @type {string} */ colour) => { colouring.value = 0; focusRow(id); command({ type: "edit_class", id, colour: rgbOf(colour) }); };
+    // The field is open before the server has heard of it: what is typed at once is not lost, and one undo takes it back.
     const add = async () => {
-      const before = new Set(classes.value.map((one) => one.id));
-      const answer = await command({ type: "add_class" });
+      draft.value = `Class ${classes.value.length + 1}`;
+      renaming.value = NEW;
+      await nextTick();
+      /** @type {HTMLInputElement | null} */ (list.value?.querySelector("input.rename"))?.select();
+    };
+    const added = async (/** @type {boolean} */ keep) => {
+      if (renaming.value !== NEW) return;
+      renaming.value = 0;
+      const name = draft.value.trim(), before = new Set(classes.value.map((one) => one.id));
+      if (!keep || !name) return focusRow(link.tool.class);
+      const answer = await command({ type: "add_class", name });
       if (!answer.ok) return;
-      for (let tries = 0; tries < 40; tries++) {
+      for (let tries = 0; tries < 100; tries++) {
         const fresh = classes.value.find((one) => !before.has(one.id));
-        if (fresh) { app()?.setClass(fresh.id); rename(fresh.id); return; }
+        if (fresh) { app()?.setClass(fresh.id); focusRow(fresh.id); return; }
         await new Promise((wake) => setTimeout(wake, 50));
       }
     };
@@ -136,7 +148,7 @@ export const Classes = {
       if (fresh && state.lanes.length && !state.undo && !state.redo && !state.classes.some((/** @type {any} */ one) => painted(one.id)[1])) rename(link.tool.class);
     }, { immediate: true });
     const lock = (/** @type {any} */ one) => command({ type: "edit_class", id: one.id, locked: !one.locked });
-    return { PALETTE, link, list, classes, chosen, locked, renaming, draft, colouring, dragging, over, menu, hex, grouped, painted, rename, renamed, recolour, add, choose, act, key, filled, eye, drag, lock };
+    return { PALETTE, link, list, classes, chosen, locked, renaming, draft, colouring, dragging, over, menu, hex, grouped, painted, NEW, rename, renamed, recolour, add, added, choose, act, key, filled, eye, drag, lock };
   },
   template: `<section class="sec"><div class="sec-h"><h3>Classes</h3><span class="dim heads">strokes, px</span><Menu name="Class options" icon="more" kind="ib" :items="menu" right @choose="act" /></div>
     <div role="listbox" aria-label="Classes" ref="list"><div v-for="(one, at) in classes" :key="one.id" class="cls" :class="{ locked: one.locked, drag: dragging === one.id, over: dragging && over === at && dragging !== one.id }" role="option" :data-class="one.id" :aria-selected="one.id === link.tool.class ? 'true' : 'false'" :tabindex="one.id === link.tool.class || (!chosen && !at) ? 0 : -1"
@@ -147,6 +159,7 @@ export const Classes = {
       <span class="lk"><IconButton :icon="one.locked ? 'lock' : 'unlock'" :name="one.locked ? 'Unlock ' + one.name : 'Lock ' + one.name + ' against painting'" :pressed="one.locked ? 'true' : 'false'" :disabled="locked" @click.stop="lock(one)" /></span>
       <span class="cnt st" data-tip="Strokes in all images">{{ grouped(painted(one.id)[0]) }}</span><span class="cnt px" data-tip="Painted pixels in all images">{{ grouped(painted(one.id)[1]) }}</span>
       <IconButton :icon="filled(one, at) ? 'eye' : 'eyeoff'" :name="filled(one, at) ? 'Do not fill ' + one.name + ' in the result' : 'Fill ' + one.name + ' in the result'" :pressed="filled(one, at) ? 'true' : 'false'" @click.stop="eye(one, at)" />
-      <div v-if="colouring === one.id" class="swatches" role="group" :aria-label="'Colour of ' + one.name" @click.stop @keydown.esc.stop="colouring = 0"><button v-for="colour in PALETTE" type="button" class="sw" :style="{ '--c': colour }" :aria-label="colour" :data-tip="colour" @click="recolour(one.id, colour)"></button><label class="btn-quiet own">Other<input type="color" :value="hex(one.colour)" aria-label="Other colour" @change="recolour(one.id, $event.target.value)"></label></div></div></div>
+      <div v-if="colouring === one.id" class="swatches" role="group" :aria-label="'Colour of ' + one.name" @click.stop @keydown.esc.stop="colouring = 0"><button v-for="colour in PALETTE" type="button" class="sw" :style="{ '--c': colour }" :aria-label="colour" :data-tip="colour" @click="recolour(one.id, colour)"></button><label class="btn-quiet own">Other<input type="color" :value="hex(one.colour)" aria-label="Other colour" @change="recolour(one.id, $event.target.value)"></label></div></div>
+    <div v-if="renaming === NEW" class="cls"><span class="key">{{ classes.length < 9 ? classes.length + 1 : '' }}</span><span class="sw fresh"></span><span class="name"><span class="field s"><input class="rename" v-model="draft" maxlength="200" spellcheck="false" aria-label="Name of the new class" @keydown.enter.stop.prevent="added(true)" @keydown.esc.stop.prevent="added(false)" @keydown.stop @blur="added(true)"></span></span></div></div>
     <button v-if="!locked" type="button" class="btn-quiet addclass" data-tip="Add a class" @click="add"><Icon n="plus" />Add class</button></section>`,
 };

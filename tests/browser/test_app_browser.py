@@ -1,0 +1,227 @@
+"""The whole app in a real browser, from the start screen to a safe stroke."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import platformdirs
+import pytest
+import tifffile
+
+playwright = pytest.importorskip("playwright.sync_api")
+CHROMIUM = Path("/usr/bin/chromium")
+ARGUMENTS = ["--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--no-sandbox"]
+
+pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason="needs Chromium")
+
+
+class Server:
+    """`underbrush` in a process of its own, with a home of its own."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.process: subprocess.Popen[str] | None = None
+        self.port = 0
+
+    def start(self) -> str:
+        """Run it and give the printed address; again on the same port."""
+        # Compiled code is shared with all tests: it is not what is tried here, and takes its time.
+        compiled = os.environ.get("UNDERBRUSH_CACHE_DIR") or platformdirs.user_cache_dir("underbrush")
+        environment = {
+            **os.environ,
+            "HOME": str(self.home),
+            "UNDERBRUSH_CACHE_DIR": compiled,
+            "PYTHONUNBUFFERED": "1",
+        }
+        for name in ("XDG_CONFIG_HOME", "XDG_STATE_HOME", "UNDERBRUSH_STATE_DIR", "UNDERBRUSH_CONFIG"):
+            environment.pop(name, None)
+        program = "from underbrush.cli.main import main; import sys; sys.exit(main())"
+        arguments = ["--no-browser", "--port", str(self.port), "--root", str(self.home)]
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", program, *arguments],
+            env=environment,
+            cwd=self.home,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            found = re.search(r"http://127\.0\.0\.1:(\d+)/\S+", line)
+            if found:
+                self.port = int(found[1])
+                return found[0]
+        raise AssertionError("the server printed no address")
+
+    def kill(self) -> None:
+        """As a power cut would."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait(20)
+
+    def stop(self) -> None:
+        """As Ctrl-C does."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGINT)
+        try:
+            self.process.wait(30)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            raise
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    home = tmp_path_factory.mktemp("home")
+    noise = np.random.default_rng(1).integers(0, 60, (200, 260), np.uint8)
+    for name, at in (("first", 40), ("second", 90)):
+        image = noise.copy()
+        image[at : at + 60, 80:160] += 150
+        tifffile.imwrite(home / f"{name}.tif", image)
+    server = Server(home)
+    yield server
+    if server.process is not None and server.process.poll() is None:
+        server.stop()
+
+
+@pytest.fixture(scope="module")
+def page(server: Server) -> Iterator[Any]:
+    """One page that goes through all tests, in their order."""
+    address = server.start()
+    with playwright.sync_playwright() as p:
+        chromium = p.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
+        page = chromium.new_page(viewport={"width": 1440, "height": 900})
+        page.set_default_timeout(45_000)
+        page.goto(address)
+        yield page
+        chromium.close()
+
+
+def stroke(page: Any, start: tuple[float, float], end: tuple[float, float]) -> None:
+    """From and to as shares of the viewer."""
+    box = page.locator(".viewer").first.bounding_box()
+    points = [(box["x"] + box["width"] * u, box["y"] + box["height"] * v) for u, v in (start, end)]
+    page.mouse.move(*points[0])
+    page.mouse.down()
+    page.mouse.move(*points[1], steps=8)
+    page.mouse.up()
+
+
+def strokes(page: Any, ident: int) -> str:
+    text: str = page.inner_text(f".cls[data-class='{ident}'] .st")
+    return text
+
+
+def wait_for_strokes(page: Any, ident: int, count: int) -> None:
+    page.wait_for_function(
+        "([id, n]) => document.querySelector(`.cls[data-class='${id}'] .st`)?.innerText === String(n)",
+        arg=[ident, count],
+    )
+
+
+def test_an_image_becomes_a_project_and_two_strokes_a_result(page: Any, server: Server) -> None:
+    page.fill("[aria-label^=Path]", str(server.home / "first.tif"))
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".cls input.rename")
+    page.keyboard.type("Cell")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".cls >> text=Cell")
+    page.wait_for_selector(".histo svg")
+    stroke(page, (0.42, 0.35), (0.55, 0.40))
+    wait_for_strokes(page, 2, 1)
+    page.wait_for_selector(".status >> text=Now a stroke in Background.")
+    page.keyboard.press("1")
+    page.wait_for_selector(".cls[data-class='1'][aria-selected=true]")
+    stroke(page, (0.42, 0.85), (0.55, 0.88))
+    wait_for_strokes(page, 1, 1)
+    page.wait_for_selector("text=Out-of-bag error", timeout=120_000)
+    page.wait_for_selector("text=Feature importance")
+
+
+def test_undo_and_redo_from_the_panel_and_by_key(page: Any) -> None:
+    page.click("[aria-label^='Undo: ']")
+    wait_for_strokes(page, 1, 0)
+    page.keyboard.press("Control+y")
+    wait_for_strokes(page, 1, 1)
+
+
+def test_a_class_is_added_and_taken_back(page: Any) -> None:
+    page.click("text=Add class")
+    page.keyboard.type("Debris")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".cls:nth-child(3) >> text=Debris")
+    page.focus(".cls:nth-child(3)")
+    page.keyboard.press("Delete")
+    page.wait_for_selector(".toast:has-text('Class Debris deleted.')")
+    page.click(".toast >> text=Undo")
+    page.wait_for_selector(".cls:nth-child(3) >> text=Debris")
+    page.focus(".cls:nth-child(3)")
+    page.keyboard.press("Delete")
+    page.wait_for_selector(".cls:nth-child(3)", state="detached")
+
+
+def test_features_are_chosen_in_the_matrix(page: Any) -> None:
+    page.click(".step:nth-child(2)")
+    page.click(".mx [aria-label='Gaussian smoothing 10 px']")
+    page.click("text=Use these")
+    page.wait_for_selector("text=Own choice: 48 features")
+    page.click("[role=radio] >> text=Recommended")
+    page.wait_for_selector("text=Recommended: 49 features")
+    page.click(".step:nth-child(3)")
+
+
+def test_an_image_of_this_computer_is_added_in_place(page: Any, server: Server) -> None:
+    page.click("[aria-label='Add images']")
+    page.wait_for_selector("[role=dialog] >> text=second.tif")
+    page.dblclick(".fileline:has-text('second.tif')")
+    page.wait_for_selector(".tbl >> text=second.tif")
+    page.click("[aria-label='Step'] .step:nth-child(3)")
+    assert page.locator(".lane").count() == 2
+
+
+def test_a_file_dropped_from_elsewhere_is_copied_beside_the_project(page: Any, server: Server) -> None:
+    data = (server.home / "first.tif").read_bytes()
+    page.evaluate(
+        """([bytes, name]) => {
+          const data = new DataTransfer();
+          data.items.add(new File([new Uint8Array(bytes)], name, { lastModified: 1 }));
+          const event = (kind) => new DragEvent(kind, { dataTransfer: data, cancelable: true });
+          for (const kind of ["dragover", "drop"]) window.dispatchEvent(event(kind));
+        }""",
+        [list(data), "dropped.tif"],
+    )
+    page.wait_for_function("document.querySelectorAll('.lane').length === 3")
+    assert list((server.home / "Underbrush").rglob("dropped.tif"))
+
+
+def test_a_stroke_painted_while_the_server_is_dead_is_there_when_it_is_back(
+    page: Any, server: Server
+) -> None:
+    before = int(strokes(page, 1))
+    server.kill()
+    page.wait_for_selector("text=Connection lost.")
+    stroke(page, (0.60, 0.85), (0.66, 0.85))
+    page.wait_for_selector("text=1 stroke is kept in this browser")
+    page.wait_for_timeout(300)
+    server.start()
+    page.wait_for_selector("text=Connection lost.", state="detached")
+    wait_for_strokes(page, 1, before + 1)
+
+
+def test_the_project_is_listed_and_opens_again_after_the_server_was_ended(page: Any, server: Server) -> None:
+    count = strokes(page, 1)
+    server.stop()
+    files = list((server.home / "Underbrush").glob("first*.ilp"))
+    assert len(files) == 1 and not list((server.home / "Underbrush").glob("*.journal"))
+    page.goto(server.start())
+    page.click(".recent:has-text('first.ilp')")
+    page.wait_for_selector(".cls[data-class='1']")
+    wait_for_strokes(page, 1, int(count))
