@@ -86,8 +86,19 @@ def test_a_project_without_edits_can_be_saved(ilp):
 
 def test_what_was_never_safe_cannot_be_saved(ilp):
     opened = recover(ilp)
-    with pytest.raises(ValueError, match="up to 1 are to be saved but the journal ends at 0"):
-        fold(opened.project, opened.journal, 1)
+    opened.journal.append([edit(1)])
+    with pytest.raises(ValueError, match="up to 2 are to be saved but the journal ends at 1"):
+        fold(opened.project, opened.journal, 2)
+
+
+def test_numbers_go_on_from_an_earlier_time_without_a_journal(ilp):
+    opened = recover(ilp)
+    fold(with_text(opened.project, 57), opened.journal, 57)
+    assert opened.journal.last == 57
+    with pytest.raises(ValueError, match="number 57 after 57"):
+        opened.journal.append([edit(57)])
+    opened.journal.append([edit(58)])
+    assert state(ilp) == ("57", [58])
 
 
 def test_edits_arrive_while_the_project_is_written(ilp):

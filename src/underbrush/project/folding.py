@@ -69,10 +69,10 @@ def fold(
         As `write_project`. The .ilp and the journal are as they were, or both fit the new .ilp: nothing that
         was acknowledged is lost, and it can be tried again.
     ValueError
-        ``sequence`` is beyond the journal.
+        ``sequence`` is beyond the edits of the journal.
     """
     places = places_of(journal.project_path)
-    if sequence > journal.last:
+    if journal.pending and sequence > journal.last:
         raise ValueError(f"edits up to {sequence} are to be saved but the journal ends at {journal.last}")
     if project.own.get(PROJECT_ID) != journal.project:
         own = MappingProxyType({**project.own, PROJECT_ID: journal.project})
