@@ -161,3 +161,23 @@ def test_an_image_that_lacks_a_chosen_channel_is_told_which():
     forest = random_forest(selection.count(2), 2, np.random.default_rng(0))
     with pytest.raises(MismatchError, match=r"has 1 channel, the project uses channel 2 "):
         Recipe(selection, forest, 2, channels=(2, 0)).check(1, False)
+
+
+@pytest.mark.parametrize("volume", [False, True])
+@pytest.mark.parametrize("step", [(1, 2, 2), (1, 8, 8), (1, 1, 4), (3, 5, 1)])
+def test_every_second_or_eighth_pixel_has_the_value_that_it_has_among_all(volume, step):
+    rng = np.random.default_rng(0)
+    shape = (2, 2, 9, 50, 60) if volume else (1, 2, 1, 90, 110)
+    image = rng.normal(100, 30, shape).astype(np.float32)
+    image[0, 1, 0, 41, 30] = np.nan
+    selection = FeatureSelection.all((0.7, 1.6))
+    recipe = Recipe(selection, random_forest(selection.count(2, volume), 3, rng), 3)
+    _, _, z, y, x = shape
+    box = Box((0, 0, 0, 7, 5), (shape[0], 2, z, y - 3, x))
+    tile = Tile(box, box.grown(selection.halo(volume)).clipped(shape))
+    block = image[tile.read.slices]
+    whole, _ = predict_tile(block, tile, recipe, Scene(volume))
+    some, report = predict_tile(block, tile, recipe, Scene(volume), step)
+    a, b, c = step
+    assert np.array_equal(some, whole[:, :, ::a, ::b, ::c])
+    assert report.not_finite == 1 and (whole == 0).all(axis=1).any()
