@@ -222,6 +222,22 @@ def test_an_echo_whose_change_is_never_told_is_fetched(opened: Open, server: Vie
     assert pixel(page, 52.5, 60.5)[:3] == FOREGROUND
 
 
+def test_labels_of_a_server_that_was_started_again(opened: Open, server: ViewerServer) -> None:
+    labels = server.lanes["grey"].labels
+    assert labels is not None
+    server.revision = 17
+    page = opened("grey")
+    page.evaluate(TELL, [18, [0, 0, 60, 50, 4, 2]])
+    assert pixel(page, 52.5, 60.5)[:3] == FOREGROUND
+    server.revision = 0
+    labels[0, 60, 50:54] = 1
+    page.evaluate("viewer.refreshLabels()")
+    page.evaluate("viewer.settled()")
+    assert pixel(page, 52.5, 60.5)[:3] == BACKGROUND
+    page.evaluate(TELL, [1, [0, 0, 60, 50, 4, 2]])
+    assert pixel(page, 52.5, 60.5)[:3] == FOREGROUND
+
+
 @pytest.mark.parametrize("zoom", [0.13, 0.5, 1, 8])
 def test_a_thin_echo_is_seen_at_any_zoom(opened: Open, zoom: float) -> None:
     page = opened("huge")

@@ -83,6 +83,19 @@ test("on a reduced level a change is shown and asked for again; a tile older tha
   assert.equal(old.stale, true);
 });
 
+test("a server that was started again counts anew: earlier changes are not laid over its tiles, later ones are", () => {
+  const labels = new LabelTiles(), old = tile();
+  labels.add("k", old);
+  labels.put(told(17, [0, 0, 0, 0, 4, 9]));
+  labels.restart();
+  assert.equal(labels.shows(["k"], -1), false);
+  labels.put(told(1, [0, 0, 3, 0, 1, 4]));
+  assert.equal(old.data[12], 4, "what is shown meanwhile follows");
+  const fresh = tile({ revision: 0 });
+  labels.add("k", fresh);
+  assert.deepEqual([fresh.data[0], fresh.data[12], fresh.revision, fresh.stale], [0, 4, 1, false]);
+});
+
 test("an echo goes when the tiles in sight show its revision, and not before", () => {
   const labels = new LabelTiles(), echoes = new Echoes();
   labels.add("k", tile());
@@ -99,6 +112,21 @@ test("an echo goes when the tiles in sight show its revision, and not before", (
   echoes.drop("s2", null, 0);
   assert.equal(echoes.spansIn(where).length, 0);
   assert.throws(() => echoes.add("a1", [1, 2, 3], 1, "x"), RangeError);
+});
+
+test("an acknowledged echo does not wait for a revision that a server started again will not reach", () => {
+  const labels = new LabelTiles(), echoes = new Echoes();
+  labels.add("k", tile());
+  for (const token of ["acknowledged", "under way"]) echoes.add("a1", [0, 0, 1, 1, 2], 2, token);
+  echoes.drop("acknowledged", 17, 0);
+  labels.restart();
+  echoes.restart();
+  const settle = () => echoes.settle("a1", (revision) => labels.shows(["k"], revision));
+  settle();
+  assert.equal(echoes.spansIn(where).length, 2, "not before the tile is there");
+  labels.add("k", tile({ revision: 0 }));
+  settle();
+  assert.deepEqual([...echoes.byToken.keys()], ["under way"]);
 });
 
 test("echoes are of their plane, and the renderer sees when they grow", () => {

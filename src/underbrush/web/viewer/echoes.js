@@ -42,6 +42,11 @@ export class Echoes {
       if (echo.until !== null && (echo.lane !== lane || shown(echo.until))) this.byToken.delete(token);
   }
 
+  /** Revisions start anew: what was acknowledged is in every tile that is asked for from now on. */
+  restart() {
+    for (const echo of this.byToken.values()) if (echo.until !== null) echo.until = -1;
+  }
+
   /** Echoes of a lane that wait for longer than this for their revision. @param {string} lane @param {number} before */
   overdue(lane, before) {
     return [...this.byToken.values()].filter((echo) => echo.lane === lane && echo.until !== null && echo.since < before);

@@ -67,6 +67,17 @@ export class LabelTiles {
     for (const tile of this.tiles.values()) if (lane === undefined || tile.where.lane === lane) tile.stale = true;
   }
 
+  /**
+   * Everything is asked for again, and what was told before is forgotten: a server that was started again counts its
+   * revisions anew, and has all of it in its tiles. Requests under way have to be given up first.
+   */
+  restart() {
+    this.log = [];
+    this.logged = 0;
+    this.forgotten.clear();
+    for (const tile of this.tiles.values()) Object.assign(tile, { stale: true, revision: -1 });
+  }
+
   /** All of these tiles are there and show a revision, or a newer one. @param {string[]} keys @param {number} revision */
   shows(keys, revision) {
     return keys.every((key) => {

@@ -324,7 +324,9 @@ export class Viewer {
 
   /** The server is there again, or labels changed otherwise: labels are asked for anew, and what was refused once more. */
   refreshLabels() {
-    this.picture?.labels.expire();
+    this.picture?.labelStore.want([]);
+    this.picture?.labels.restart();
+    this.picture?.echoes.restart();
     this.picture?.raw.retry();
     this.picture?.labelStore.retry();
     this.touch({ wants: true });
