@@ -2,16 +2,14 @@
  * The only door to the viewer: `mount` makes it in an element. Methods and events: docs/design/viewer.md, Mount.
  */
 import { act, holdAction } from "./actions.js";
-import { pixelsOf, runsOf } from "./brush.js";
 import { claimClient } from "./claim.js";
 import { Connection } from "./connection.js";
 import { Courier } from "./courier.js";
 import { Deeds } from "./deeds.js";
 import { Emitter } from "./emitter.js";
-import { planeSize } from "./geometry.js";
 import { Keys } from "./keys.js";
 import { shownChannels } from "./layers.js";
-import { polygonRows } from "./lasso.js";
+import { Marks } from "./marks.js";
 import { Outbox } from "./outbox.js";
 import { Painting } from "./painting.js";
 import { Places } from "./places.js";
@@ -33,6 +31,8 @@ import { Wheel, zoomFactor } from "./wheel.js";
 
 /** How often what closed tabs left is looked for, in milliseconds. */
 const COURIER = 30000;
+/** After how long a state that did not come is asked for again. */
+const AGAIN = 2000;
 
 /**
  * @param {HTMLElement} element
@@ -83,8 +83,8 @@ export class Mounted extends Emitter {
     this.deeds = new Deeds({
       outbox,
       send: (command) => this.submit(command),
-      again: (command, stroke) => this.deeds.put(this.submit(command, this.echoOf(command)), stroke),
-      dropped: (entry) => this.dropMark(entry),
+      again: (command, stroke) => this.deeds.put(this.submit(command, this.marks.echo(command)), stroke),
+      dropped: (entry) => this.marks.drop(entry),
     });
     this.pointed = new Pointed({ api });
     this.painting = new Painting({
@@ -95,12 +95,11 @@ export class Mounted extends Emitter {
       pick: (place) => void this.pickAt(place),
     });
     const shown = (/** @type {any} */ lane) => this.tools.suit(lane.shape[4], lane.shape[3]);
+    this.marks = new Marks({ viewer: this.viewer, store: this.store, tools: this.tools, token: () => this.painting.token() });
     this.places = new Places({ viewer: this.viewer, store: this.store, painting: this.painting, shown });
     this.wheel = new Wheel();
     /** @type {"auto" | "zoom" | "slice"} */
     this.wheelMeans = "auto";
-    /** @type {WeakMap<Entry, Mark>} */
-    this.marks = new WeakMap();
     /** @type {WeakSet<Entry>} whoever gave these is told by a promise */
     this.awaited = new WeakSet();
     this.titles = "";
@@ -153,7 +152,7 @@ export class Mounted extends Emitter {
     this.hear(viewer.on("error", ({ sentence, permanent }) => this.notice(permanent ? "error" : "warning", sentence)));
     this.hearConnection(connection);
     this.hearWindow();
-    for (const entry of outbox.entries) this.remember(entry, this.echoOf(entry.command));
+    for (const entry of outbox.entries) this.marks.put(entry, this.marks.echo(entry.command));
     keys.listen(window);
     painting.listen();
     connection.start();
@@ -203,37 +202,9 @@ export class Mounted extends Emitter {
    */
   submit(command, mark = null) {
     const entry = this.outbox.add(command);
-    this.remember(entry, mark);
+    this.marks.put(entry, mark);
     this.connection.pump();
     return entry;
-  }
-
-  /** @param {Entry} entry @param {Mark | null} mark */
-  remember(entry, mark) {
-    if (mark) this.marks.set(entry, mark);
-  }
-
-  /** Shows what a command paints, until it is acknowledged. @param {Command} command @returns {Mark | null} */
-  echoOf(command) {
-    const runs = command.type === "paint" ? command.runs : command.type === "lasso" ? this.inside(command) : [];
-    if (!runs.length) return null;
-    const token = this.painting.token();
-    this.viewer.echo(runs, command.class, token, command.lane);
-    return { token, pixels: pixelsOf(runs) };
-  }
-
-  /** @param {Command} command a lasso @returns {number[]} its runs; none while the image is not known */
-  inside({ lane, t, plane, slice, points }) {
-    const known = this.store.lane(lane);
-    if (!known) return [];
-    const { width, height } = planeSize(known, plane);
-    return runsOf({ plane, t, slice, width, height }, polygonRows(points.flat(), width, height));
-  }
-
-  /** @param {Entry} entry @param {number} [revision] from which on its label tiles show it; without: now */
-  dropMark(entry, revision) {
-    const mark = this.marks.get(entry);
-    if (mark) this.viewer.dropEcho(mark.token, revision);
   }
 
   /**
@@ -269,15 +240,7 @@ export class Mounted extends Emitter {
   history() {
     const { undo, redo } = this.store.state;
     const { waiting, taken } = this.deeds;
-    return { undo: waiting ? this.titleOf(waiting) : undo, redo: taken ? this.titleOf(taken) : waiting ? null : redo };
-  }
-
-  /** @param {Command} command @returns {string} */
-  titleOf(command) {
-    const kind = { paint: "Stroke", lasso: "Lasso", fill: "Fill" }[command.type];
-    if (!kind) return "Last change";
-    const name = this.tools.classes.find(({ id }) => id === command.class)?.name;
-    return name ? `${kind} in ${name}` : "Erasing";
+    return { undo: waiting ? this.marks.title(waiting) : undo, redo: taken ? this.marks.title(taken) : waiting ? null : redo };
   }
 
   /** The state as panels hear it. */
@@ -292,26 +255,32 @@ export class Mounted extends Emitter {
 
   /** @param {any} ack */
   acknowledged({ entry, number, revision, title, undo, redo }) {
-    this.dropMark(entry, revision);
-    if (this.marks.has(entry)) {
-      this.emit("stroke", { number, class: entry.command.class, pixels: this.marks.get(entry)?.pixels ?? 0, title });
+    this.marks.drop(entry, revision);
+    if (this.marks.of(entry)) {
+      this.emit("stroke", { number, class: entry.command.class, pixels: this.marks.of(entry)?.pixels ?? 0, title });
     }
     if (undo !== undefined) this.store.merge({ type: "state", undo, redo });
   }
 
   /** @param {Entry} entry @param {string} sentence */
   refused(entry, sentence) {
-    this.dropMark(entry);
+    this.marks.drop(entry);
     this.deeds.refused(entry);
     if (!this.awaited.has(entry)) this.notice("warning", sentence);
   }
 
   /** @param {{revision: number, done: Entry[]}} welcome */
   welcomed({ revision, done }) {
-    for (const entry of done) this.dropMark(entry, revision);
+    for (const entry of done) this.marks.drop(entry, revision);
     this.viewer.refreshLabels();
-    void this.store.restart();
+    void this.askState();
     void this.courier.round();
+  }
+
+  /** Asks for the state until there is one: nothing can be shown without. */
+  async askState() {
+    const there = await this.store.restart();
+    if (!there && this.connection.welcomed) this.asking = setTimeout(() => void this.askState(), AGAIN);
   }
 
   /** @param {any} message */
@@ -576,6 +545,7 @@ export class Mounted extends Emitter {
     this.painting.close();
     this.keys.unlisten();
     for (const undo of this.undos.splice(0)) undo();
+    clearTimeout(this.asking);
     this.places.close();
     this.courier.close();
     this.connection.stop();
