@@ -9,12 +9,15 @@ import threading
 import time
 
 import numpy as np
+import psutil
 import pytest
 import tifffile
 from served import Served, serving
 from small_project import SIZE, make_project
 from websockets.exceptions import ConnectionClosed
 
+from underbrush.core.looking import Place
+from underbrush.engine.views import TileDone
 from underbrush.files import FileLayer, using
 from underbrush.project.read import read_project
 
@@ -352,6 +355,31 @@ def test_a_client_that_is_killed_leaves_nothing_behind(served):
         while session._live._views and time.monotonic() < deadline:
             time.sleep(0.05)
         assert not session._live._views
+
+
+def test_a_tab_that_does_not_read_costs_little_and_hinders_nobody(served):
+    """A gigabyte of tiles is made for it; it gets the newest of each place when it reads again."""
+    size = 512
+    with Tab(served, "slow") as slow, Tab(served, "one") as one:
+        session = served.hub.get(served.project)
+        before = psutil.Process().memory_info().rss
+        array = np.zeros((size, size), np.uint8)
+        for k in range(256):
+            for x in range(16):
+                place = Place(0, "xy", 0, 0, x * size, 0, size, size)
+                session._emit(TileDone((("slow", "main"),), "uncertainty", "a1", f"k{k}", place, array, 0, 1))
+            if k % 16 == 0:
+                one.paint(1 + k // 16, (0, 0, 1 + k // 16, 1, 3))
+                one.until("ack", number=1 + k // 16)
+        assert psutil.Process().memory_info().rss - before < 200e6
+        newest = {}
+        while len(newest) < 16:
+            tile = slow.until("tile")
+            if tile["key"] == "k255":
+                newest[tile["x"]] = tile
+            slow.seen.clear()
+        slow.paint(1, (0, 0, 40, 1, 3))
+        slow.until("ack", number=1)
 
 
 def test_the_stroke_of_a_dead_tab_is_handed_in_under_its_own_id(served):

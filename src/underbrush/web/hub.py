@@ -68,6 +68,18 @@ def load_engine() -> None:
         import underbrush.engine.session  # noqa: F401, PLC0415
 
 
+def _explained(opened: Callable[[], Session], path: Path) -> Session:
+    """What ``opened`` gives; a defect of ours is a sentence too, and in the log."""
+    try:
+        return opened()
+    except UnderbrushError:
+        raise
+    except Exception as error:
+        _LOG.exception("a project could not be opened")
+        problem = f"it could not be opened, by a defect in Underbrush ({type(error).__name__}: {error})"
+        raise ProjectError(problem, where=path, remedy="report it with the log file") from error
+
+
 class Hub:
     """Projects by id. What may take long is called in threads; may be used from any thread."""
 
@@ -144,7 +156,7 @@ class Hub:
             known = self._opening.get(ident)
             if known is None or (known.done() and known.exception() is not None):
                 self._paths[ident] = path
-                self._opening[ident] = self._pool.submit(opened)
+                self._opening[ident] = self._pool.submit(_explained, opened, path)
         return ident
 
     def _open(self, path: Path) -> Session:

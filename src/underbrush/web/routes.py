@@ -49,6 +49,8 @@ def add_routes(app: FastAPI, hub: Hub, reading: Reading) -> None:
     app.add_exception_handler(UnderbrushError, _said)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(CancelledError, _nobody)
+    app.add_exception_handler(OSError, _unreadable)
+    app.add_exception_handler(MemoryError, _too_much)
 
 
 async def _said(request: Request, error: Exception) -> Response:
@@ -61,6 +63,16 @@ async def _invalid(request: Request, error: Exception) -> Response:
     problems = error.errors() if isinstance(error, RequestValidationError) else []
     said = "; ".join(f"{'.'.join(map(str, p['loc'][1:]))}: {p['msg']}" for p in problems[:3])
     return JSONResponse({"sentence": f"The request is malformed ({said})."}, 400, {"cache-control": NEVER})
+
+
+async def _unreadable(request: Request, error: Exception) -> Response:
+    sentence = f"A file cannot be read ({error}); check the disk or the network folder, then try again."
+    return JSONResponse({"sentence": sentence}, 503, {"cache-control": NEVER})
+
+
+async def _too_much(request: Request, error: Exception) -> Response:
+    sentence = "There is not enough memory for this now; close other projects or programs."
+    return JSONResponse({"sentence": sentence}, 503, {"cache-control": NEVER})
 
 
 async def _nobody(request: Request, error: Exception) -> Response:

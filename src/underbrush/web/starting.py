@@ -33,6 +33,7 @@ _LEAVE = 5.0
 """Seconds that threads which only read get to end when all is saved."""
 PREPARING = "Preparing fast code for this computer, once, about 40 s. You can already paint."
 _SLOW = 2.0
+_SWITCH = 0.001
 _LOG = logging.getLogger(__name__)
 Say = Callable[[str], None]
 
@@ -102,6 +103,8 @@ def run_server(options: Options, say: Say, pages: Pages | None = None) -> int:
         if options.browser and can_show_browser():
             once = server.gate.one_time_token()
             threading.Thread(target=webbrowser.open, args=(f"{base}/?token={once}",), daemon=True).start()
+        # An answer passes through three threads; each would wait this long for one that computes in Python.
+        sys.setswitchinterval(_SWITCH)
         server.serve_until_stopped(listening, say)
     finally:
         listening.close()
