@@ -15,7 +15,7 @@ from small_project import make_project
 
 from underbrush.errors import OutputError, ProjectError
 from underbrush.files import using
-from underbrush.project import recovery
+from underbrush.project import recovery_files
 from underbrush.project.journal import Journal
 from underbrush.project.journal_format import (
     FORMAT,
@@ -29,7 +29,8 @@ from underbrush.project.journal_format import (
 )
 from underbrush.project.places import digest_of
 from underbrush.project.read import read_project
-from underbrush.project.recovery import pending, read_recovered, recover
+from underbrush.project.recovery import pending, recover
+from underbrush.project.recovery_files import read_recovered
 
 
 def edit(n: int, **more: object) -> dict[str, object]:
@@ -444,7 +445,7 @@ def test_a_journal_that_cannot_be_read_stops_the_opening(ilp):
 
 
 def test_an_enormous_journal_is_refused(ilp, monkeypatch):
-    monkeypatch.setattr(recovery, "MAX_JOURNAL", 10)
+    monkeypatch.setattr(recovery_files, "MAX_JOURNAL", 10)
     ilp.with_name("p.ilp.journal").write_bytes(whole(edit(1)))
     with pytest.raises(ProjectError, match="more than the 10 that are read"):
         recover(ilp)

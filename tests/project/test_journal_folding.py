@@ -20,7 +20,8 @@ from underbrush.project.kept_versions import KeptVersion, restore, superfluous, 
 from underbrush.project.lock import Held, lock_project
 from underbrush.project.places import digest_of, places_of
 from underbrush.project.read import read_project
-from underbrush.project.recovery import pending, read_recovered, recover
+from underbrush.project.recovery import pending, recover
+from underbrush.project.recovery_files import read_recovered
 
 
 def edit(n: int) -> dict[str, object]:

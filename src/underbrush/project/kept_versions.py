@@ -16,7 +16,7 @@ from underbrush.project.journal_format import parse
 from underbrush.project.lock import ProjectLock, lock_project
 from underbrush.project.places import Places, places_of, stamp, utc_now
 from underbrush.project.read import read_project
-from underbrush.project.recovery import (
+from underbrush.project.recovery_files import (
     NO_LINKS,
     counted,
     read_journal,

@@ -83,12 +83,15 @@ def lock_project(path: str | os.PathLike[str]) -> ProjectLock:
     places = places_of(path)
     if places.project.exists() and not os.access(places.project, os.W_OK):
         return ProjectLock(None, f"{places.project.name} is write-protected", ())
+    folder = places.project.parent
+    if folder.is_dir() and not os.access(folder, os.W_OK | os.X_OK):
+        return ProjectLock(None, _protected(places.project), ())
     for _ in range(_TRIES):
         try:
             file = OutputFile.update(places.lock)
         except OutputError as error:
             if isinstance(error.__cause__, OSError) and error.__cause__.errno in _READ_ONLY:
-                return ProjectLock(None, f"the folder of {places.project.name} is write-protected", ())
+                return ProjectLock(None, _protected(places.project), ())
             raise
         try:
             lock = _locked(file, places.project)
@@ -125,6 +128,10 @@ def _locked(file: OutputFile, project: Path) -> ProjectLock | None:
         file.truncate(0)
         file.write(_own_text().encode("utf-8", "replace"))
     return ProjectLock(file, None, notices)
+
+
+def _protected(project: Path) -> str:
+    return f"the folder of {project.name} is write-protected"
 
 
 def _same_file(file: OutputFile) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import re
 import time
@@ -13,22 +12,16 @@ from pathlib import Path
 from typing import Any
 
 from underbrush.errors import ProjectError
-from underbrush.files import OutputFile, explain, layer
+from underbrush.files import layer
 from underbrush.project.journal import Journal
 from underbrush.project.journal_format import DamagedJournal, JournalContent, parse
-from underbrush.project.places import Identity, Places, digest_of, identity_of, places_of, utc_now
+from underbrush.project.places import Identity, Places, digest_of, identity_of, places_of
 from underbrush.project.read import read_project
+from underbrush.project.recovery_files import counted, read_journal, remove_journal, set_aside, sync_folder
 from underbrush.project.schema import Project
 
 PROJECT_ID = "project"
 """Name of the own text that holds the project's id."""
-MAX_JOURNAL = 1 << 31
-"""Bytes of a recovery file that are read into memory."""
-NO_LINKS = frozenset(
-    {errno.EPERM, errno.EACCES, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK, errno.EXDEV,
-     errno.EINVAL}
-)  # fmt: skip
-"""What file systems without hard links say; then a copy is made."""
 _TRIES = 10
 _LEFT_BEHIND_S = 3600.0
 
@@ -46,7 +39,7 @@ class Opened:
     notices: tuple[str, ...]
     """Sentences for the user."""
     kept: tuple[Path, ...]
-    """Recovery files that were kept aside now or earlier and can be offered; see `read_recovered`."""
+    """Recovery files kept aside now or earlier, to be offered; see `recovery_files.read_recovered`."""
 
 
 @dataclass(frozen=True)
@@ -59,23 +52,6 @@ class Pending:
     """Edits that the .ilp does not have, oldest first."""
     notices: tuple[str, ...]
     """Sentences for the user."""
-
-
-@dataclass(frozen=True)
-class Recovered:
-    """A recovery file that was kept aside."""
-
-    path: Path
-    project: str
-    """Id of the project that it belongs to."""
-    base: str
-    """SHA-256 of the .ilp that it extended."""
-    created: str
-    """UTC, ISO 8601."""
-    records: tuple[dict[str, Any], ...]
-    """All its readable edits, oldest first."""
-    lost: int
-    """Further edits, at least, that are damaged."""
 
 
 def recover(path: str | os.PathLike[str]) -> Opened:
@@ -175,97 +151,6 @@ def pending(path: str | os.PathLike[str]) -> Pending:
     )
 
 
-def read_recovered(path: str | os.PathLike[str]) -> Recovered:
-    """A recovery file that was kept aside, so that its edits can be applied where lanes and ids still fit.
-
-    Raises
-    ------
-    ProjectError
-        It is missing, damaged from the start, or of a newer version.
-    """
-    file = Path(path)
-    data = read_journal(file)
-    if data is None:
-        raise ProjectError("there is no such file", where=file, remedy="check the path")
-    content = parse(data, str(file))
-    return Recovered(
-        file, content.project, content.marks[0].base, content.created, content.edits, content.lost
-    )
-
-
-def set_aside(places: Places, data: bytes) -> Path:
-    """Keep the recovery file, whose bytes are ``data``, under a name of its own; it stays where it is too.
-
-    Raises
-    ------
-    OutputError
-        That is not possible.
-    """
-    for known in places.all_recovered():
-        with contextlib.suppress(OSError):
-            if known.stat().st_size == len(data) and known.read_bytes() == data:
-                return known
-    now, number = utc_now(), 1
-    while True:
-        kept = places.recovered(now, number)
-        try:
-            layer().link(places.journal, kept)
-        except FileExistsError:
-            number += 1
-            continue
-        except OSError as error:
-            if error.errno not in NO_LINKS:
-                raise explain(error, kept) from error
-            if os.path.lexists(kept):
-                number += 1
-                continue
-            _copy(data, kept)
-        sync_folder(kept)
-        return kept
-
-
-def _copy(data: bytes, kept: Path) -> None:
-    file = OutputFile.create(kept)
-    try:
-        with file:
-            file.write(data)
-            file.fsync()
-    except BaseException:
-        with contextlib.suppress(OSError):  # a part of a copy is worth nothing
-            layer().remove(kept)
-        raise
-
-
-def sync_folder(path: Path) -> None:
-    """Make the name ``path`` survive a power cut.
-
-    Raises
-    ------
-    OutputError
-        That is not possible.
-    """
-    try:
-        layer().sync_folder(path.parent)
-    except OSError as error:
-        raise explain(error, path) from error
-
-
-def remove_journal(journal: Path) -> None:
-    """Remove a recovery file that was kept aside or says nothing.
-
-    Raises
-    ------
-    OutputError
-        That is not possible.
-    """
-    try:
-        layer().remove(journal)
-    except FileNotFoundError:
-        pass
-    except OSError as error:
-        raise explain(error, journal) from error
-
-
 def _first(content: JournalContent | None, base: str) -> int:
     if content is not None:
         for mark in content.marks:
@@ -310,11 +195,6 @@ def _brought_back(
     return tuple(notices)
 
 
-def counted(n: int) -> str:
-    """``n`` changes, as text."""
-    return f"{n} change" if n == 1 else f"{n} changes"
-
-
 def _say_if_alone(places: Places) -> None:
     """A recovery file whose project is gone is named, so that nobody thinks all is lost."""
     if places.project.exists() or not places.journal.exists():
@@ -324,34 +204,6 @@ def _say_if_alone(places: Places) -> None:
         where=places.project,
         remedy="put the project back beside it to get its strokes back",
     )
-
-
-def read_journal(path: Path) -> bytes | None:
-    """The bytes of a recovery file, or None where there is none.
-
-    Raises
-    ------
-    ProjectError
-        It cannot be read or is too large.
-    """
-    try:
-        with path.open("rb") as file:
-            size = os.fstat(file.fileno()).st_size
-            if size > MAX_JOURNAL:
-                raise ProjectError(
-                    f"the recovery file has {size} bytes, more than the {MAX_JOURNAL} that are read",
-                    where=path,
-                    remedy="move it away to open the project without it",
-                )
-            return file.read(MAX_JOURNAL)
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise ProjectError(
-            f"the recovery file cannot be read ({error.strerror or error})",
-            where=path,
-            remedy="check its rights and the disk, or move it away to open the project without it",
-        ) from error
 
 
 def _snapshot(path: Path, *, with_digest: bool) -> tuple[Project, str, Identity | None]:
