@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import errno
 import json
 import struct
@@ -479,3 +480,31 @@ def test_a_journal_of_its_own_makes_no_file_before_it_is_needed(tmp_path):
     with pytest.raises(ValueError, match="number 4 after 4"):
         journal.append([edit(4)])
     assert list(tmp_path.iterdir()) == []
+
+
+SAMPLE = """
+qAAAAOtVeNl7ImZvcm1hdCI6MSwicHJvamVjdCI6IjJmNmMiLCJqb3VybmFsIjoiOWQwMSIsImJhc2UiOiJhYmFiYWJh
+YmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiYWJhYmFiIiwiZmlyc3QiOjQs
+ImNyZWF0ZWQiOiIyMDI2LTExLTIzVDA1OjE0OjI3KzAwOjAwIn1bAAAAghTqunsic2VxdWVuY2UiOjQsImNsaWVudCI6
+InRhYiIsIm51bWJlciI6MSwia2luZCI6InBhaW50IiwidGl0bGUiOiJTdHJva2UgaW4gWmVsbGtcdTAwZjZycGVyIn1V
+AAAAFYBz3HsiYmFzZSI6ImNkY2RjZGNkY2RjZGNkY2RjZGNkY2RjZGNkY2RjZGNkY2RjZGNkY2RjZGNkY2RjZGNkY2Rj
+ZGNkY2RjZGNkY2QiLCJmaXJzdCI6NX1BAAAASQeG8Hsic2VxdWVuY2UiOjUsImNsaWVudCI6InRhYiIsIm51bWJlciI6
+Miwia2luZCI6InVuZG8iLCJ1bmRvZXMiOjR9
+"""
+
+
+def test_a_file_of_format_1_opens_for_ever():
+    content = parse(base64.b64decode(SAMPLE), "sample")
+    assert (content.project, content.journal, content.created) == (
+        "2f6c",
+        "9d01",
+        "2026-11-23T05:14:27+00:00",
+    )
+    assert content.marks == (Mark("ab" * 32, 4), Mark("cd" * 32, 5))
+    paint = {"sequence": 4, "client": "tab", "number": 1, "kind": "paint", "title": "Stroke in Zellkörper"}
+    undo = {"sequence": 5, "client": "tab", "number": 2, "kind": "undo", "undoes": 4}
+    assert content.edits == (paint, undo)
+    assert (content.torn, content.lost) == (0, 0)
+    assert content.since("ab" * 32) == (paint, undo)
+    assert content.since("cd" * 32) == (undo,)
+    assert content.since("ef" * 32) is None
