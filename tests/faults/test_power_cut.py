@@ -21,9 +21,20 @@ from typing import Any
 
 import pytest
 
-from faults.painting import Painter, Trouble, each_file_read_once, small_project, verify
+from faults.painting import (
+    Painter,
+    Trouble,
+    each_file_read_once,
+    fingerprint,
+    replayed,
+    small_project,
+    verify,
+)
 from faults.powercut import Disk, Op, RecordingLayer
 from underbrush.files import FileLayer, using
+from underbrush.project.kept_versions import restore, versions
+from underbrush.project.recovery import recover
+from underbrush.project.recovery_files import read_recovered
 
 
 def cut_places(log: list[Op], draw: random.Random, count: int) -> list[int]:
@@ -119,6 +130,42 @@ def test_power_cuts_and_failing_disks(tmp_path, template):
     assert done["cuts"] >= 200
     assert done["errors"] >= 10
     assert done["refused"] >= 5
+
+
+def test_power_cuts_while_an_earlier_version_is_brought_back(tmp_path, template):
+    """Left is the project with its unsaved strokes, or the version, and then the strokes are kept aside."""
+    draw = random.Random(5)
+    folder = tmp_path / "work"
+    folder.mkdir()
+    path = Path(shutil.copy(template, folder / "p.ilp"))
+    painter = Painter(path, draw, lambda *_: None)
+    earlier = painter.safe
+    painter.paint()
+    painter.save()
+    for _ in range(3):
+        painter.paint()
+    unsaved = painter.journal.pending
+    assert (painter.failures, unsaved) == (0, 3)
+    painter.leave(close=True)
+    layer = RecordingLayer(folder)
+    with using(layer):
+        restore(path, versions(path)[-1])
+    found: Counter[str] = Counter()
+    for moment in range(len(layer.log) + 1):
+        target = tmp_path / "cut"
+        layer.disk.cut(draw).put(layer.root, target)
+        with each_file_read_once():
+            opened = recover(target / "p.ilp")
+        state = fingerprint(replayed(opened.project, opened.records))
+        assert state in {painter.safe, earlier}
+        if state == earlier:
+            assert [len(read_recovered(kept).records) for kept in opened.kept] == [unsaved]
+        found[state] += 1
+        opened.journal.close()
+        shutil.rmtree(target)
+        if moment < len(layer.log):
+            layer.disk.apply(layer.log[moment], draw)
+    assert min(found[earlier], found[painter.safe]) > 1
 
 
 class Deadly(FileLayer):
