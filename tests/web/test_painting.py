@@ -234,6 +234,13 @@ def test_no_banner_comes_under_a_stroke(opened: Open, server: PaintingServer) ->
     arrived(server, 1)
 
 
+def test_a_state_that_does_not_come_is_asked_for_again(opened: Open, server: PaintingServer) -> None:
+    server.busy = 3
+    page = opened(ready=False)
+    page.wait_for_function(READY)
+    assert server.busy == 0
+
+
 def test_a_page_that_is_loaded_again_sends_what_it_had(opened: Open, server: PaintingServer) -> None:
     page = opened()
     client = page.evaluate("app.client")
