@@ -66,6 +66,11 @@ class Server:
         assert self.process is not None
         self.process.send_signal(signal.SIGKILL)
         self.process.wait(20)
+        self._close()
+
+    def _close(self) -> None:
+        if self.process is not None and self.process.stdout is not None:
+            self.process.stdout.close()
 
     def stop(self) -> None:
         """As Ctrl-C does."""
@@ -76,6 +81,8 @@ class Server:
         except subprocess.TimeoutExpired:
             self.process.kill()
             raise
+        finally:
+            self._close()
 
 
 @pytest.fixture(scope="module")
@@ -207,12 +214,12 @@ def test_a_stroke_painted_while_the_server_is_dead_is_there_when_it_is_back(
 ) -> None:
     before = int(strokes(page, 1))
     server.kill()
-    page.wait_for_selector("text=Connection lost.")
+    page.wait_for_selector(".banner >> text=Connection lost.")
     stroke(page, (0.60, 0.85), (0.66, 0.85))
     page.wait_for_selector("text=1 stroke is kept in this browser")
     page.wait_for_timeout(300)
     server.start()
-    page.wait_for_selector("text=Connection lost.", state="detached")
+    page.wait_for_selector(".banner", state="detached")
     wait_for_strokes(page, 1, before + 1)
 
 

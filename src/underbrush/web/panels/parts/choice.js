@@ -15,9 +15,12 @@ export const neededSize = (scale) => Math.ceil(3.5 * scale) + 1;
  */
 export function impossible(filter, scale, flat, sizes) {
   if (scale < filter.min) return `${scale} px is too small for this filter: ${filter.min} px or more.`;
-  const least = Math.min(sizes.y, sizes.x, flat ? Infinity : sizes.z), needed = neededSize(scale);
+  const least = Math.min(sizes.y, sizes.x, flat ? Infinity : sizes.z),
+    needed = neededSize(scale);
   if (needed <= least) return "";
-  return !flat && needed <= Math.min(sizes.y, sizes.x) ? `The images have ${sizes.z} slices and this scale needs ${needed}: choose 2D below.` : `The smallest image has ${least} px and this scale needs ${needed}.`;
+  return !flat && needed <= Math.min(sizes.y, sizes.x)
+    ? `The images have ${sizes.z} slices and this scale needs ${needed}: choose 2D below.`
+    : `The smallest image has ${least} px and this scale needs ${needed}.`;
 }
 
 /**
@@ -27,7 +30,9 @@ export function impossible(filter, scale, flat, sizes) {
 export function featureCount(choice, filters, channels) {
   let sum = 0;
   for (const filter of filters) {
-    choice.scales.forEach((_, at) => { if (choice.cells[filter.id][at]) sum += filter.tensor ? (choice.flat[at] ? 2 : 3) : 1; });
+    choice.scales.forEach((_, at) => {
+      if (choice.cells[filter.id][at]) sum += filter.tensor ? (choice.flat[at] ? 2 : 3) : 1;
+    });
   }
   return sum * channels;
 }
@@ -52,7 +57,9 @@ export function withCells(choice, cells, on, sizes) {
  * @param {Choice} choice @param {[Filter, number][]} cells @param {Sizes} sizes
  */
 export function turnsOn(choice, cells, sizes) {
-  return cells.some(([filter, at]) => !choice.cells[filter.id][at] && !impossible(filter, choice.scales[at], choice.flat[at], sizes));
+  return cells.some(
+    ([filter, at]) => !choice.cells[filter.id][at] && !impossible(filter, choice.scales[at], choice.flat[at], sizes),
+  );
 }
 
 /**
@@ -64,17 +71,30 @@ export function withScale(choice, scale, flat) {
   if (choice.scales.includes(scale)) return choice;
   const at = choice.scales.filter((one) => one < scale).length;
   const put = (/** @type {any[]} */ list, /** @type {any} */ value) => [...list.slice(0, at), value, ...list.slice(at)];
-  return { scales: put(choice.scales, scale), flat: put(choice.flat, flat), cells: Object.fromEntries(Object.entries(choice.cells).map(([id, row]) => [id, put(row, false)])) };
+  return {
+    scales: put(choice.scales, scale),
+    flat: put(choice.flat, flat),
+    cells: Object.fromEntries(Object.entries(choice.cells).map(([id, row]) => [id, put(row, false)])),
+  };
 }
 
 /** The choice without a scale. @param {Choice} choice @param {number} at @returns {Choice} */
 export function withoutScale(choice, at) {
   const cut = (/** @type {any[]} */ list) => list.filter((_, place) => place !== at);
-  return { scales: cut(choice.scales), flat: cut(choice.flat), cells: Object.fromEntries(Object.entries(choice.cells).map(([id, row]) => [id, cut(row)])) };
+  return {
+    scales: cut(choice.scales),
+    flat: cut(choice.flat),
+    cells: Object.fromEntries(Object.entries(choice.cells).map(([id, row]) => [id, cut(row)])),
+  };
 }
 
 /** The choice with a scale in 2D or 3D; cells that cannot be any more are off. @param {Choice} choice @param {number} at @param {boolean} flat @param {Filter[]} filters @param {Sizes} sizes @returns {Choice} */
 export function withFlat(choice, at, flat, filters, sizes) {
   const after = { ...choice, flat: choice.flat.map((one, place) => (place === at ? flat : one)) };
-  return withCells(after, filters.filter((filter) => impossible(filter, choice.scales[at], flat, sizes)).map((filter) => [filter, at]), false, sizes);
+  return withCells(
+    after,
+    filters.filter((filter) => impossible(filter, choice.scales[at], flat, sizes)).map((filter) => [filter, at]),
+    false,
+    sizes,
+  );
 }

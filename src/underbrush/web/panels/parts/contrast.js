@@ -17,7 +17,8 @@ export function outline(histogram) {
  * @param {Histogram} histogram @param {number} value
  */
 export function shareOf(histogram, value) {
-  const low = histogram.edges[0], high = histogram.edges[histogram.edges.length - 1];
+  const low = histogram.edges[0],
+    high = histogram.edges[histogram.edges.length - 1];
   return high > low ? Math.max(0, Math.min(1, (value - low) / (high - low))) : 0;
 }
 
@@ -26,7 +27,8 @@ export function shareOf(histogram, value) {
  * @param {Histogram} histogram @param {number} share @param {boolean} whole
  */
 export function valueAt(histogram, share, whole) {
-  const low = histogram.edges[0], high = histogram.edges[histogram.edges.length - 1];
+  const low = histogram.edges[0],
+    high = histogram.edges[histogram.edges.length - 1];
   const value = low + Math.max(0, Math.min(1, share)) * (high - low);
   return whole ? Math.round(value) : Number(value.toPrecision(4));
 }

@@ -6,9 +6,18 @@ import { counted } from "./words.js";
 /** Presets, and what is chosen now. */
 export const Presets = {
   components: { Icon },
-  props: { presets: { type: Array, default: () => [] }, chosen: { type: String, default: "" }, count: { type: Number, default: 0 }, channels: { type: Number, default: 0 }, locked: Boolean },
+  props: {
+    presets: { type: Array, default: () => [] },
+    chosen: { type: String, default: "" },
+    count: { type: Number, default: 0 },
+    channels: { type: Number, default: 0 },
+    locked: Boolean,
+  },
   setup(/** @type {any} */ props) {
-    const choose = (/** @type {any} */ preset) => { if (!props.locked && preset.name !== props.chosen) command({ type: "set_features", selection: preset.selection }, `Features: ${preset.name}.`); };
+    const choose = (/** @type {any} */ preset) => {
+      if (!props.locked && preset.name !== props.chosen)
+        command({ type: "set_features", selection: preset.selection }, `Features: ${preset.name}.`);
+    };
     const key = (/** @type {KeyboardEvent} */ event) => {
       const by = /** @type {Record<string, number>} */ ({ ArrowDown: 1, ArrowUp: -1 })[event.key];
       if (!by) return;
@@ -20,8 +29,21 @@ export const Presets = {
     };
     return { choose, key, counted };
   },
-  template: `<section class="sec"><div class="sec-h"><h3>Presets</h3></div><div class="vstack radios" role="radiogroup" aria-label="Presets" @keydown="key"><button v-for="(preset, n) in presets" type="button" class="check radio" :class="{ on: preset.name === chosen }" role="radio" :aria-checked="preset.name === chosen ? 'true' : 'false'" :disabled="locked" :data-tip="preset.tip" @click="choose(preset)"><i></i><span class="grow">{{ preset.name }}</span><span class="dim">{{ preset.count }}</span></button></div>
-    <p class="fg below2">{{ chosen || 'Own choice' }}: {{ counted(count, 'feature') }}</p></section>`,
+  template: `
+    <section class="sec">
+      <div class="sec-h"><h3>Presets</h3></div>
+      <div class="vstack radios" role="radiogroup" aria-label="Presets" @keydown="key">
+        <button v-for="(preset, n) in presets" type="button" class="check radio" :class="{ on: preset.name === chosen }" role="radio"
+            :aria-checked="preset.name === chosen ? 'true' : 'false'" :disabled="locked" :data-tip="preset.tip"
+            @click="choose(preset)">
+          <i></i>
+          <span class="grow">{{ preset.name }}</span>
+          <span class="dim">{{ preset.count }}</span>
+        </button>
+      </div>
+      <p class="fg below2">{{ chosen || 'Own choice' }}: {{ counted(count, 'feature') }}</p>
+    </section>
+  `,
 };
 
 /** A step that is done on the command line so far: one sentence and the command, to copy. */
@@ -29,5 +51,14 @@ export const PlainPage = {
   components: { Icon },
   props: { title: String, sentence: String, command: { type: String, default: "" } },
   setup: (/** @type {any} */ props) => ({ copy: () => navigator.clipboard?.writeText(props.command) }),
-  template: `<div class="page"><div class="bar"><h2>{{ title }}</h2></div><div class="padded"><p class="fg lead">{{ sentence }}</p><div class="path line">{{ command }}</div><button type="button" class="btn s" data-tip="Copy the command" @click="copy"><Icon n="copy" />Copy command</button></div></div>`,
+  template: `
+    <div class="page">
+      <div class="bar"><h2>{{ title }}</h2></div>
+      <div class="padded">
+        <p class="fg lead">{{ sentence }}</p>
+        <div class="path line">{{ command }}</div>
+        <button type="button" class="btn s" data-tip="Copy the command" @click="copy"><Icon n="copy" />Copy command</button>
+      </div>
+    </div>
+  `,
 };

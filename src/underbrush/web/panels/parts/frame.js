@@ -28,12 +28,23 @@ export const ViewerFrame = {
         console.error(error);
       }
     });
-    onBeforeUnmount(() => { gone = true; off(); app()?.unmount(); });
+    onBeforeUnmount(() => {
+      gone = true;
+      off();
+      app()?.unmount();
+    });
     return { place, failure, link };
   },
-  template: `<div class="viewer"><div class="fill" ref="place"></div>
-    <div v-if="failure" class="empty over"><p>{{ failure }}</p></div>
-    <div v-else-if="link.state && !link.state.lanes.length" class="empty over"><p class="fg">No images yet.</p><p>Drop images here, or add them under 1 Images. They stay where they are.</p></div></div>`,
+  template: `
+    <div class="viewer">
+      <div class="fill" ref="place"></div>
+      <div v-if="failure" class="empty over"><p>{{ failure }}</p></div>
+      <div v-else-if="link.state && !link.state.lanes.length" class="empty over">
+        <p class="fg">No images yet.</p>
+        <p>Drop images here, or add them under 1 Images. They stay where they are.</p>
+      </div>
+    </div>
+  `,
 };
 
 /** The panels' own line to the server reloads the page when it hears nothing: then there would be no page to go on with. */
@@ -46,10 +57,18 @@ function stayOnThePage() {
 function back(project) {
   const key = `underbrush.window.${project}`;
   let before = null;
-  try { before = JSON.parse(sessionStorage.getItem(key) || "null"); } catch { /* as if it was never kept */ }
+  try {
+    before = JSON.parse(sessionStorage.getItem(key) || "null");
+  } catch {
+    /* as if it was never kept */
+  }
   const keep = () => {
     const { lane, t, slice, plane } = link.position;
-    try { sessionStorage.setItem(key, JSON.stringify({ lane, t, slice, plane, step: link.step, class: link.tool.class })); } catch { /* a private window */ }
+    try {
+      sessionStorage.setItem(key, JSON.stringify({ lane, t, slice, plane, step: link.step, class: link.tool.class }));
+    } catch {
+      /* a private window */
+    }
   };
   const restore = () => {
     const viewer = app();
@@ -62,10 +81,21 @@ function back(project) {
   };
   const begin = () => {
     restore();
-    watch([() => link.position.lane, () => link.position.t, () => link.position.slice, () => link.step, () => link.tool.class], keep);
+    watch(
+      [() => link.position.lane, () => link.position.t, () => link.position.slice, () => link.step, () => link.tool.class],
+      keep,
+    );
   };
   if (link.state) begin();
-  else { const stop = watch(() => link.state, () => { stop(); begin(); }); }
+  else {
+    const stop = watch(
+      () => link.state,
+      () => {
+        stop();
+        begin();
+      },
+    );
+  }
 }
 
 const STEPS = ["Images", "Features", "Training", "Export", "Batch"];
@@ -93,20 +123,40 @@ export const Steps = {
       event.stopPropagation();
     };
     const meta = computed(() => [link.state ? link.state.lanes.length : "", props.counts.features ?? "", "", "", ""]);
-    onMounted(() => { show(); window.addEventListener("resize", show); });
+    onMounted(() => {
+      show();
+      window.addEventListener("resize", show);
+    });
     onBeforeUnmount(() => window.removeEventListener("resize", show));
     watch([() => link.step, () => link.panels, () => link.rightOpen], show, { flush: "post" });
     return { STEPS, link, key, meta };
   },
-  template: `<nav class="nav" aria-label="Steps" @keydown="key"><button v-for="(name, n) in STEPS" type="button" class="step" :aria-current="link.step === n + 1 ? 'step' : null" :tabindex="link.step === n + 1 ? 0 : -1"
-    :data-tip="(n + 1) + ' ' + name" @click="link.step = n + 1"><span class="n">{{ n + 1 }}</span><span class="t">{{ name }}</span><span class="meta">{{ meta[n] }}</span></button></nav>`,
+  template: `
+    <nav class="nav" aria-label="Steps" @keydown="key">
+      <button v-for="(name, n) in STEPS" type="button" class="step" :aria-current="link.step === n + 1 ? 'step' : null"
+          :tabindex="link.step === n + 1 ? 0 : -1" :data-tip="(n + 1) + ' ' + name" @click="link.step = n + 1">
+        <span class="n">{{ n + 1 }}</span>
+        <span class="t">{{ name }}</span>
+        <span class="meta">{{ meta[n] }}</span>
+      </button>
+    </nav>
+  `,
 };
 
 /** The right panel folded to a rail, on small windows or when folded by hand. */
 export const Rail = {
   components: { IconButton },
-  setup: () => ({ open: () => { link.rightOpen = true; } }),
-  template: `<div class="rail"><IconButton icon="layers" name="Show layers and quality" keyed="Tab" @click="open" /><IconButton icon="chart" name="Quality" @click="open" /></div>`,
+  setup: () => ({
+    open: () => {
+      link.rightOpen = true;
+    },
+  }),
+  template: `
+    <div class="rail">
+      <IconButton icon="layers" name="Show layers and quality" keyed="Tab" @click="open" />
+      <IconButton icon="chart" name="Quality" @click="open" />
+    </div>
+  `,
 };
 
 /** What stands across the window until it is mended: not saved, no connection, read only. */
@@ -118,17 +168,32 @@ export const Banner = {
     const shown = computed(() => {
       const strokes = link.unsent.count === 1 ? "1 stroke is" : `${link.unsent.count} strokes are`;
       const kept = link.unsent.count ? ` ${strokes} kept in this browser and sent again.` : "";
-      if (link.connection.state === "closed") return { kind: "err", icon: "error", strong: "Connection closed.", text: link.connection.sentence };
-      if (link.connection.banner) return { kind: "warn", icon: "warn", strong: "Connection lost.", text: `Reconnecting. You can go on painting.${kept}` };
-      if (link.save && link.save.state === "failing") return { kind: "err", icon: "error", strong: "NOT saved.", text: link.save.sentence, ways: true };
-      if (!link.storage.durable) return { kind: "warn", icon: "warn", strong: "Not kept across a reload.", text: link.storage.sentence };
-      if (link.state && link.state.read_only) return { kind: "warn", icon: "lock", strong: "Read only.", text: link.state.read_only };
+      if (link.connection.state === "closed")
+        return { kind: "err", icon: "error", strong: "Connection closed.", text: link.connection.sentence };
+      if (link.connection.banner)
+        return { kind: "warn", icon: "warn", strong: "Connection lost.", text: `Reconnecting. You can go on painting.${kept}` };
+      if (link.save && link.save.state === "failing")
+        return { kind: "err", icon: "error", strong: "NOT saved.", text: link.save.sentence, ways: true };
+      if (!link.storage.durable)
+        return { kind: "warn", icon: "warn", strong: "Not kept across a reload.", text: link.storage.sentence };
+      if (link.state && link.state.read_only)
+        return { kind: "warn", icon: "lock", strong: "Read only.", text: link.state.read_only };
       return null;
     });
     return { shown };
   },
-  template: `<div class="bannerslot"><div v-if="shown" class="banner" :class="shown.kind" role="alert"><Icon :n="shown.icon" /><span class="grow"><span class="strong">{{ shown.strong }}</span> {{ shown.text }}</span>
-    <button v-if="shown.ways && retry" type="button" class="btn" @click="$emit('act', { name: 'save' })">Try again</button><button v-if="shown.ways && elsewhere" type="button" class="btn" @click="$emit('act', { name: 'saveElsewhere' })">Save elsewhere ...</button></div></div>`,
+  template: `
+    <div class="bannerslot">
+      <div v-if="shown" class="banner" :class="shown.kind" role="alert">
+        <Icon :n="shown.icon" />
+        <span class="grow"><span class="strong">{{ shown.strong }}</span> {{ shown.text }}</span>
+        <button v-if="shown.ways && retry" type="button" class="btn" @click="$emit('act', { name: 'save' })">Try again</button>
+        <button v-if="shown.ways && elsewhere" type="button" class="btn" @click="$emit('act', { name: 'saveElsewhere' })">
+          Save elsewhere ...
+        </button>
+      </div>
+    </div>
+  `,
 };
 
 /** One sentence at the bottom of the image, with Undo where there is something to undo. */
@@ -136,9 +201,24 @@ export const Toast = {
   components: { Icon, IconButton, Keys },
   setup: () => ({
     link,
-    undo: () => { link.toast = null; app()?.undo(); },
-    close: () => { link.toast = null; },
+    undo: () => {
+      link.toast = null;
+      app()?.undo();
+    },
+    close: () => {
+      link.toast = null;
+    },
   }),
-  template: `<div class="toastslot" role="status"><div v-if="link.toast" class="toast" :class="link.toast.level"><Icon v-if="link.toast.level !== 'info'" :n="link.toast.level === 'error' ? 'error' : 'warn'" /><span class="words">{{ link.toast.text }}</span>
-    <button v-if="link.toast.undo" type="button" class="btn-quiet fg" data-tip="Undo" @click="undo">Undo <Keys :keys="['Ctrl', 'Z']" /></button><IconButton v-else icon="x" name="Close" @click="close" /></div></div>`,
+  template: `
+    <div class="toastslot" role="status">
+      <div v-if="link.toast" class="toast" :class="link.toast.level">
+        <Icon v-if="link.toast.level !== 'info'" :n="link.toast.level === 'error' ? 'error' : 'warn'" />
+        <span class="words">{{ link.toast.text }}</span>
+        <button v-if="link.toast.undo" type="button" class="btn-quiet fg" data-tip="Undo" @click="undo">
+          Undo <Keys :keys="['Ctrl', 'Z']" />
+        </button>
+        <IconButton v-else icon="x" name="Close" @click="close" />
+      </div>
+    </div>
+  `,
 };

@@ -2,7 +2,8 @@
  * @type {Record<string, string>} */
 export const ICONS = {
   eye: '<path d="M1.5 8S4 3.5 8 3.5 14.5 8 14.5 8 12 12.5 8 12.5 1.5 8 1.5 8Z"/><circle cx="8" cy="8" r="2"/>',
-  eyeoff: '<path d="M3 10.4C2 9.3 1.5 8 1.5 8S4 3.5 8 3.5c.9 0 1.7.2 2.4.6M13 5.6c1 1.1 1.5 2.4 1.5 2.4S12 12.5 8 12.5c-.9 0-1.7-.2-2.4-.6M2.5 13.5l11-11"/>',
+  eyeoff:
+    '<path d="M3 10.4C2 9.3 1.5 8 1.5 8S4 3.5 8 3.5c.9 0 1.7.2 2.4.6M13 5.6c1 1.1 1.5 2.4 1.5 2.4S12 12.5 8 12.5c-.9 0-1.7-.2-2.4-.6M2.5 13.5l11-11"/>',
   lock: '<rect x="3" y="7" width="10" height="6.5" rx="1"/><path d="M5 7V5a3 3 0 0 1 6 0v2"/>',
   unlock: '<rect x="3" y="7" width="10" height="6.5" rx="1"/><path d="M5 7V5a3 3 0 0 1 5.8-1"/>',
   plus: '<path d="M8 3v10M3 8h10"/>',
@@ -19,7 +20,8 @@ export const ICONS = {
   pick: '<path d="M9 4l3 3M10.5 5.5l1.7-1.7a1.3 1.3 0 0 1 0 0M8 6l2 2-5.5 5.5H2.5v-2L8 6ZM10 5l1.8-1.8a1.4 1.4 0 0 1 2 2L12 7"/>',
   layers: '<path d="M8 2L2 5.5 8 9l6-3.5L8 2ZM2 9l6 3.5L14 9"/>',
   chart: '<path d="M2.5 13.5h11M4.5 11V8M8 11V3.5M11.5 11V6"/>',
-  image: '<rect x="2" y="3" width="12" height="10" rx="1"/><path d="M2 11l3.5-3.5 3 3 2-2L14 12"/><circle cx="10.5" cy="6" r="1"/>',
+  image:
+    '<rect x="2" y="3" width="12" height="10" rx="1"/><path d="M2 11l3.5-3.5 3 3 2-2L14 12"/><circle cx="10.5" cy="6" r="1"/>',
   folder: '<path d="M2 12.5v-9h4l1.5 2H14v7H2Z"/>',
   open: '<path d="M2 12.5v-9h4l1.5 2h5v2M2 12.5l2-5h11l-2 5H2Z"/>',
   file: '<path d="M4 2h5l3 3v9H4V2ZM9 2v3h3"/>',

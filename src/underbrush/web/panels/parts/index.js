@@ -17,7 +17,29 @@ import { startTooltips } from "./tooltips.js";
 import { Topbar } from "./topbar.js";
 
 export const PARTS = {
-  AddImages, Banner, Classes, Classifiers, Dims, DropZone, FeatureTable, FilesDialog, ImageTable, KeysDialog, Lanes, Layers,
-  PlainPage, Presets, Quality, Rail, Start, StartStatus, Status, Steps, Toast, Tools, Topbar, ViewerFrame,
+  AddImages,
+  Banner,
+  Classes,
+  Classifiers,
+  Dims,
+  DropZone,
+  FeatureTable,
+  FilesDialog,
+  ImageTable,
+  KeysDialog,
+  Lanes,
+  Layers,
+  PlainPage,
+  Presets,
+  Quality,
+  Rail,
+  Start,
+  StartStatus,
+  Status,
+  Steps,
+  Toast,
+  Tools,
+  Topbar,
+  ViewerFrame,
 };
 export { link, say, sendAll, startTooltips };

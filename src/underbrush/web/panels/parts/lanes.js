@@ -16,17 +16,58 @@ export const Dims = {
     const depth = computed(() => lane.value?.shape[{ z: 2, y: 3, x: 4 }[third.value] || 2] || 1);
     const times = computed(() => lane.value?.shape[0] || 1);
     const slice = computed(() => link.position.slice || 0);
-    const place = computed(() => { const [size, unit] = lane.value?.pixel_size?.[third.value] || [0, ""]; return size ? `${Number((slice.value * size).toPrecision(3))} ${unit}` : ""; });
+    const place = computed(() => {
+      const [size, unit] = lane.value?.pixel_size?.[third.value] || [0, ""];
+      return size ? `${Number((slice.value * size).toPrecision(3))} ${unit}` : "";
+    });
     const colours = computed(() => Object.fromEntries((link.state?.classes || []).map((one) => [one.id, hex(one.colour)])));
-    const ticks = (/** @type {string} */ axis, /** @type {number} */ count) => (props.marks[link.position.lane]?.[axis] || []).map((/** @type {[number, number]} */ [at, id]) => ({ at: count > 1 ? (at / (count - 1)) * 100 : 0, colour: colours.value[id] }));
-    const stop = () => { clearInterval(playing.value); playing.value = 0; };
-    const play = () => { if (playing.value) stop(); else playing.value = window.setInterval(() => app()?.setTime((link.position.t + 1) % times.value), 125); };
+    const ticks = (/** @type {string} */ axis, /** @type {number} */ count) =>
+      (props.marks[link.position.lane]?.[axis] || []).map((/** @type {[number, number]} */ [at, id]) => ({
+        at: count > 1 ? (at / (count - 1)) * 100 : 0,
+        colour: colours.value[id],
+      }));
+    const stop = () => {
+      clearInterval(playing.value);
+      playing.value = 0;
+    };
+    const play = () => {
+      if (playing.value) stop();
+      else playing.value = window.setInterval(() => app()?.setTime((link.position.t + 1) % times.value), 125);
+    };
     watch(() => link.position.lane, stop);
     onBeforeUnmount(stop);
-    return { link, third, depth, times, slice, place, ticks, playing, play, setSlice: (/** @type {number} */ n) => app()?.setSlice(n), setTime: (/** @type {number} */ n) => app()?.setTime(n) };
+    return {
+      link,
+      third,
+      depth,
+      times,
+      slice,
+      place,
+      ticks,
+      playing,
+      play,
+      setSlice: (/** @type {number} */ n) => app()?.setSlice(n),
+      setTime: (/** @type {number} */ n) => app()?.setTime(n),
+    };
   },
-  template: `<div class="dimslot"><div v-if="times > 1" class="dims"><span class="ax">t</span><IconButton :icon="playing ? 'pause' : 'play'" :name="playing ? 'Pause' : 'Play'" @click="play" /><Slider :value="link.position.t" :max="times - 1" name="Time" tip="Time" keyed="Shift ← →" :text="(link.position.t + 1) + ' of ' + times" :ticks="ticks('t', times)" @slide="setTime" /><span class="pos">{{ link.position.t + 1 }} of {{ times }}</span></div>
-    <div v-if="depth > 1 && (third === 'z' || link.position.plane !== 'xy')" class="dims"><span class="ax">{{ third }}</span><Slider :value="slice" :max="depth - 1" name="Slice" tip="Slice" keyed="PageUp PageDown" :text="(slice + 1) + ' of ' + depth" :ticks="third === 'z' ? ticks('z', depth) : []" @slide="setSlice" /><span class="pos">{{ slice + 1 }} of {{ depth }}</span><span v-if="place" class="dim">{{ place }}</span></div></div>`,
+  template: `
+    <div class="dimslot">
+      <div v-if="times > 1" class="dims">
+        <span class="ax">t</span>
+        <IconButton :icon="playing ? 'pause' : 'play'" :name="playing ? 'Pause' : 'Play'" @click="play" />
+        <Slider :value="link.position.t" :max="times - 1" name="Time" tip="Time" keyed="Shift ← →"
+            :text="(link.position.t + 1) + ' of ' + times" :ticks="ticks('t', times)" @slide="setTime" />
+        <span class="pos">{{ link.position.t + 1 }} of {{ times }}</span>
+      </div>
+      <div v-if="depth > 1 && (third === 'z' || link.position.plane !== 'xy')" class="dims">
+        <span class="ax">{{ third }}</span>
+        <Slider :value="slice" :max="depth - 1" name="Slice" tip="Slice" keyed="PageUp PageDown" :text="(slice + 1) + ' of ' + depth"
+            :ticks="third === 'z' ? ticks('z', depth) : []" @slide="setSlice" />
+        <span class="pos">{{ slice + 1 }} of {{ depth }}</span>
+        <span v-if="place" class="dim">{{ place }}</span>
+      </div>
+    </div>
+  `,
 };
 
 /** The images of the project. */
@@ -35,7 +76,8 @@ export const Lanes = {
   setup() {
     const broken = ref(/** @type {Record<string, boolean>} */ ({}));
     const lanes = computed(() => link.state?.lanes || []);
-    const strokes = (/** @type {any} */ lane) => Object.values(lane.strokes || {}).reduce((/** @type {number} */ sum, /** @type {any} */ one) => sum + one[0], 0);
+    const strokes = (/** @type {any} */ lane) =>
+      Object.values(lane.strokes || {}).reduce((/** @type {number} */ sum, /** @type {any} */ one) => sum + one[0], 0);
     const key = (/** @type {KeyboardEvent} */ event) => {
       const by = /** @type {Record<string, number>} */ ({ ArrowRight: 1, ArrowLeft: -1 })[event.key];
       if (!by) return;
@@ -46,10 +88,41 @@ export const Lanes = {
       event.preventDefault();
       event.stopPropagation();
     };
-    const picture = (/** @type {any} */ lane) => address(`/api/p/${link.project}/lanes/${lane.id}/thumbnail?v=${encodeURIComponent(lane.v)}`);
-    return { link, lanes, strokes, key, picture, broken, counted, show: (/** @type {string} */ id) => app()?.setLane(id), add: () => { link.step = 1; link.dialog = "add"; } };
+    const picture = (/** @type {any} */ lane) =>
+      address(`/api/p/${link.project}/lanes/${lane.id}/thumbnail?v=${encodeURIComponent(lane.v)}`);
+    return {
+      link,
+      lanes,
+      strokes,
+      key,
+      picture,
+      broken,
+      counted,
+      show: (/** @type {string} */ id) => app()?.setLane(id),
+      add: () => {
+        link.step = 1;
+        link.dialog = "add";
+      },
+    };
   },
-  template: `<div class="lanes"><div class="lanelist" role="listbox" aria-label="Images" aria-orientation="horizontal" @keydown="key"><button v-for="lane in lanes" :key="lane.id" type="button" class="lane" role="option" :aria-current="lane.id === link.position.lane ? 'true' : null" :aria-selected="lane.id === link.position.lane ? 'true' : 'false'" :tabindex="lane.id === link.position.lane ? 0 : -1" :data-tip="lane.missing || lane.nickname" @click="show(lane.id)">
-    <span v-if="lane.missing || broken[lane.id]" class="ph"><Icon :n="lane.missing ? 'warn' : 'image'" /></span><img v-else :src="picture(lane)" alt="" loading="lazy" @error="broken[lane.id] = true"><span class="trunc text"><span class="trunc n">{{ lane.nickname }}</span><span class="d" :class="{ warn: lane.missing }">{{ lane.missing ? 'missing' : strokes(lane) ? counted(strokes(lane), 'stroke') : 'no strokes yet' }}</span></span></button></div>
-    <IconButton icon="plus" name="Add images" @click="add" /></div>`,
+  template: `
+    <div class="lanes">
+      <div class="lanelist" role="listbox" aria-label="Images" aria-orientation="horizontal" @keydown="key">
+        <button v-for="lane in lanes" :key="lane.id" type="button" class="lane" role="option"
+            :aria-current="lane.id === link.position.lane ? 'true' : null"
+            :aria-selected="lane.id === link.position.lane ? 'true' : 'false'"
+            :tabindex="lane.id === link.position.lane ? 0 : -1" :data-tip="lane.missing || lane.nickname" @click="show(lane.id)">
+          <span v-if="lane.missing || broken[lane.id]" class="ph"><Icon :n="lane.missing ? 'warn' : 'image'" /></span>
+          <img v-else :src="picture(lane)" alt="" loading="lazy" @error="broken[lane.id] = true">
+          <span class="trunc text">
+            <span class="trunc n">{{ lane.nickname }}</span>
+            <span class="d" :class="{ warn: lane.missing }">
+              {{ lane.missing ? 'missing' : strokes(lane) ? counted(strokes(lane), 'stroke') : 'no strokes yet' }}
+            </span>
+          </span>
+        </button>
+      </div>
+      <IconButton icon="plus" name="Add images" @click="add" />
+    </div>
+  `,
 };

@@ -34,7 +34,20 @@ export const link = reactive({
   live: null,
 });
 
-const EVENTS = ["state", "connection", "unsent", "storage", "save", "training", "progress", "tool", "cursor", "position", "zoom", "layers"];
+const EVENTS = [
+  "state",
+  "connection",
+  "unsent",
+  "storage",
+  "save",
+  "training",
+  "progress",
+  "tool",
+  "cursor",
+  "position",
+  "zoom",
+  "layers",
+];
 
 /** @type {{app: App | null, hint: number, toast: number}} */
 const own = { app: null, hint: 0, toast: 0 };
@@ -124,7 +137,8 @@ export async function sendAll(list) {
     const answer = await command(json);
     if (!answer.ok) return;
   }
-  if (list.length) say(list.length === 1 ? `${list[0].nickname} added.` : `${list.length} images added.`, { undo: list.length === 1 });
+  if (list.length)
+    say(list.length === 1 ? `${list[0].nickname} added.` : `${list.length} images added.`, { undo: list.length === 1 });
 }
 
 /**

@@ -12,32 +12,79 @@ export const Status = {
   props: { preparing: { type: String, default: "" }, prepared: { default: null } },
   setup() {
     const at = computed(() => {
-      const lane = shownLane(), cursor = link.cursor;
+      const lane = shownLane(),
+        cursor = link.cursor;
       if (!lane || !cursor || !cursor.inside) return [];
-      return [["x", cursor.x], ["y", cursor.y], ...(lane.shape[2] > 1 ? [["z", cursor.z]] : []), ...(lane.shape[0] > 1 ? [["t", cursor.t]] : [])];
+      return [
+        ["x", cursor.x],
+        ["y", cursor.y],
+        ...(lane.shape[2] > 1 ? [["z", cursor.z]] : []),
+        ...(lane.shape[0] > 1 ? [["t", cursor.t]] : []),
+      ];
     });
     const values = computed(() => (at.value.length && link.cursor.values ? link.cursor.values.slice(0, 4).map(shown) : []));
     const probabilities = computed(() => {
-      const classes = link.state?.classes || [], given = at.value.length ? link.cursor.probabilities : null;
-      return given ? classes.map((one, n) => ({ name: one.name, colour: hex(one.colour), p: Number(given[n] ?? 0) })).sort((a, b) => (classes.length > 3 ? b.p - a.p : 0)).slice(0, 3) : [];
+      const classes = link.state?.classes || [],
+        given = at.value.length ? link.cursor.probabilities : null;
+      return given
+        ? classes
+            .map((one, n) => ({ name: one.name, colour: hex(one.colour), p: Number(given[n] ?? 0) }))
+            .sort((a, b) => (classes.length > 3 ? b.p - a.p : 0))
+            .slice(0, 3)
+        : [];
     });
     const sentence = computed(() => {
       if (link.hint) return link.hint;
-      if (link.connection.banner) return link.training?.state === "done" ? "The result shown is from before the connection was lost." : "";
+      if (link.connection.banner)
+        return link.training?.state === "done" ? "The result shown is from before the connection was lost." : "";
       if (link.save?.state === "failing") return "Free some space, then try again. Painting goes on.";
       const empty = (link.state?.classes || []).filter((one) => !painted(one.id)[1]);
       if (link.training?.sentence) return link.training.sentence;
       if (empty.length && link.state?.lanes.length) return `Now a stroke in ${empty[0].name}.`;
       return "";
     });
-    const progress = computed(() => (link.progress && link.progress.total > 0 && link.progress.done < link.progress.total ? Math.round((100 * link.progress.done) / link.progress.total) : null));
+    const progress = computed(() =>
+      link.progress && link.progress.total > 0 && link.progress.done < link.progress.total
+        ? Math.round((100 * link.progress.done) / link.progress.total)
+        : null,
+    );
     const unsent = computed(() => (link.unsent.count > 3 ? `${counted(link.unsent.count, "stroke")} on the way` : ""));
-    const stop = () => { link.live = false; app()?.setLive(false); };
+    const stop = () => {
+      link.live = false;
+      app()?.setLive(false);
+    };
     return { link, at, values, probabilities, sentence, progress, unsent, percent, stop };
   },
-  template: `<footer class="status"><template v-if="link.step === 3"><span v-if="at.length" class="xy"><span v-for="[axis, n] in at">{{ axis }} <b>{{ n }}</b></span></span><span v-else class="dim">Outside the image</span><span class="sep"></span>
-    <template v-if="values.length"><span>Value <b>{{ values.join(' · ') }}</b></span><span class="sep"></span></template><template v-if="probabilities.length"><span class="probs"><span v-for="one in probabilities"><i class="dot" :style="{ '--c': one.colour }"></i>{{ one.name }} <b>{{ one.p.toFixed(2) }}</b></span></span><span class="sep"></span></template><span data-tip="Screen pixels per image pixel"><b>{{ percent(link.zoom.zoom) }}</b></span></template>
-    <span class="grow"></span><span v-if="unsent" class="dim">{{ unsent }}</span><span class="hint trunc" role="status">{{ sentence }}</span>
-    <span v-if="preparing" class="hstack"><span class="trunc">{{ preparing }}</span><span class="prog w96"><i :style="{ width: (prepared || 0) + '%' }"></i></span></span>
-    <span v-else-if="progress !== null" class="hstack predicting"><span>Predicting</span><span class="prog"><i :style="{ width: progress + '%' }"></i></span><span class="pc3">{{ progress }} %</span><IconButton class="t" icon="x" name="Stop; Live is turned off" @click="stop" /></span></footer>`,
+  template: `
+    <footer class="status">
+      <template v-if="link.step === 3">
+        <span v-if="at.length" class="xy"><span v-for="[axis, n] in at">{{ axis }} <b>{{ n }}</b></span></span>
+        <span v-else class="dim">Outside the image</span>
+        <span class="sep"></span>
+        <template v-if="values.length"><span>Value <b>{{ values.join(' · ') }}</b></span><span class="sep"></span></template>
+        <template v-if="probabilities.length">
+          <span class="probs">
+            <span v-for="one in probabilities">
+              <i class="dot" :style="{ '--c': one.colour }"></i>{{ one.name }} <b>{{ one.p.toFixed(2) }}</b>
+            </span>
+          </span>
+          <span class="sep"></span>
+        </template>
+        <span data-tip="Screen pixels per image pixel"><b>{{ percent(link.zoom.zoom) }}</b></span>
+      </template>
+      <span class="grow"></span>
+      <span v-if="unsent" class="dim">{{ unsent }}</span>
+      <span class="hint trunc" role="status">{{ sentence }}</span>
+      <span v-if="preparing" class="hstack">
+        <span class="trunc">{{ preparing }}</span>
+        <span class="prog w96"><i :style="{ width: (prepared || 0) + '%' }"></i></span>
+      </span>
+      <span v-else-if="progress !== null" class="hstack predicting">
+        <span>Predicting</span>
+        <span class="prog"><i :style="{ width: progress + '%' }"></i></span>
+        <span class="pc3">{{ progress }} %</span>
+        <IconButton class="t" icon="x" name="Stop; Live is turned off" @click="stop" />
+      </span>
+    </footer>
+  `,
 };

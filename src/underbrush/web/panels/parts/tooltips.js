@@ -14,7 +14,11 @@ export function startTooltips(page = document) {
   page.body.append(tip);
   let timer = 0;
   let of = /** @type {HTMLElement | null} */ (null);
-  const hide = () => { clearTimeout(timer); tip.hidden = true; of = null; };
+  const hide = () => {
+    clearTimeout(timer);
+    tip.hidden = true;
+    of = null;
+  };
   const show = () => {
     if (!of || !of.isConnected || !of.dataset.tip) return hide();
     tip.textContent = of.dataset.tip;
@@ -24,7 +28,8 @@ export function startTooltips(page = document) {
       tip.append(" ", cap);
     }
     tip.hidden = false;
-    const at = of.getBoundingClientRect(), size = tip.getBoundingClientRect();
+    const at = of.getBoundingClientRect(),
+      size = tip.getBoundingClientRect();
     const below = at.bottom + 6 + size.height < innerHeight - 4;
     tip.style.left = `${Math.max(8, Math.min(innerWidth - size.width - 8, at.left + at.width / 2 - size.width / 2))}px`;
     tip.style.top = `${below ? at.bottom + 6 : Math.max(4, at.top - size.height - 6)}px`;
@@ -38,10 +43,19 @@ export function startTooltips(page = document) {
     timer = window.setTimeout(show, DELAY);
   };
   page.addEventListener("pointerover", over);
-  page.addEventListener("focusin", (event) => { if (event.target instanceof Element && event.target.matches(":focus-visible")) over(event); });
-  for (const name of ["pointerdown", "keydown", "focusout", "wheel"]) page.addEventListener(name, hide, { capture: true, passive: true });
+  page.addEventListener("focusin", (event) => {
+    if (event.target instanceof Element && event.target.matches(":focus-visible")) over(event);
+  });
+  for (const name of ["pointerdown", "keydown", "focusout", "wheel"])
+    page.addEventListener(name, hide, { capture: true, passive: true });
   page.addEventListener("pointerleave", hide);
   // A ring round the image is for who came there by key.
   page.addEventListener("pointerdown", () => page.body.classList.add("by-pointer"), true);
-  page.addEventListener("keydown", (event) => { if (["Tab", "F6"].includes(event.key)) page.body.classList.remove("by-pointer"); }, true);
+  page.addEventListener(
+    "keydown",
+    (event) => {
+      if (["Tab", "F6"].includes(event.key)) page.body.classList.remove("by-pointer");
+    },
+    true,
+  );
 }

@@ -8,7 +8,11 @@ const MARK = `<svg viewBox="0 0 20 20" aria-hidden="true"><rect x="2" y="2" widt
 /** What is said of saving: strokes that wait in the browser come before what the server says. */
 function saved() {
   if (link.unsent.count && link.connection.banner) {
-    return { kind: "wait", icon: "refresh", text: link.unsent.count === 1 ? "1 stroke kept in this browser" : `${link.unsent.count} strokes kept in this browser` };
+    return {
+      kind: "wait",
+      icon: "refresh",
+      text: link.unsent.count === 1 ? "1 stroke kept in this browser" : `${link.unsent.count} strokes kept in this browser`,
+    };
   }
   if (!link.save) return null;
   if (link.save.state === "failing") return { kind: "bad", icon: "error", text: "NOT saved" };
@@ -22,25 +26,57 @@ const item = (action, text) => ({ id: action, text, keys: keysOf(action) });
 /** @param {boolean} project whether a project is open @returns {[string, any[]][]} */
 function menus(project) {
   /** @type {[string, any[]][]} */
-  const all = [["Project", [
-    { id: "new", text: "New project from images ...", icon: "plus" },
-    { id: "open", text: "Open ...", icon: "open" },
-    { id: "sample", text: "Try the sample", icon: "sample" },
-    ...(project ? [{ line: true }, { id: "add", text: "Add images ...", icon: "image" }, { id: "save", text: "Save now", icon: "check" }, { line: true }, { id: "start", text: "Close, back to the start", icon: "left" }] : []),
-  ]]];
+  const all = [
+    [
+      "Project",
+      [
+        { id: "new", text: "New project from images ...", icon: "plus" },
+        { id: "open", text: "Open ...", icon: "open" },
+        { id: "sample", text: "Try the sample", icon: "sample" },
+        ...(project
+          ? [
+              { line: true },
+              { id: "add", text: "Add images ...", icon: "image" },
+              { id: "save", text: "Save now", icon: "check" },
+              { line: true },
+              { id: "start", text: "Close, back to the start", icon: "left" },
+            ]
+          : []),
+      ],
+    ],
+  ];
   if (project) {
     const state = link.state;
-    all.push(["Edit", [
-      { ...item("undo", state?.undo ? `Undo: ${state.undo}` : "Undo"), icon: "undo", off: !state?.undo },
-      { ...item("redo", state?.redo ? `Redo: ${state.redo}` : "Redo"), icon: "redo", off: !state?.redo },
-    ]]);
-    all.push(["View", [
-      item("fit", "Fit"), item("zoom:100", "100 %"), item("zoom:in", "Zoom in"), item("zoom:out", "Zoom out"), { line: true },
-      { ...item("layer:labels", "Labels"), on: link.layers.labels?.visible !== false }, { ...item("layer:segmentation", "Segmentation"), on: !!link.layers.segmentation?.visible },
-      { ...item("layer:uncertainty", "Uncertainty"), on: !!link.layers.uncertainty?.visible }, { ...item("contrast", "Automatic contrast"), icon: "auto" }, { line: true },
-      { id: "panels", text: "Side panels", keys: ["Tab"], on: link.panels },
-    ].filter((/** @type {any} */ one) => one.line || one.id === "panels" || link.keys.some((row) => row.action === one.id))]);
-    all.push(["Help", [{ id: "keys", text: "All keys", keys: ["?"] }, { id: "about", text: "About Underbrush", icon: "info" }]]);
+    all.push([
+      "Edit",
+      [
+        { ...item("undo", state?.undo ? `Undo: ${state.undo}` : "Undo"), icon: "undo", off: !state?.undo },
+        { ...item("redo", state?.redo ? `Redo: ${state.redo}` : "Redo"), icon: "redo", off: !state?.redo },
+      ],
+    ]);
+    all.push([
+      "View",
+      [
+        item("fit", "Fit"),
+        item("zoom:100", "100 %"),
+        item("zoom:in", "Zoom in"),
+        item("zoom:out", "Zoom out"),
+        { line: true },
+        { ...item("layer:labels", "Labels"), on: link.layers.labels?.visible !== false },
+        { ...item("layer:segmentation", "Segmentation"), on: !!link.layers.segmentation?.visible },
+        { ...item("layer:uncertainty", "Uncertainty"), on: !!link.layers.uncertainty?.visible },
+        { ...item("contrast", "Automatic contrast"), icon: "auto" },
+        { line: true },
+        { id: "panels", text: "Side panels", keys: ["Tab"], on: link.panels },
+      ].filter((/** @type {any} */ one) => one.line || one.id === "panels" || link.keys.some((row) => row.action === one.id)),
+    ]);
+    all.push([
+      "Help",
+      [
+        { id: "keys", text: "All keys", keys: ["?"] },
+        { id: "about", text: "About Underbrush", icon: "info" },
+      ],
+    ]);
   } else all.push(["Help", [{ id: "about", text: "About Underbrush", icon: "info" }]]);
   return all;
 }
@@ -48,7 +84,13 @@ function menus(project) {
 /** The bar; on the start page without what belongs to a project. */
 export const Topbar = {
   components: { Icon, Menu, Switch },
-  props: { bare: Boolean, name: { type: String, default: "" }, cpu: { type: String, default: "" }, mem: { type: String, default: "" }, version: { type: String, default: "" } },
+  props: {
+    bare: Boolean,
+    name: { type: String, default: "" },
+    cpu: { type: String, default: "" },
+    mem: { type: String, default: "" },
+    version: { type: String, default: "" },
+  },
   emits: ["act"],
   setup(/** @type {any} */ props, /** @type {any} */ { emit }) {
     const bar = ref(/** @type {any[]} */ ([]));
@@ -59,23 +101,68 @@ export const Topbar = {
       else if (id === "keys") link.dialog = "keys";
       else if (id === "about") say(`Underbrush ${props.version}: a few brush strokes grow a forest that segments your images.`);
       else if (["undo", "redo"].includes(id) || link.keys.some((row) => row.action === id)) app()?.do(id);
-      else if (id === "add") { link.step = 1; link.dialog = "add"; }
-      else if (id === "new" || id === "open") link.dialog = id;
+      else if (id === "add") {
+        link.step = 1;
+        link.dialog = "add";
+      } else if (id === "new" || id === "open") link.dialog = id;
       else emit("act", { name: id });
     };
     const step = (/** @type {number} */ at, /** @type {number} */ by, /** @type {boolean} */ open) => {
       const next = bar.value[(at + by + bar.value.length) % bar.value.length];
-      if (open) next.show(); else next.focus();
+      if (open) next.show();
+      else next.focus();
     };
     return {
-      MARK, bar, away, live, choose, step, link, name: computed(() => link.state?.name || props.name), saved: computed(saved), menus: computed(() => menus(!props.bare)),
-      flip: (/** @type {boolean} */ on) => { link.live = on; app()?.setLive(on); }, update: () => app()?.update(),
+      MARK,
+      bar,
+      away,
+      live,
+      choose,
+      step,
+      link,
+      name: computed(() => link.state?.name || props.name),
+      saved: computed(saved),
+      menus: computed(() => menus(!props.bare)),
+      flip: (/** @type {boolean} */ on) => {
+        link.live = on;
+        app()?.setLive(on);
+      },
+      update: () => app()?.update(),
     };
   },
-  template: `<header class="topbar"><span class="brand"><span class="logo" v-html="MARK"></span>Underbrush</span>
-    <template v-if="!bare"><span class="sep"></span><span class="fg trunc file" :data-tip="name">{{ name }}</span><span v-if="saved" class="saved" :class="saved.kind" role="status"><Icon :n="saved.icon" /><span class="trunc">{{ saved.text }}</span></span></template>
-    <nav class="menu" role="menubar" aria-label="Menus"><Menu v-for="(menu, n) in menus" ref="bar" :key="menu[0]" :name="menu[0]" :text="menu[0]" :items="menu[1]" kind="btn-quiet" in-bar @choose="choose" @step="(by, open) => step(n, by, open)" /></nav>
-    <span class="grow"></span><span class="dim gauge" data-tip="Processor time of this program, all cores"><span>CPU </span><span class="fg">{{ away ? '–' : cpu }}</span></span><span class="dim gauge" data-tip="Memory of this program, and its limit"><span>Mem </span><span class="fg">{{ away ? '–' : mem }}</span></span>
-    <template v-if="!bare"><span class="sep"></span><button type="button" class="btn-quiet" data-tip="Single update" data-key="Shift L" :disabled="away" @click="update"><Icon n="refresh" />Update</button>
-    <span class="hstack" :class="away ? 'dim' : 'fg'">Live <Switch :on="live && !away" name="Live" tip="Live: train and predict after each stroke" keyed="L" :class="{ off: away }" @flip="flip" /></span></template></header>`,
+  template: `
+    <header class="topbar">
+      <span class="brand"><span class="logo" v-html="MARK"></span>Underbrush</span>
+      <template v-if="!bare">
+        <span class="sep"></span>
+        <span class="fg trunc file" :data-tip="name">{{ name }}</span>
+        <span v-if="saved" class="saved" :class="saved.kind" role="status">
+          <Icon :n="saved.icon" />
+          <span class="trunc">{{ saved.text }}</span>
+        </span>
+      </template>
+      <nav class="menu" role="menubar" aria-label="Menus">
+        <Menu v-for="(menu, n) in menus" ref="bar" :key="menu[0]" :name="menu[0]" :text="menu[0]" :items="menu[1]" kind="btn-quiet"
+            in-bar @choose="choose" @step="(by, open) => step(n, by, open)" />
+      </nav>
+      <span class="grow"></span>
+      <span class="dim gauge" data-tip="Processor time of this program, all cores">
+        <span>CPU </span>
+        <span class="fg">{{ away ? '–' : cpu }}</span>
+      </span>
+      <span class="dim gauge" data-tip="Memory of this program, and its limit">
+        <span>Mem </span>
+        <span class="fg">{{ away ? '–' : mem }}</span>
+      </span>
+      <template v-if="!bare">
+        <span class="sep"></span>
+        <button type="button" class="btn-quiet" data-tip="Single update" data-key="Shift L" :disabled="away" @click="update">
+          <Icon n="refresh" />Update
+        </button>
+        <span class="hstack" :class="away ? 'dim' : 'fg'">
+          Live <Switch :on="live && !away" name="Live" tip="Live: train and predict after each stroke" keyed="L" :class="{ off: away }" @flip="flip" />
+        </span>
+      </template>
+    </header>
+  `,
 };

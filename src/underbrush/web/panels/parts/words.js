@@ -12,8 +12,12 @@ export function percent(zoom) {
 /** Bytes in the unit that reads best. @param {number} bytes */
 export function bytes(bytes) {
   const units = ["B", "kB", "MB", "GB", "TB"];
-  let at = 0, value = bytes;
-  while (value >= 1000 && at < units.length - 1) { value /= 1000; at += 1; }
+  let at = 0,
+    value = bytes;
+  while (value >= 1000 && at < units.length - 1) {
+    value /= 1000;
+    at += 1;
+  }
   return `${at && value < 10 ? value.toFixed(1) : Math.round(value)} ${units[at]}`;
 }
 
@@ -30,7 +34,20 @@ export function dayAndTime(iso, now) {
   const days = Math.round((day(now) - day(time)) / 86_400_000);
   if (days === 0) return `Today ${clock}`;
   if (days === 1) return `Yesterday ${clock}`;
-  const months = ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"];
+  const months = [
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+  ];
   return `${time.getDate()} ${months[time.getMonth()]}${time.getFullYear() === now.getFullYear() ? "" : ` ${time.getFullYear()}`}`;
 }
 
