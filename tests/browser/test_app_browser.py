@@ -212,6 +212,7 @@ def test_a_file_dropped_from_elsewhere_is_copied_beside_the_project(page: Any, s
 def test_a_stroke_painted_while_the_server_is_dead_is_there_when_it_is_back(
     page: Any, server: Server
 ) -> None:
+    page.click(".cls[data-class='1'] .key")
     before = int(strokes(page, 1))
     server.kill()
     page.wait_for_selector(".banner >> text=Connection lost.")
