@@ -141,6 +141,24 @@ def test_who_comes_back_before_the_other_place_was_planned_is_sent_all_anew(else
         assert tiles and sorted(map(str, [t.place for t in heard.tiles])) == sorted(map(str, tiles))
 
 
+def test_slices_along_x_come_by_fours(monkeypatch):
+    image = image_of("3d")
+    recipe = recipe_of(image)
+    whole, _ = predict_array(image, recipe)
+    with looking(Lanes(a=image)) as (live, heard):
+        live.set_recipe(recipe)
+        live.look(a_view(image.shape5, "zy", slice=89, layers=("probability:1",)))
+        live.look(a_view(image.shape5, "zy", slice=41, layers=("probability:1",)))
+        settle(live)
+        monkeypatch.setattr(ArrayImage, "read", None)
+        for x in (40, 42, 43, 41):
+            heard.clear()
+            live.look(a_view(image.shape5, "zy", slice=x, layers=("probability:1",), name="other"))
+            wait_until(lambda: heard and isinstance(heard[-1], ViewProgress))
+            got = heard.plane("probability:1", plane_size(image.shape5, "zy", 0))
+            assert np.array_equal(got, whole[0, 0, :, :, x].T)
+
+
 def test_who_leafs_through_finds_the_next_slices_computed(monkeypatch):
     image = image_of("3d")
     recipe = recipe_of(image)

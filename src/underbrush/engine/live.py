@@ -224,10 +224,10 @@ class Live:
                     looked.planned = True
                 return partial(self._plan, looked, looked.view, looked.stamp, self._wishes)
         for viewer, looked in self._views.items():
-            for key, piece in looked.pending.items():
-                if key not in self._running and self._may_compute(looked, piece):
+            for piece in looked.pending.values():
+                if piece.work not in self._running and self._may_compute(looked, piece):
                     if not peek:
-                        self._running.add(key)
+                        self._running.add(piece.work)
                         self._views.move_to_end(viewer)
                     return partial(self._compute, piece)
         return self._next_ahead(peek) if self._live else None
@@ -237,9 +237,9 @@ class Live:
         for looked in self._views.values():
             while looked.ahead:
                 piece = looked.ahead[0]
-                if piece.key not in self._cache and piece.key not in self._running:
+                if piece.key not in self._cache and piece.work not in self._running:
                     if not peek:
-                        self._running.add(piece.key)
+                        self._running.add(piece.work)
                         del looked.ahead[0]
                     return partial(self._compute, piece)
                 del looked.ahead[0]
@@ -298,29 +298,33 @@ class Live:
         return ready
 
     def _compute(self, piece: Piece) -> None:
-        image_key, _, place = piece.key
+        image_key, product_key, place = piece.key
         try:
-            values = piece.product.values(piece.image, place, self._scene(image_key, piece.image))
+            computed = piece.product.computed(piece.image, place, self._scene(image_key, piece.image))
         except Exception as error:  # noqa: BLE001 - a defect of ours must be heard of, not end the thread
             self._failed(piece, error)
             return
-        values.flags.writeable = False
-        self._cache.put(piece.key, values)
+        found = {(image_key, product_key, place): values for place, values in computed}
+        for key, values in found.items():
+            values.flags.writeable = False
+            self._cache.put(key, values)
         with self._publishing:
-            wanted: dict[str, dict[str, list[Viewer]]] = {}
+            wanted: dict[tuple[Key, str], dict[str, list[Viewer]]] = {}
             served = []
             with self._wake:
-                self._running.discard(piece.key)
+                self._running.discard(piece.work)
                 for viewer, looked in self._views.items():
-                    mine = looked.pending.pop(piece.key, None)
-                    if mine is None:
-                        continue
-                    served.append(looked)
-                    for layer in mine.layers:
-                        looked.sent.add((piece.key, layer))
-                        wanted.setdefault(layer, {}).setdefault(looked.view.lane, []).append(viewer)
-            for layer, lanes in wanted.items():
-                self._send(piece, layer, values, {lane: tuple(v) for lane, v in lanes.items()})
+                    mine = [looked.pending.pop(key) for key in found if key in looked.pending]
+                    if mine:
+                        served.append(looked)
+                    for one in mine:
+                        for layer in one.layers:
+                            looked.sent.add((one.key, layer))
+                            lanes = wanted.setdefault((one.key, layer), {})
+                            lanes.setdefault(looked.view.lane, []).append(viewer)
+            for (key, layer), lanes in wanted.items():
+                viewers = {lane: tuple(v) for lane, v in lanes.items()}
+                self._send(replace(piece, key=key), layer, found[key], viewers)
             for looked in served:
                 self._tell(looked)
 
@@ -330,7 +334,7 @@ class Live:
         with self._publishing:
             told = []
             with self._wake:
-                self._running.discard(piece.key)
+                self._running.discard(piece.work)
                 for viewer, looked in self._views.items():
                     looked.ahead = [p for p in looked.ahead if p.key[:2] != piece.key[:2]]
                     if looked.pending.pop(piece.key, None) is None:

@@ -40,6 +40,8 @@ class Piece:
     """A tile that a view wants."""
 
     key: Key
+    work: Key
+    """The same for all pieces that are computed in one go."""
     image: Image
     product: Product
     layers: tuple[str, ...]
@@ -170,10 +172,10 @@ def _plan(view: View, images: Images, wishes: Wishes, budget: float) -> Plan:
     for product in products:
         edges = product.edges(image, like, budget)
         if (box[2] - box[0]) / edges[0] * (box[3] - box[1]) / edges[1] <= MOST_TILES:
-            pieces += [
-                Piece((image_key, product.key, place), image, product, product.layers)
-                for place in tiles(box, like, size, edges)
-            ]
+            for place in tiles(box, like, size, edges):
+                key = (image_key, product.key, place)
+                work = (image_key, product.key, product.together(place))
+                pieces.append(Piece(key, work, image, product, product.layers))
     return Plan(tuple(pieces), area, tuple(problems))
 
 

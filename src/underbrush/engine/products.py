@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -19,6 +19,10 @@ from underbrush.core.predict import Scene, finite_values, predict_tile, tile_cos
 from underbrush.core.recipe import Recipe
 from underbrush.errors import FeatureError
 from underbrush.sources.base import Image
+
+TOGETHER = 4
+"""Slices along x that are computed in one go: kernels work on many pixels along x at once, so that four cost
+a fifth more than one."""
 
 
 class Product(Protocol):
@@ -44,6 +48,14 @@ class Product(Protocol):
 
     def values(self, image: Image, place: Place, scene: Scene) -> NDArray[np.float32]:
         """(n, rows, columns) float32 of a place."""
+        ...
+
+    def together(self, place: Place) -> Place:
+        """The same for all places that are computed in one go."""
+        ...
+
+    def computed(self, image: Image, place: Place, scene: Scene) -> list[tuple[Place, NDArray[np.float32]]]:
+        """The values of a place, and of all that are computed in one go with it."""
         ...
 
     def layer(self, name: str, values: NDArray[np.float32]) -> NDArray[np.uint8] | NDArray[np.float32]:
@@ -74,6 +86,8 @@ class ForestProduct:
         recipe, shape = self.recipe, image.shape5
         cost = tile_cost(recipe.selection, recipe.forest, recipe.n_classes, image.dtype.itemsize, shape)
         halo = recipe.selection.halo(shape[2] > 1)
+        if place.plane == "zy":
+            cost = replace(cost, valid=cost.valid * TOGETHER)
         return tile_edges(place.plane, place.level, shape, halo, (cost, budget))
 
     def values(self, image: Image, place: Place, scene: Scene) -> NDArray[np.float32]:
@@ -81,6 +95,23 @@ class ForestProduct:
         tile, step = _tile(image, place, self.recipe.selection.halo(scene.volume))
         values, _ = predict_tile(image.read(tile.read), tile, self.recipe, scene, step)
         return np.ascontiguousarray(place.turned(values[0]))
+
+    def together(self, place: Place) -> Place:
+        """See `Product.together`."""
+        return replace(place, slice=place.slice // TOGETHER * TOGETHER) if place.plane == "zy" else place
+
+    def computed(self, image: Image, place: Place, scene: Scene) -> list[tuple[Place, NDArray[np.float32]]]:
+        """See `Product.computed`."""
+        if place.plane != "zy":
+            return [(place, self.values(image, place, scene))]
+        first = self.together(place).slice
+        last = min(first + TOGETHER, image.shape5[4])
+        tile, step = _tile(image, place, self.recipe.selection.halo(scene.volume), (first, last))
+        values, _ = predict_tile(image.read(tile.read), tile, self.recipe, scene, step)
+        return [
+            (replace(place, slice=n), np.ascontiguousarray(values[0, :, :, :, n - first].transpose(0, 2, 1)))
+            for n in range(first, last)
+        ]
 
     def layer(self, name: str, values: NDArray[np.float32]) -> NDArray[np.uint8] | NDArray[np.float32]:
         """See `Product.layer`; a class that the forest does not know is nowhere probable."""
@@ -142,6 +173,14 @@ class FeatureProduct:
             found[:, within_reach(broken, (self.term,))[valid][::z, ::y, ::x]] = np.nan
         return np.ascontiguousarray(place.turned(found))
 
+    def together(self, place: Place) -> Place:
+        """See `Product.together`."""
+        return place
+
+    def computed(self, image: Image, place: Place, scene: Scene) -> list[tuple[Place, NDArray[np.float32]]]:
+        """See `Product.computed`."""
+        return [(place, self.values(image, place, scene))]
+
     def layer(self, name: str, values: NDArray[np.float32]) -> NDArray[np.float32]:
         """See `Product.layer`."""
         return np.asarray(values[0])
@@ -175,7 +214,11 @@ def feature_product(
     )
 
 
-def _tile(image: Image, place: Place, halo: Halo) -> tuple[Tile, tuple[int, int, int]]:
+def _tile(
+    image: Image, place: Place, halo: Halo, columns: tuple[int, int] | None = None
+) -> tuple[Tile, tuple[int, int, int]]:
+    """The tile of a place, or of a place with these pixels along x, and the steps along z, y, x."""
     shape = image.shape5
     pixels = place.pixels(shape)
-    return Tile(pixels.box, pixels.box.grown(halo).clipped(shape)), pixels.step
+    box = pixels.box if columns is None else pixels.box.replace(x=columns)
+    return Tile(box, box.grown(halo).clipped(shape)), pixels.step
