@@ -6,6 +6,7 @@ import os
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from served import serving
 
@@ -179,6 +180,17 @@ def test_names_say_what_can_be_opened(name, kind):
 
 
 # -- uploads ------------------------------------------------------------------------------------------
+
+
+def test_what_was_uploaded_can_be_opened_although_its_folder_is_no_root(tree, tmp_path_factory):
+    home = tmp_path_factory.mktemp("home")
+    pixels = np.zeros((40, 50), np.uint8)
+    np.save(tree / "a.npy", pixels)
+    with serving(home, roots=[tree / "cells"]) as served:
+        answer = served.post("/api/upload", params={"name": "a.npy"}, content=(tree / "a.npy").read_bytes())
+        path = answer.json()["path"]
+        assert path == str(home / "Underbrush" / "a.npy")
+        assert served.post("/api/open", json={"paths": [path]}).status_code == 200
 
 
 def test_an_upload_arrives_whole_and_never_replaces(served, tree):

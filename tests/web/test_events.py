@@ -406,3 +406,18 @@ def test_a_project_is_opened_again_after_a_restart_under_the_same_id(folder):
         with Tab(second, "one") as tab:
             assert tab.welcome["last"] == 1
             assert second.get(f"/api/p/{first.project}/state").json()["lanes"][0]["strokes"] == {"2": [1, 5]}
+
+
+def test_a_project_that_is_closed_under_a_tab_is_found_again_by_it(served):
+    with Tab(served, "one") as tab:
+        tab.paint(1)
+        tab.until("ack", number=1)
+        served.hub.close(served.project)
+        tab.paint(2, (0, 0, 30, 1, 3))
+        with pytest.raises(ConnectionClosed):
+            tab.until("never")
+        assert not [m for m in tab.seen if m.get("number") == 2 and m["type"] in {"refused", "ack"}]
+    with Tab(served, "one") as again:
+        assert again.welcome["last"] == 1
+        again.paint(2, (0, 0, 30, 1, 3))
+        again.until("ack", number=2)

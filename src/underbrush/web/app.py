@@ -10,7 +10,7 @@ from fastapi import FastAPI
 
 from underbrush.web.events import add_events
 from underbrush.web.gate import Allowed, Gate
-from underbrush.web.reading import Reading
+from underbrush.web.reading import CACHE_BYTES, Reading
 from underbrush.web.routes import add_routes
 from underbrush.web.uploads import MOST_BYTES
 
@@ -36,7 +36,7 @@ def make_app(
     threads
         Threads that read pixels.
     """
-    reading = Reading(threads)
+    reading = Reading(threads, min(CACHE_BYTES, hub.settings.memory // 16))
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:

@@ -50,6 +50,10 @@ _WAITING = 1000
 _LOG = logging.getLogger(__name__)
 
 
+class SessionClosedError(Exception):
+    """The project was closed while somebody was connected to it."""
+
+
 def add_events(app: FastAPI, hub: Hub) -> None:
     """Add the websocket of each project."""
     channels: dict[str, Channel] = {}
@@ -67,6 +71,8 @@ def add_events(app: FastAPI, hub: Hub) -> None:
             return await ws.close(NO_PROJECT, "no such project")
         channel = channels.get(ident)
         if channel is None or channel.session is not session:
+            if channel is not None:
+                channel.end()
             channel = channels[ident] = Channel(ident, session, hub, pool)
         await Connection(ws, channel, client).serve()
 
@@ -85,8 +91,13 @@ class Channel:
         self._ids: dict[str, NDArray[np.uint8]] = {}
         self._stops = [session.listen(self._heard), hub.listen(self._prepared)]
 
+    def end(self) -> None:
+        """The session was closed and opened anew: hear no more of the old one."""
+        for stop in self._stops:
+            stop()
+
     def leave(self, connection: Connection) -> None:
-        """A connection is gone; with the last one of a client its views go."""
+        """A connection is gone."""
         self.connections.discard(connection)
 
     def has(self, client: str) -> bool:
@@ -306,7 +317,11 @@ class Connection:
         """The commands, one after the other, in the order they came."""
         while True:
             said = await self._commands.get()
-            self.outbox.put(await self._in_thread(self._answer, said))
+            try:
+                self.outbox.put(await self._in_thread(self._answer, said))
+            except SessionClosedError:
+                # No answer: the browser keeps the command, comes back, and finds the project opened again.
+                return
 
     def _answer(self, said: Numbered) -> str:
         """Apply a command and give the frame that answers it. In a thread; syncing a disk takes its time."""
@@ -322,8 +337,7 @@ class Connection:
             return frames.text("later", number=said.number, sentence=sentence)
         except UnderbrushError as error:
             if isinstance(error, ProjectError) and session.read_only is None:
-                # The session was closed under it: whoever opens the project again gets the stroke.
-                return frames.text("later", number=said.number, sentence=str(error))
+                raise SessionClosedError from None
             return frames.text("refused", number=said.number, sentence=str(error))
         except Exception as error:  # noqa: BLE001  (the next command must be answered too)
             _LOG.exception("a defect in a command")

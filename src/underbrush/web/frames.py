@@ -13,7 +13,7 @@ from underbrush.engine.events import LabelsChanged, Notice, SaveChanged, Trainin
 from underbrush.engine.views import TileDone, ViewNotice, ViewProgress
 from underbrush.web.hub import Preparing
 
-MOST_RUNS = 50_000
+MOST_RUNS = 20_000
 """Runs that are told one by one; of larger changes only the box is said, and labels are fetched again."""
 
 

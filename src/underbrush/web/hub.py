@@ -222,7 +222,8 @@ class Hub:
         if not self.settings.confined:
             return True
         try:
-            return self.roots.holds(path.resolve()) or path in self._paths.values()
+            ours = path.is_relative_to(self.settings.new_projects)
+            return ours or self.roots.holds(path.resolve()) or path in self._paths.values()
         except (OSError, RuntimeError):
             return False
 

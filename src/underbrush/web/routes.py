@@ -293,6 +293,7 @@ def _file_router(hub: Hub, reading: Reading) -> APIRouter:
         if project:
             folder = (await hub.ready(project)).path.parent
         target = await asyncio.to_thread(upload_target, folder, unquote(name), int(announced))
+        hub.allow(folder)  # what was put there by us may be opened
         try:
             await receive_upload(target, _chunks(request), int(announced))
         except ClientDisconnect:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -49,6 +50,7 @@ class Server(uvicorn.Server):
             ssl_keyfile=None if certificate[1] is None else str(certificate[1]),
         )
         super().__init__(config)
+        quieten()
 
     def serve_until_stopped(self, listening: socket.socket, say: Callable[[str], None]) -> None:
         """Answer on the socket until Ctrl-C or SIGTERM."""
@@ -68,3 +70,15 @@ class Server(uvicorn.Server):
         """Begin to answer."""
         await super().startup(sockets)
         self._begun()
+
+
+def quieten() -> None:
+    """What the libraries below have to say goes into the log file, not to the person at the terminal."""
+    ours: list[logging.Handler] = [
+        one for one in logging.getLogger("underbrush").handlers if isinstance(one, logging.FileHandler)
+    ]
+    for name in ("uvicorn", "nicegui", "asyncio", "websockets"):
+        logger = logging.getLogger(name)
+        logger.handlers = ours or [logging.NullHandler()]
+        logger.propagate = False
+        logger.setLevel(logging.WARNING)
