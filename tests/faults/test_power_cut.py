@@ -7,6 +7,7 @@ failure names; the same seed gives the same round again.
 from __future__ import annotations
 
 import contextlib
+import errno
 import multiprocessing
 import os
 import random
@@ -130,6 +131,32 @@ def test_power_cuts_and_failing_disks(tmp_path, template):
     assert done["cuts"] >= 200
     assert done["errors"] >= 10
     assert done["refused"] >= 5
+
+
+def test_a_refused_command_does_not_come_back_after_opening_again(tmp_path, template):
+    """Its file took the name but the folder was not synced, nor was its removal at closing."""
+    path = Path(shutil.copy(template, tmp_path / "p.ilp"))
+    broken = [False]
+
+    def hook(call: str, _: str) -> None:
+        if call == "sync_folder" and broken[0]:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    layer = RecordingLayer(tmp_path, hook)
+    with using(layer):
+        painter = Painter(path, random.Random(1), layer.note)
+        broken[0] = True
+        painter.paint()
+        assert painter.failures == 1
+        painter.leave(close=True)
+        broken[0] = False
+        painter.open()
+    for op in layer.log:
+        layer.disk.apply(op, random.Random(0))
+    for seed in range(50):
+        left = layer.disk.cut(random.Random(seed))
+        assert set(left.folders[str(tmp_path)]) <= {"p.ilp", "p.ilp.lock"}
+    painter.leave(close=True)
 
 
 def test_power_cuts_while_an_earlier_version_is_brought_back(tmp_path, template):

@@ -101,11 +101,10 @@ def recover(path: str | os.PathLike[str]) -> Opened:
         on_disk=records is not None,
     )
     journal.seen = identity
-    if data is not None:
-        # Who wrote the two may have been killed before their names were synced, and the new file fits only
-        # the .ilp that is seen now.
-        sync_folder(places.project)
-        journal.secure()
+    # Who was here before may have been killed before new names and removals were synced: what is seen now
+    # must stay, and what is written anew fits only the .ilp that is seen now.
+    sync_folder(places.project)
+    journal.secure()
     return Opened(project, journal, records or (), notices, tuple(places.all_recovered()))
 
 
