@@ -255,6 +255,7 @@ def test_all_keys_open_and_close_and_give_the_focus_back(project: Any) -> None:
     project.focus("[aria-label='Layer options']")
     project.keyboard.press("?")
     project.wait_for_selector("[role=dialog]")
+    project.wait_for_function("document.activeElement.tagName === 'INPUT'")
     assert project.input_value("[role=dialog] input") == ""
     project.keyboard.type("eras")
     assert project.locator("[role=dialog] .keys section div").count() == 1

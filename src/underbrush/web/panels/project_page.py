@@ -15,7 +15,7 @@ from underbrush.web.panels.opening import added_lane, expanded
 from underbrush.web.panels.parts import Part
 from underbrush.web.panels.preparing import follow_preparing
 from underbrush.web.panels.project_reader import ProjectReader
-from underbrush.web.panels.start_page import open_named
+from underbrush.web.panels.start_page import defect, open_named
 
 if TYPE_CHECKING:
     from nicegui.client import Client
@@ -122,6 +122,10 @@ class _ProjectPage:
         except UnderbrushError as error:
             self._show_failure(str(error))
             return
+        except Exception as error:  # noqa: BLE001  (nobody else would tell the person)
+            _LOG.exception("a project could not be opened")
+            self._show_failure(defect(error))
+            return
         if self._gone():
             return
         self._session = session
@@ -171,6 +175,10 @@ class _ProjectPage:
             except UnderbrushError as error:
                 self._parts["Toast"].say(str(error), "error")
                 return
+            except Exception as error:  # noqa: BLE001  (the panels would be silently old)
+                _LOG.exception("the panels could not be read")
+                self._parts["Toast"].say(defect(error), "error")
+                return
             if self._gone():
                 return
             for name, data in found.items():
@@ -197,6 +205,9 @@ class _ProjectPage:
                 await self._add(paths)
         except UnderbrushError as error:
             self._parts["Toast"].say(str(error), "error")
+        except Exception as error:  # noqa: BLE001  (a click that does nothing says nothing)
+            _LOG.exception("%s failed", name)
+            self._parts["Toast"].say(defect(error), "error")
 
     async def _add(self, paths: list[str]) -> None:
         """The images are read here, and added by the viewer: as commands of this tab, which it can undo."""

@@ -85,6 +85,10 @@ class _StartPage:
         except UnderbrushError as error:
             self.toast.say(str(error), "error")
             return
+        except Exception as error:  # noqa: BLE001  (a click that does nothing says nothing)
+            _LOG.exception("opening failed")
+            self.toast.say(defect(error), "error")
+            return
         finally:
             late.cancel()
             self._opening = False
@@ -95,6 +99,11 @@ class _StartPage:
         await asyncio.sleep(0.3)
         what = "the sample" if paths is None else paths[0].replace("\\", "/").rpartition("/")[2]
         self.start.set(busy=f"Opening {what} ...")
+
+
+def defect(error: Exception) -> str:
+    """The sentence for what should not have happened; the log has the rest."""
+    return f"A defect in Underbrush ({type(error).__name__}: {error}); please report it."
 
 
 def open_named(hub: Hub, paths: list[str] | None) -> str:
