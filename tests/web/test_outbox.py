@@ -42,21 +42,6 @@ def test_what_is_not_in_sight_any_more_is_not_sent():
     assert {key[1] for key in outbox.keys()} == {"other"}  # noqa: SIM118
 
 
-def test_what_is_made_late_is_made_once():
-    outbox = Outbox()
-    made = []
-
-    async def state():
-        made.append(0)
-        return "state"
-
-    for _ in range(50):
-        outbox.replace("state", state)
-    outbox.put("ack")
-    assert drained(outbox, 2) == ["ack", "state"]
-    assert len(made) == 1
-
-
 def test_somebody_who_never_reads_is_cut_off():
     outbox = Outbox(limit=1000)
     for _ in range(9):

@@ -173,7 +173,7 @@ class Channel:
             self._timer.cancel()
             self._timer = None
         for one in self.connections:
-            one.outbox.replace("state", one.state)
+            one.state_wanted.set()
 
 
 def _layer_by_id(layer: str, ids: NDArray[np.uint8]) -> str:
@@ -205,6 +205,7 @@ class Connection:
     def __init__(self, ws: WebSocket, channel: Channel, client: str) -> None:
         self.client = client
         self.outbox = Outbox()
+        self.state_wanted = asyncio.Event()
         self._ws = ws
         self._channel = channel
         self._session = channel.session
@@ -214,7 +215,8 @@ class Connection:
     async def serve(self) -> None:
         """Until either side ends it."""
         self._channel.connections.add(self)
-        tasks = [asyncio.create_task(work()) for work in (self._receive, self._send, self._carry_out)]
+        works = (self._receive, self._send, self._carry_out, self._tell_state)
+        tasks = [asyncio.create_task(work()) for work in works]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -230,10 +232,15 @@ class Connection:
         with contextlib.suppress(RuntimeError, WebSocketDisconnect):  # it may be closed already
             await self._ws.close(OVERFLOWED)
 
-    async def state(self) -> str:
-        """The state frame, as new as can be."""
-        said = await self._in_thread(state_of, self._channel.ident, self._session, self.client)
-        return frames.text("state", **said)
+    async def _tell_state(self) -> None:
+        """The state whenever it is wanted, however often that was meanwhile; answers do not wait for it."""
+        while True:
+            await self.state_wanted.wait()
+            self.state_wanted.clear()
+            self.outbox.replace("state", await self._in_thread(self._state))
+
+    def _state(self) -> str:
+        return frames.text("state", **state_of(self._channel.ident, self._session, self.client))
 
     async def _in_thread(self, call: Callable[..., Any], *arguments: Any) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._channel.pool, call, *arguments)

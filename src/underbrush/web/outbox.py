@@ -8,12 +8,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict, deque
-from collections.abc import Awaitable, Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 
 Data = str | bytes
-Late = Callable[[], Awaitable[Data]]
-"""Made when it is its turn, so that it is as new as can be."""
-
 MOST_BYTES = 64 << 20
 """What may wait for one browser; beyond it is cut off and starts anew when it comes back."""
 
@@ -28,7 +25,7 @@ class Outbox:
     def __init__(self, limit: int = MOST_BYTES) -> None:
         self._limit = limit
         self._ordered: deque[Data] = deque()
-        self._newest: OrderedDict[Hashable, Data | Late] = OrderedDict()
+        self._newest: OrderedDict[Hashable, Data] = OrderedDict()
         self._bytes = 0
         self._ready = asyncio.Event()
         self._overflowed = False
@@ -38,16 +35,16 @@ class Outbox:
         self._ordered.append(data)
         self._count(len(data))
 
-    def replace(self, key: Hashable, data: Data | Late) -> None:
+    def replace(self, key: Hashable, data: Data) -> None:
         """Send, unless something newer with the same key comes before; its place in the queue is kept."""
-        old = self._newest.get(key)
+        old = self._newest.get(key, b"")
         self._newest[key] = data
-        self._count(_size(data) - _size(old))
+        self._count(len(data) - len(old))
 
     def drop(self, unwanted: Callable[[Hashable], bool]) -> None:
         """Forget what was put with `replace` under keys that are unwanted now."""
         for key in [key for key in self._newest if unwanted(key)]:
-            self._bytes -= _size(self._newest.pop(key))
+            self._bytes -= len(self._newest.pop(key))
 
     def keys(self) -> Iterable[Hashable]:
         """What waits of what was put with `replace`."""
@@ -70,8 +67,8 @@ class Outbox:
                 return found
             if self._newest:
                 _, item = self._newest.popitem(last=False)
-                self._bytes -= _size(item)
-                return await item() if callable(item) else item
+                self._bytes -= len(item)
+                return item
             self._ready.clear()
             await self._ready.wait()
 
@@ -79,7 +76,3 @@ class Outbox:
         self._bytes += added
         self._overflowed = self._overflowed or self._bytes > self._limit
         self._ready.set()
-
-
-def _size(item: Data | Late | None) -> int:
-    return len(item) if isinstance(item, str | bytes) else 0
