@@ -39,6 +39,8 @@ from underbrush.sources.base import Image
 
 Event = LabelsChanged | DocumentChanged | TrainingChanged | SaveChanged | Notice | ViewEvent
 Listener = Callable[[Event], None]
+PROGRAM = 400_000_000
+"""Bytes of the program itself, its compiled code and its server, about."""
 KEPT_ANSWERS = 256
 """Answers to the last commands that are kept to be given again."""
 OWN = "underbrush"
@@ -64,17 +66,31 @@ class Budget:
 
     threads: int = 1
     memory: int = 2_000_000_000
-    """Bytes that the whole process may hold; a share of it goes to what is kept."""
+    """Bytes that the whole process may hold."""
 
     @property
     def rows(self) -> int:
         """Bytes of remembered features of labelled pixels."""
-        return max(32_000_000, min(self.memory // 6, 512_000_000))
+        return self._share(0.2, 512_000_000)
 
     @property
     def tiles(self) -> int:
         """Bytes of results that are kept."""
-        return max(32_000_000, min(self.memory // 5, 1_000_000_000))
+        return self._share(0.25, 1_000_000_000)
+
+    @property
+    def pixels(self) -> int:
+        """Bytes of pixels of images that are kept."""
+        return self._share(0.15, 512_000_000)
+
+    @property
+    def images(self) -> int:
+        """Files that stay open; each may keep decoded pieces."""
+        return 4 if self.memory >= 2_000_000_000 else 2
+
+    def _share(self, part: float, most: int) -> int:
+        """A part of what is left beside the program itself; the rest is for what is being computed."""
+        return int(max(24_000_000, min(part * (self.memory - PROGRAM), most)))
 
 
 class Session:
@@ -95,7 +111,7 @@ class Session:
         self.notices = start.notices
         self._answers: OrderedDict[tuple[str, int], Ack] = OrderedDict()
         self._kept_came, self._edited = False, False
-        self._images = LaneImages()
+        self._images = LaneImages(budget.images, budget.pixels)
         self._sources: dict[str, Source] = {}
         self._bring_images(start.document)
         self._teaching: Teaching | None = None
@@ -454,6 +470,8 @@ class Session:
             files = tuple(str(file) for file in found.files)
             key = image_key(found.address or entry.raw.stored, entry.raw.axes, files)
             self._images.put(lane, key, partial(open_lane, Lane(entry.nickname, entry.raw), document.base))
+            if self._live is not None:
+                self._live.refresh(lane)
 
 
 def _same_pixels(one: Source, other: Source) -> bool:
