@@ -111,11 +111,11 @@ class Session:
         self.notices = start.notices
         self._answers: OrderedDict[tuple[str, int], Ack] = OrderedDict()
         self._kept_came, self._edited = False, False
+        self._teaching: Teaching | None = None
+        self._live: Live | None = None
         self._images = LaneImages(budget.images, budget.pixels)
         self._sources: dict[str, Source] = {}
         self._bring_images(start.document)
-        self._teaching: Teaching | None = None
-        self._live: Live | None = None
         self._closed = False
         self._safe: Safekeeping | None = None
         if start.journal is not None:
