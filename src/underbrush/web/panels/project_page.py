@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from nicegui import background_tasks, ui
@@ -15,7 +16,7 @@ from underbrush.web.panels.opening import added_lane, expanded
 from underbrush.web.panels.parts import Part
 from underbrush.web.panels.preparing import follow_preparing
 from underbrush.web.panels.project_reader import ProjectReader
-from underbrush.web.panels.start_page import defect, open_named
+from underbrush.web.panels.start_page import defect, open_named, open_sample
 
 if TYPE_CHECKING:
     from nicegui.client import Client
@@ -197,10 +198,10 @@ class _ProjectPage:
             elif name == "save" and self._session is not None:
                 await asyncio.to_thread(self._session.save)
                 self._parts["Toast"].say("Saved.")
-            elif name == "sample" or (name == "open" and named):
-                ident = await asyncio.to_thread(open_named, self._hub, None if name == "sample" else paths)
-                await self._hub.ready(ident)
-                ui.navigate.to(f"/p/{ident}")
+            elif name == "sample":
+                await self._go(lambda: open_sample(self._hub))
+            elif name == "open" and named and isinstance(paths, list):
+                await self._go(lambda: open_named(self._hub, paths))
             elif name == "add" and named and isinstance(paths, list):
                 await self._add(paths)
         except UnderbrushError as error:
@@ -208,6 +209,12 @@ class _ProjectPage:
         except Exception as error:  # noqa: BLE001  (a click that does nothing says nothing)
             _LOG.exception("%s failed", name)
             self._parts["Toast"].say(defect(error), "error")
+
+    async def _go(self, begin: Callable[[], str]) -> None:
+        """To another project."""
+        ident = await asyncio.to_thread(begin)
+        await self._hub.ready(ident)
+        ui.navigate.to(f"/p/{ident}")
 
     async def _add(self, paths: list[str]) -> None:
         """The images are read here, and added by the viewer: as commands of this tab, which it can undo."""

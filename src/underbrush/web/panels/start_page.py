@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from nicegui import background_tasks, ui
@@ -26,6 +27,7 @@ def recent_rows(hub: Hub) -> list[dict[str, Any]]:
     """The five projects that were opened last, as the part ``Start`` shows them. Looks at the disk."""
     return [
         {
+            "project": one.id,
             "path": str(one.path),
             "name": one.path.name,
             "date": one.opened.isoformat(),
@@ -70,17 +72,21 @@ class _StartPage:
         """Open what was chosen; one thing at a time."""
         if self._opening:
             return
-        paths = wanted.get("paths")
+        paths, project = wanted.get("paths"), wanted.get("project")
         if wanted["name"] == "sample":
-            await self._open(None)
+            await self._open("the sample", lambda: open_sample(self._hub))
+        elif wanted["name"] == "recent" and isinstance(project, str):
+            # By its id: it may lie outside the folders that are shown, and was opened before all the same.
+            await self._open("the project", lambda: project)
         elif wanted["name"] == "open" and isinstance(paths, list) and all(isinstance(p, str) for p in paths):
-            await self._open(paths)
+            first = paths[0].replace("\\", "/").rpartition("/")[2] if paths else ""
+            await self._open(first, lambda: open_named(self._hub, paths))
 
-    async def _open(self, paths: list[str] | None) -> None:
+    async def _open(self, what: str, begin: Callable[[], str]) -> None:
         self._opening = True
-        late = background_tasks.create(self._say_late(paths), name="slow opening")
+        late = background_tasks.create(self._say_late(what), name="slow opening")
         try:
-            ident = await asyncio.to_thread(open_named, self._hub, paths)
+            ident = await asyncio.to_thread(begin)
             await self._hub.ready(ident)
         except UnderbrushError as error:
             self.toast.say(str(error), "error")
@@ -95,9 +101,8 @@ class _StartPage:
             self.start.set(busy="", recent=await asyncio.to_thread(recent_rows, self._hub))
         ui.navigate.to(f"/p/{ident}")
 
-    async def _say_late(self, paths: list[str] | None) -> None:
+    async def _say_late(self, what: str) -> None:
         await asyncio.sleep(0.3)
-        what = "the sample" if paths is None else paths[0].replace("\\", "/").rpartition("/")[2]
         self.start.set(busy=f"Opening {what} ...")
 
 
@@ -106,8 +111,8 @@ def defect(error: Exception) -> str:
     return f"A defect in Underbrush ({type(error).__name__}: {error}); please report it."
 
 
-def open_named(hub: Hub, paths: list[str] | None) -> str:
-    """Begin to open a project, or images as a new one, or (None) the sample; gives its id.
+def open_named(hub: Hub, paths: list[str]) -> str:
+    """Begin to open a project, or images as a new one; gives its id.
 
     Raises
     ------
@@ -116,8 +121,6 @@ def open_named(hub: Hub, paths: list[str] | None) -> str:
     """
     from underbrush.web.routes import open_paths  # noqa: PLC0415  (the routes import much)
 
-    if paths is None:
-        return open_sample(hub)
     return open_paths(hub, expanded(paths, hub.roots))
 
 

@@ -17,6 +17,7 @@ export const ViewerFrame = {
       link.project = props.project;
       try {
         const { mount } = await import("underbrush-viewer");
+        if (gone || !place.value) return;
         const viewer = await mount(place.value, { project: props.project, prefix: link.prefix, lane: props.lane || undefined });
         if (gone) return viewer.unmount();
         off = attach(viewer);

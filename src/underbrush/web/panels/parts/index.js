@@ -1,7 +1,8 @@
 /** All parts of the page, by the names that the page in Python calls them. */
 import { Classes } from "./classes.js";
 import { PlainPage, Presets } from "./features.js";
-import { DropZone, FilesDialog } from "./files.js";
+import { DropZone } from "./dropping.js";
+import { FilesDialog } from "./files.js";
 import { Banner, Rail, Steps, Toast, ViewerFrame } from "./frame.js";
 import { AddImages, ImageTable } from "./images.js";
 import { KeysDialog } from "./keys.js";

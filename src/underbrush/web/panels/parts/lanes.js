@@ -5,6 +5,12 @@ import { hex } from "./classes.js";
 import { address, app, link, shownLane } from "./link.js";
 import { counted } from "./words.js";
 
+const PLANES = [
+  ["xy", "XY", "Seen along z"],
+  ["xz", "XZ", "Seen along y"],
+  ["zy", "ZY", "Seen along x"],
+];
+
 /** Sliders for z and t, where the image has them. */
 export const Dims = {
   components: { IconButton, Slider },
@@ -37,6 +43,9 @@ export const Dims = {
     watch(() => link.position.lane, stop);
     onBeforeUnmount(stop);
     return {
+      PLANES,
+      volume: computed(() => (lane.value?.shape[2] || 1) > 1),
+      setPlane: (/** @type {string} */ plane) => app()?.setPlane(plane),
       link,
       third,
       depth,
@@ -59,12 +68,19 @@ export const Dims = {
             :text="(link.position.t + 1) + ' of ' + times" :ticks="ticks('t', times)" @slide="setTime" />
         <span class="pos">{{ link.position.t + 1 }} of {{ times }}</span>
       </div>
-      <div v-if="depth > 1 && (third === 'z' || link.position.plane !== 'xy')" class="dims">
+      <div v-if="volume" class="dims">
         <span class="ax">{{ third }}</span>
         <Slider :value="slice" :max="depth - 1" name="Slice" tip="Slice" keyed="PageUp PageDown" :text="(slice + 1) + ' of ' + depth"
             :ticks="third === 'z' ? ticks('z', depth) : []" @slide="setSlice" />
         <span class="pos">{{ slice + 1 }} of {{ depth }}</span>
         <span v-if="place" class="dim">{{ place }}</span>
+        <span class="sep"></span>
+        <span class="seg s planes" role="radiogroup" aria-label="Plane">
+          <button v-for="[id, text, tip] in PLANES" type="button" role="radio" :aria-checked="link.position.plane === id ? 'true' : 'false'"
+              :aria-pressed="link.position.plane === id ? 'true' : 'false'" :data-tip="tip" @click="setPlane(id)">
+            {{ text }}
+          </button>
+        </span>
       </div>
     </div>
   `,

@@ -61,7 +61,7 @@ export const Start = {
       <div>
         <div class="sec-h"><h3>Recent</h3></div>
         <button v-for="(one, n) in recent" :key="one.path" type="button" class="recent" :disabled="one.missing || !!busy"
-            :data-tip="one.path" @click="$emit('act', { name: 'open', paths: [one.path] })">
+            :data-tip="one.path" @click="$emit('act', { name: 'recent', project: one.project })">
           <img v-if="one.thumbnail && !one.missing && !broken[n]" :src="address(one.thumbnail)" alt="" @error="broken[n] = true">
           <span v-else class="ph"><Icon :n="one.missing ? 'file' : 'layers'" /></span>
           <span class="grow trunc">

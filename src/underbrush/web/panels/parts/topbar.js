@@ -1,5 +1,5 @@
 /** The bar above: what is open, whether it is safe, menus, how busy the machine is, Live. */
-import { computed, ref } from "vue";
+import { computed, onBeforeUnmount, onMounted, ref, watch } from "vue";
 import { Icon, Menu, Switch } from "./basics.js";
 import { app, keysOf, link, say, togglePanels } from "./link.js";
 
@@ -37,7 +37,7 @@ function menus(project) {
           ? [
               { line: true },
               { id: "add", text: "Add images ...", icon: "image" },
-              { id: "save", text: "Save now", icon: "check" },
+              { id: "save", text: "Save now", icon: "check", keys: ["Ctrl", "S"] },
               { line: true },
               { id: "start", text: "Close, back to the start", icon: "left" },
             ]
@@ -107,6 +107,21 @@ export const Topbar = {
       } else if (id === "new" || id === "open") link.dialog = id;
       else emit("act", { name: id });
     };
+    // The browser's own Ctrl S would save the page.
+    const key = (/** @type {KeyboardEvent} */ event) => {
+      if (props.bare || event.key.toLowerCase() !== "s" || !(event.ctrlKey || event.metaKey) || event.shiftKey || event.altKey) return;
+      event.preventDefault();
+      emit("act", { name: "save" });
+    };
+    onMounted(() => window.addEventListener("keydown", key));
+    onBeforeUnmount(() => window.removeEventListener("keydown", key));
+    watch(
+      () => link.state?.name,
+      (name) => {
+        if (name) document.title = `${name} – Underbrush`;
+      },
+      { immediate: true },
+    );
     const step = (/** @type {number} */ at, /** @type {number} */ by, /** @type {boolean} */ open) => {
       const next = bar.value[(at + by + bar.value.length) % bar.value.length];
       if (open) next.show();

@@ -1,0 +1,140 @@
+/** Files dropped from the desktop: used where they lie, or copied. */
+import { ref } from "vue";
+import { Icon } from "./basics.js";
+import { asked } from "./files.js";
+import { Dialog } from "./keys.js";
+import { address, say } from "./link.js";
+import { bytes } from "./words.js";
+
+const ASK_ABOVE = 200e6;
+
+/**
+ * Files dropped from the desktop have no path in a browser: they are looked for on this machine by name, size and
+ * date; what is not found is copied, after asking above 200 MB.
+ * @param {File[]} files @param {string} project
+ * @param {(text: string, ways: string[]) => Promise<number>} ask gives the place of the answer, -1 for none
+ * @param {(text: string, share: number) => void} progress
+ * @returns {Promise<string[]>} paths on the machine of the app
+ */
+export async function placed(files, project, ask, progress) {
+  /** @type {string[]} */ const paths = [];
+  /** @type {number} */ let inPlace = -2;
+  progress("Looking for the files on this computer", 0);
+  const wanted = files.map((file) => ({ name: file.name, size: file.size, modified: file.lastModified }));
+  const found = await asked(address("/api/locate"), {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ files: wanted }),
+  });
+  for (const [at, file] of files.entries()) {
+    const there = found.paths[at];
+    if (there) {
+      if (inPlace === -2) inPlace = await ask(`${there} is the same file. Use it in place?`, ["Use it in place", "Copy it"]);
+      if (inPlace === -1) return [];
+      if (inPlace === 0) {
+        paths.push(there);
+        continue;
+      }
+    }
+    if (
+      file.size > ASK_ABOVE &&
+      (await ask(`${file.name} has ${bytes(file.size)} and is not on this computer under an allowed folder. Copy it?`, [
+        "Copy it",
+      ])) !== 0
+    )
+      return [];
+    progress(`Copying ${file.name}`, at / files.length);
+    paths.push(await uploaded(file, project, (share) => progress(`Copying ${file.name}`, (at + share) / files.length)));
+  }
+  return paths;
+}
+
+/** @param {File} file @param {string} project @param {(share: number) => void} progress @returns {Promise<string>} */
+function uploaded(file, project, progress) {
+  return new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest();
+    request.open("POST", address(`/api/upload?name=${encodeURIComponent(file.name)}${project ? `&project=${project}` : ""}`));
+    request.upload.onprogress = (event) => progress(event.loaded / Math.max(1, event.total));
+    request.onerror = () => reject(new Error(`${file.name} could not be copied: the connection was lost; drop it again.`));
+    request.onload = () => {
+      let body = /** @type {any} */ ({});
+      try {
+        body = JSON.parse(request.responseText);
+      } catch {
+        /* told below */
+      }
+      if (request.status < 300 && body.path) resolve(body.path);
+      else reject(new Error(body.sentence || `${file.name} could not be copied (${request.status}); drop it again.`));
+    };
+    request.send(file);
+  });
+}
+
+/** The whole window takes dropped files; a frame says so while they hover. Emits `{name: "open" | "add", paths}`. */
+export const DropZone = {
+  components: { Dialog, Icon },
+  props: { project: { type: String, default: "" } },
+  emits: ["act"],
+  setup(/** @type {any} */ props, /** @type {any} */ { emit }) {
+    const over = ref(false),
+      question = ref(/** @type {any} */ (null)),
+      copying = ref(/** @type {any} */ (null));
+    const ask = (/** @type {string} */ text, /** @type {string[]} */ ways) =>
+      new Promise((/** @type {(n: number) => void} */ answer) => {
+        question.value = { text, ways, answer };
+      });
+    const answer = (/** @type {number} */ n) => {
+      const { answer: tell } = question.value;
+      question.value = null;
+      tell(n);
+    };
+    const files = (/** @type {DragEvent} */ event) => [...(event.dataTransfer?.types || [])].includes("Files");
+    window.addEventListener("dragover", (event) => {
+      if (!files(event)) return;
+      event.preventDefault();
+      over.value = true;
+    });
+    window.addEventListener("dragleave", (event) => {
+      if (!event.relatedTarget) over.value = false;
+    });
+    window.addEventListener("drop", async (event) => {
+      if (!files(event)) return;
+      event.preventDefault();
+      over.value = false;
+      const dropped = [...(event.dataTransfer?.files || [])];
+      try {
+        const paths = await placed(dropped, props.project, ask, (text, share) => {
+          copying.value = { text, share: Math.round(share * 100) };
+        });
+        const project = paths.some((one) => one.toLowerCase().endsWith(".ilp"));
+        if (paths.length) emit("act", { name: props.project && !project ? "add" : "open", paths });
+      } catch (error) {
+        say(error instanceof Error ? error.message : String(error), { level: "error" });
+      }
+      copying.value = null;
+    });
+    return { over, question, answer, copying };
+  },
+  template: `
+    <div class="dropslot">
+      <div v-if="over" class="dropover">
+        <div class="empty is-hover"><p class="fg">{{ project ? 'Drop to add to this project' : 'Drop to open' }}</p></div>
+      </div>
+      <Dialog :title="question ? question.text : ''" :open="!!question" small @close="answer(-1)">
+        <div class="foot">
+          <span class="grow"></span>
+          <button type="button" class="btn" @click="answer(-1)">Cancel</button>
+          <button v-for="(way, n) in (question ? question.ways : [])" type="button" class="btn" :class="{ primary: !n }"
+              @click="answer(n)">
+            {{ way }}
+          </button>
+        </div>
+      </Dialog>
+      <div v-if="copying" class="toast up" role="status">
+        <span>{{ copying.text }}</span>
+        <span class="prog w96"><i :style="{ width: copying.share + '%' }"></i></span>
+        <span>{{ copying.share }} %</span>
+      </div>
+    </div>
+  `,
+};

@@ -1,0 +1,199 @@
+/** The raw image among the layers: contrast, gamma, channels. */
+import { computed, ref, watch } from "vue";
+import { Icon, IconButton, Menu, Slider } from "./basics.js";
+import { hex, rgbOf } from "./classes.js";
+import { gammaAt, gammaPlace, movedRange, shown, typed } from "./contrast.js";
+import { Histogram } from "./histogram.js";
+import { LayerRow } from "./layer_row.js";
+import { address, app, keysOf, link, shownLane } from "./link.js";
+
+/** As the viewer colours the channels of a composite and of a colour image, where nobody chose. */
+const COMPOSITE = [
+  [0, 255, 0],
+  [255, 0, 255],
+  [0, 120, 255],
+  [255, 255, 0],
+  [0, 255, 255],
+  [255, 128, 0],
+];
+const PRIMARY = [
+  [255, 0, 0],
+  [0, 255, 0],
+  [0, 0, 255],
+];
+
+/** Contrast of the raw image: histogram, range, automatic, gamma, channels. */
+export const Raw = {
+  components: { Icon, IconButton, Menu, Row: LayerRow, Slider, Histogram },
+  setup() {
+    const histogram = ref(/** @type {import("./contrast.js").Histogram | null} */ (null));
+    const failed = ref(false);
+    const lane = computed(shownLane);
+    const raw = computed(() => link.layers.raw || {});
+    const chosen = ref(0);
+    const modeNow = computed(
+      () =>
+        raw.value.mode ??
+        (lane.value?.rgb && lane.value.shape[1] >= 3 ? "rgb" : (lane.value?.shape[1] || 1) > 1 ? "composite" : "single"),
+    );
+    const channel = computed(() =>
+      Math.min((lane.value?.shape[1] || 1) - 1, modeNow.value === "single" ? raw.value.channel || 0 : chosen.value),
+    );
+    const shownChannel = computed(() => raw.value.channels?.[String(channel.value)] || {});
+    const whole = computed(() => !lane.value?.dtype.startsWith("float"));
+    const low = computed(() => shownChannel.value.low ?? histogram.value?.auto[0] ?? 0);
+    const high = computed(() => shownChannel.value.high ?? histogram.value?.auto[1] ?? 255);
+    const cache = /** @type {Map<string, any>} */ (new Map());
+    watch(
+      [() => lane.value?.id, () => lane.value?.v, channel],
+      async () => {
+        const one = lane.value;
+        if (!one || one.missing) {
+          histogram.value = null;
+          return;
+        }
+        const url = address(`/api/p/${link.project}/lanes/${one.id}/histogram?c=${channel.value}&v=${encodeURIComponent(one.v)}`);
+        try {
+          if (!cache.has(url)) {
+            const answer = await fetch(url);
+            if (!answer.ok) throw new Error(String(answer.status));
+            cache.set(url, await answer.json());
+          }
+          failed.value = false;
+          histogram.value = cache.get(url);
+        } catch {
+          failed.value = true;
+          histogram.value = null;
+        }
+      },
+      { immediate: true },
+    );
+    const set = (/** @type {any} */ props) => app()?.setLayer("raw", props);
+    const setChannel = (/** @type {any} */ props) => set({ channels: { [channel.value]: props } });
+    const type = (/** @type {0 | 1} */ which, /** @type {Event} */ event) => {
+      const field = /** @type {HTMLInputElement} */ (event.target),
+        value = typed(field.value);
+      if (value === null) {
+        field.value = shown(which ? high.value : low.value);
+        return;
+      }
+      const [a, b] = movedRange([low.value, high.value], which, value, whole.value ? 1 : 1e-6);
+      setChannel({ low: a, high: b });
+      field.value = shown(which ? b : a);
+    };
+    const names = computed(() =>
+      Array.from(
+        { length: lane.value?.shape[1] || 1 },
+        (_, at) => lane.value?.channels?.[at] || (lane.value?.rgb && at < 3 ? ["Red", "Green", "Blue"][at] : `Channel ${at}`),
+      ),
+    );
+    const many = computed(() => names.value.length > 1);
+    const channelMenu = computed(() => [
+      ...(lane.value?.rgb ? [{ id: "rgb", text: "Colour (RGB)", on: modeNow.value === "rgb" }] : []),
+      { id: "composite", text: "Composite", on: modeNow.value === "composite" },
+      { line: true },
+      ...names.value.map((name, at) => ({ id: `c${at}`, text: name, on: modeNow.value === "single" && channel.value === at })),
+    ]);
+    const mode = (/** @type {string} */ id) => {
+      if (id.startsWith("c") && id !== "composite") set({ mode: "single", channel: Number(id.slice(1)) });
+      else set({ mode: id });
+    };
+    const modeName = computed(() =>
+      modeNow.value === "rgb" ? "Colour" : modeNow.value === "composite" ? "Composite" : names.value[channel.value],
+    );
+    const seen = (/** @type {number} */ at) => raw.value.channels?.[String(at)]?.visible ?? at < 3;
+    const eye = (/** @type {number} */ at) => set({ channels: { [at]: { visible: !seen(at) } } });
+    const colourOf = (/** @type {number} */ at) =>
+      hex(
+        raw.value.channels?.[String(at)]?.colour ||
+          (modeNow.value === "rgb" ? PRIMARY[at % 3] : COMPOSITE[at % COMPOSITE.length]),
+      );
+    const recolour = (/** @type {number} */ at, /** @type {string} */ colour) =>
+      set({ channels: { [at]: { colour: rgbOf(colour) } } });
+    const auto = () => app()?.do("contrast");
+    return {
+      link,
+      lane,
+      raw,
+      chosen,
+      channel,
+      histogram,
+      failed,
+      whole,
+      low,
+      high,
+      shownChannel,
+      set,
+      setChannel,
+      type,
+      names,
+      many,
+      channelMenu,
+      mode,
+      modeNow,
+      modeName,
+      seen,
+      eye,
+      colourOf,
+      recolour,
+      auto,
+      shown,
+      gammaAt,
+      gammaPlace,
+      autoKey: computed(() => keysOf("contrast").join(" ")),
+    };
+  },
+  template: `
+    <Row name="Raw" :layer="{ visible: raw.visible !== false }" :opacity="false" @set="set">
+      <template #name>Raw</template>
+      <template #default>
+        <div v-if="many" class="hstack">
+          <span class="grow">Channels</span>
+          <Menu :name="'Channels: ' + modeName" :items="channelMenu" kind="field s select short-select"
+              tip="Which channels are shown" right @choose="mode">
+            <span class="trunc">{{ modeName }}</span>
+            <Icon n="down" />
+          </Menu>
+        </div>
+        <div v-if="many && modeNow !== 'single'" class="channels" role="listbox" aria-label="Channels">
+          <div v-for="(name, at) in names" class="chan" role="option" :aria-selected="chosen === at ? 'true' : 'false'"
+              tabindex="0" @click="chosen = at" @keydown.enter="chosen = at">
+            <label v-if="modeNow === 'composite'" class="sw pickable" :style="{ '--c': colourOf(at) }"
+                :data-tip="'Colour of ' + name">
+              <input type="color" :value="colourOf(at)" :aria-label="'Colour of ' + name"
+                  @change="recolour(at, $event.target.value)">
+            </label>
+            <span v-else class="sw" :style="{ '--c': colourOf(at) }"></span>
+            <span class="trunc grow">{{ name }}</span>
+            <IconButton v-if="modeNow === 'composite'" :icon="seen(at) ? 'eye' : 'eyeoff'" :name="(seen(at) ? 'Hide ' : 'Show ') + name"
+                @click.stop="eye(at)" />
+          </div>
+        </div>
+        <Histogram v-if="histogram" :histogram="histogram" :low="low" :high="high" :whole="whole"
+            @range="setChannel({ low: $event[0], high: $event[1] })" />
+        <div v-else class="histo none"><span v-if="failed" class="note">No histogram: the image could not be read.</span></div>
+        <div class="hstack">
+          <span class="field s short">
+            <input :value="shown(low)" aria-label="Black" data-tip="What is shown black" @change="type(0, $event)">
+          </span>
+          <span class="dim">to</span>
+          <span class="field s short">
+            <input :value="shown(high)" aria-label="White" data-tip="What is shown white" @change="type(1, $event)">
+          </span>
+          <span class="grow"></span>
+          <button type="button" class="btn s" data-tip="Automatic contrast, 0.1 to 99.9 %, same for all images" :data-key="autoKey"
+              @click="auto">
+            <Icon n="auto" />Auto <kbd>{{ autoKey }}</kbd>
+          </button>
+        </div>
+        <div class="hstack">
+          <span>Gamma</span>
+          <Slider :value="gammaPlace(shownChannel.gamma ?? 1)" :min="-100" :max="100" name="Gamma"
+              tip="Gamma: to the left darker, to the right brighter" :text="String(shownChannel.gamma ?? 1)"
+              @slide="setChannel({ gamma: gammaAt($event) })" />
+          <span class="pc fg num">{{ (shownChannel.gamma ?? 1).toFixed(2) }}</span>
+        </div>
+      </template>
+    </Row>
+  `,
+};
