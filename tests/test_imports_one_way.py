@@ -22,6 +22,7 @@ FLOORS = {
     "project": 4,
     "engine": 5,
     "api": 6,
+    "compat": 7,
     "web": 7,
     "cli": 8,
 }

@@ -41,6 +41,25 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
+class Manner:
+    """How a file is to differ from ours where it stands for another program's."""
+
+    axes: str | None = None
+    """Order of the axes in the file; None: that of the image, c where there are several values a pixel."""
+    inner_path: str = "exported_data"
+    channels: tuple[int, int] | None = None
+    """First and behind the last channel of the result that are written; None: all."""
+    casts: bool = False
+    """Another dtype without ranges cuts values off instead of being refused."""
+    outside: bool = False
+    """Outside the mask stands what follows from probabilities of zero, instead of 0."""
+    value_range: Range | None = None
+    """Smallest and largest possible value, before it is rescaled; None: as usual for the result."""
+    sink: Callable[[OutputSpec], Sink] | None = None
+    """Opens the file, instead of the format's own."""
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
     """One image and what is wanted of it."""
 
@@ -57,6 +76,7 @@ class Request:
     """Start and stop for some of t, z, y, x, as in a slice."""
     dtype: np.dtype[Any] | None = None
     rescale: tuple[Range, Range] | None = None
+    manner: Manner = Manner()
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,15 +133,36 @@ def predict_file(
     UnderbrushError
         Anything that the user can mend; then nothing is left under the final name.
     """
-    begun = time.monotonic()
     inputs = [a for a in (request.image, request.mask) if a]
     check_output(request.output, [*inputs, model.path])
     with ExitStack() as stack:
         image = stack.enter_context(open_image(request.image, request.axes))
         mask = stack.enter_context(open_beside(request.mask, image)) if request.mask else None
-        run = _Run.prepare(model, request, image, mask)
+        return predict_image(model, request, (image, mask), limits, progress, cancel)
+
+
+def predict_image(
+    model: Model,
+    request: Request,
+    opened: tuple[Image, Image | None],
+    limits: Limits,
+    progress: Progress | None = None,
+    cancel: threading.Event | None = None,
+) -> Done:
+    """`predict_file` of an image and its mask that are open already, however their axes were settled.
+
+    Whether the result would overwrite one of them is not asked here.
+
+    Raises
+    ------
+    UnderbrushError
+        Anything that the user can mend; then nothing is left under the final name.
+    """
+    begun = time.monotonic()
+    with ExitStack() as stack:
+        run = _Run.prepare(model, request, *opened)
         grid = run.plan(limits)
-        sink = stack.enter_context(open_sink(run.spec, request.format))
+        sink = stack.enter_context(run.open())
         clock = _Clock()
         _log.info("%s -> %s: %d tiles of %s", request.image, request.output, len(grid), grid.tile)
         report = run.carry_out(grid, sink, limits, progress, cancel)
@@ -170,10 +211,16 @@ class _Run:
             _check_mask(mask, image)
         box = region_box(request.region, shape, image.info.location)
         spec = _spec(model, recipe, request, image, box)
-        check_sink(spec, request.format)
+        if request.manner.sink is None:
+            check_sink(spec, request.format)
         said = [f"{image.info.location}: {problem}" for problem in image.info.problems]
         notices = (*said, *([notice] if notice else []))
         return cls(request, recipe, image, mask, scene_of(image), box, spec, notices)
+
+    def open(self) -> Sink:
+        """The file that the result goes to."""
+        sink = self.request.manner.sink
+        return open_sink(self.spec, self.request.format) if sink is None else sink(self.spec)
 
     def plan(self, limits: Limits) -> TileGrid:
         """Tiles that fit the memory, each thread with one in hand."""
@@ -229,6 +276,8 @@ class _Run:
         else:
             probabilities, report = predict_tile(block, tile, self.recipe, self.scene)
             values = self._result(probabilities, tile)
+        if self.request.manner.channels is not None:
+            values = values[:, slice(*self.request.manner.channels)]
         return self._converted(values), report
 
     def _result(self, probabilities: NDArray[np.float32], tile: Tile) -> NDArray[Any]:
@@ -241,14 +290,15 @@ class _Run:
             return probabilities
         make = results.segmentation if self.request.result == "segmentation" else results.uncertainty
         values: NDArray[Any] = make(probabilities)
-        if outside is not None:
+        if outside is not None and not self.request.manner.outside:
             values[outside] = 0
         return values
 
     def _converted(self, values: NDArray[Any]) -> NDArray[Any]:
         if self.request.rescale is not None:
             return results.rescaled(values, self.spec.dtype, *self.request.rescale)
-        return values.astype(self.spec.dtype, copy=False)
+        with np.errstate(invalid="ignore"):  # features that are NaN, cut off to whole numbers
+            return values.astype(self.spec.dtype, copy=False)
 
     def _target(self, tile: Tile) -> Box:
         channels = (0, self.spec.shape[1])
@@ -306,10 +356,12 @@ def _features(
     return np.stack(frames), report
 
 
-def _spec(model: Model, recipe: Recipe, request: Request, image: Image, box: Box) -> OutputSpec:
+def _dtype(request: Request) -> np.dtype[Any]:
+    """The type that is written."""
     dtype = np.dtype(np.uint8 if request.result == "segmentation" else np.float32)
     if request.dtype is not None:
-        if request.result != "segmentation" and request.dtype.kind in "iu" and request.rescale is None:
+        rounds = request.dtype.kind in "iu" and request.rescale is None and not request.manner.casts
+        if request.result != "segmentation" and rounds:
             lost = {
                 "probabilities": "make every probability 0 or 1",
                 "uncertainty": "make every value 0 or 1",
@@ -321,21 +373,33 @@ def _spec(model: Model, recipe: Recipe, request: Request, image: Image, box: Box
         dtype = request.dtype
     elif request.rescale is not None:
         raise UsageError("--rescale needs --dtype", remedy="say which type to write, as in --dtype uint8")
+    return dtype
+
+
+def _spec(model: Model, recipe: Recipe, request: Request, image: Image, box: Box) -> OutputSpec:
+    manner = request.manner
     names: tuple[str, ...] = ()
     if request.result == "probabilities":
         names = model.class_names
     elif request.result == "features":
         names = recipe.selection.names(len(recipe.pick(image.shape5[1])), image.shape5[2] > 1)
+    n_channels = _n_channels(request.result, recipe, len(names))
+    if manner.channels is not None:
+        names = names[slice(*manner.channels)]
+        n_channels = len(range(n_channels)[slice(*manner.channels)])
     t, _, z, y, x = box.shape
-    value_range = None
+    value_range = manner.value_range
     if request.result in ("probabilities", "uncertainty"):
-        value_range = request.rescale[1] if request.rescale else (0.0, 1.0)
+        value_range = value_range or (0.0, 1.0)
+    if value_range is not None and request.rescale:
+        value_range = request.rescale[1]
     return OutputSpec(
         path=request.output,
-        shape=(t, max(1, len(names)), z, y, x),
-        axes=_output_axes(image.axes, bool(names)),
-        dtype=dtype,
+        shape=(t, n_channels, z, y, x),
+        axes=manner.axes or _output_axes(image.axes, n_channels > 1 or bool(names)),
+        dtype=_dtype(request),
         kind=request.result,
+        inner_path=manner.inner_path,
         channel_names=names,
         class_names=model.class_names if request.result == "segmentation" else (),
         class_colors=model.class_colors if request.result == "segmentation" else (),
@@ -347,6 +411,10 @@ def _spec(model: Model, recipe: Recipe, request: Request, image: Image, box: Box
             "result": request.result,
         },
     )
+
+
+def _n_channels(result: ResultKind, recipe: Recipe, named: int) -> int:
+    return recipe.n_classes if result == "probabilities" else max(1, named)
 
 
 def _text(name: str) -> str:

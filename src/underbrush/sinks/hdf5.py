@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import json
 import math
+from pathlib import Path
 from typing import Any
 
+import h5py
 import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
@@ -85,11 +87,23 @@ def open_sink(spec: OutputSpec, format: str) -> Sink:
 
 
 class Hdf5Sink(Sink):
-    """One dataset in a new file; see the module."""
+    """One dataset in a new file; see the module.
 
-    def __init__(self, spec: OutputSpec, *, compressed: bool) -> None:
+    With ``keep`` all else that a file of this name holds is in the new one as well, as ilastik leaves it; a
+    file of 0 bytes holds nothing.
+
+    Raises
+    ------
+    OutputError
+        Nothing can be written at this place; with ``keep``, what is there is no HDF5 file.
+    """
+
+    def __init__(self, spec: OutputSpec, *, compressed: bool, keep: bool = False) -> None:
         self.spec = spec
         self._compressed = compressed
+        self._keep = keep and _holds_something(spec.path)
+        if self._keep:
+            _copy_others(spec, None)  # fails now, not after hours
         shape = file_shape(spec)
         layout = TileLayout(
             shape,
@@ -110,6 +124,8 @@ class Hdf5Sink(Sink):
         self._spool.check_complete()
         layout = self._spool.layout
         with replacing_hdf5(self.spec.path) as file:
+            if self._keep:
+                _copy_others(self.spec, file)
             data = file.create_dataset(
                 self.spec.inner_path.strip("/"),
                 shape=layout.shape,
@@ -148,6 +164,49 @@ class Hdf5Sink(Sink):
             _add_text(data, "channel_names", spec.channel_names)
         if spec.provenance:
             _add_text(data, "provenance", dict(spec.provenance))
+
+
+def _holds_something(path: Path) -> bool:
+    return path.is_file() and path.stat().st_size > 0
+
+
+def _copy_others(spec: OutputSpec, target: h5py.File | None) -> None:
+    """Copy what the file holds beside the dataset of ``spec``; without ``target`` only look if it can."""
+    try:
+        # A Python file takes no lock: others may read it meanwhile.
+        with spec.path.open("rb") as plain, h5py.File(plain, "r") as old:
+            _copy_members(old, target, spec.inner_path.strip("/").split("/"), spec)
+    except (OSError, RuntimeError, KeyError, ValueError) as error:
+        raise OutputError(
+            f"what is there already cannot be kept: it is no HDF5 file, or damaged ({error})",
+            where=spec.path,
+            remedy="delete it or choose another name",
+        ) from error
+
+
+def _copy_members(old: h5py.Group, new: h5py.Group | None, way: list[str], spec: OutputSpec) -> None:
+    """Everything of a group except what lies at the end of ``way``."""
+    if new is not None:
+        for key, value in old.attrs.items():
+            new.attrs[key] = value
+    for name in old:
+        link = old.get(name, getlink=True)
+        hard = isinstance(link, h5py.HardLink)
+        if name == way[0] and len(way) == 1:
+            continue
+        if name == way[0]:
+            inner = old[name]
+            if not isinstance(inner, h5py.Group):
+                raise OutputError(
+                    f"{name!r} in it is a dataset, so that there can be no {spec.inner_path!r}",
+                    where=spec.path,
+                    remedy="choose another dataset or another file",
+                )
+            _copy_members(inner, None if new is None else new.create_group(name), way[1:], spec)
+        elif new is not None and hard:
+            old.copy(name, new, name)
+        elif new is not None:
+            new[name] = link
 
 
 def _add_text(data: Any, name: str, value: Any) -> None:

@@ -1,0 +1,1 @@
+"""What stands for other programs: their command lines, names and axis rules on our engine."""

@@ -1,0 +1,337 @@
+"""One run of ilastik's command line: a project, its classifier, and results of images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from underbrush.compat.axes import read_as, trained_axes, with_channel
+from underbrush.compat.exporting import SOURCES, Export, source_named
+from underbrush.compat.inputs import Input, find_input, open_input
+from underbrush.compat.labels import write_labels
+from underbrush.compat.settings import IlastikSettings
+from underbrush.core.forest.nodes import LEAF, Forest
+from underbrush.core.labels import LabelBlock, make_block, trimmed
+from underbrush.core.recipe import Recipe
+from underbrush.engine.batch import Limits, Request, check_distinct, predict_image
+from underbrush.engine.building import stored_options, trained
+from underbrush.engine.current import read_current
+from underbrush.engine.model import Model, model_of
+from underbrush.engine.own import own_channels
+from underbrush.errors import ProjectError, UsageError
+from underbrush.files import check_kept, check_output
+from underbrush.project.resolve import resolve_source
+from underbrush.project.schema import WORKFLOW, ExportSettings, Project
+from underbrush.project.storage import open_storage
+from underbrush.project.write import write_project
+from underbrush.sources.base import Image
+
+Say = Callable[[str], None]
+CLIENT = "ilastik command line"
+"""Whose changes those of ``--retrain`` are."""
+_WORKFLOWS = (WORKFLOW, "PixelClassificationWorkflow")
+
+
+@dataclass(frozen=True)
+class Training:
+    """What is asked of the classifier."""
+
+    retrain: bool = False
+    writable: bool = False
+    """The project may be changed."""
+    trees: int | None = None
+    proportion: float | None = None
+    """Share of the labelled pixels that is used."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A command line, understood."""
+
+    project: Path
+    images: tuple[str, ...]
+    masks: tuple[str, ...]
+    axes: tuple[str | None, ...]
+    """Of images and masks, as given; None: not given."""
+    own_axes: bool
+    """Without given axes the files' own are taken, not those of the last image of the project."""
+    stack_along: str
+    export: Mapping[str, Any]
+    """The options of the export page by name; None: not given."""
+    training: Training
+    settings: IlastikSettings
+
+
+def carry_out(job: Job, limits: Limits, out: Say, tell: Say) -> None:
+    """Train where that is asked for, then write the result of each image in turn.
+
+    ``out`` is told the name of each result, ``tell`` what its user should know.
+
+    Raises
+    ------
+    UnderbrushError
+        Anything that goes wrong; results that were finished before stay.
+    """
+    if job.training.retrain:
+        _retrain(job, limits.threads)
+    opened = read_current(job.project, tell)
+    # Asked for before anything is computed, as ilastik does.
+    export = _export(job, opened)
+    if not job.images:
+        return
+    _check_counts(job)
+    images = [find_input(given) for given in job.images]
+    masks = [find_input(given) for given in job.masks]
+    model = _model(job, opened, export, limits.threads)
+    for notice in model.notices if model else ():
+        tell(notice)
+    runs = [_Run(job, opened, model, export, given, mask) for given, mask in _paired(images, masks)]
+    _check_outputs(job, opened, [(run.given, run.request()) for run in runs])
+    for run in runs:
+        for line in run.carry_out(limits):
+            tell(line)
+        out(str(run.request().output))
+
+
+def new_project(path: Path, workflow: str | None) -> None:
+    """Write an empty project.
+
+    Raises
+    ------
+    UsageError
+        Another workflow than pixel classification.
+    OutputError
+        It cannot be written.
+    """
+    names = [name.lower() for name in _WORKFLOWS]
+    if workflow is None or workflow.lower() not in names:
+        problem = (
+            "--new_project needs --workflow" if workflow is None else f"there is no workflow {workflow!r}"
+        )
+        raise UsageError(problem, remedy=f"give --workflow={WORKFLOW!r}")
+    write_project(Project(), path)
+
+
+@dataclass(frozen=True)
+class _Run:
+    """One image of a job."""
+
+    job: Job
+    project: Project
+    model: Model | None
+    export: Export
+    given: Input
+    mask: Input | None
+
+    def request(self) -> Request:
+        """What is asked of the image; opens it to know its size."""
+        with self._opened(self.given, 0) as (image, axes):
+            return self._request(image, axes)
+
+    def carry_out(self, limits: Limits) -> tuple[str, ...]:
+        """Write the result; gives what its user should know."""
+        with ExitStack() as stack:
+            image, axes = stack.enter_context(self._opened(self.given, 0))
+            mask = None
+            if self.mask is not None:
+                mask, _ = stack.enter_context(self._opened(self.mask, 1))
+            request = self._request(image, axes)
+            if request.result == "labels":
+                write_labels(request, image)
+                return ()
+            model = self._fitting(image)
+            return predict_image(model, request, (image, mask), limits).notices
+
+    @contextmanager
+    def _opened(self, given: Input, role: int) -> Iterator[tuple[Image, str]]:
+        """An image (role 0) or mask (1), and its axes as ilastik counts them."""
+        job = self.job
+        axes, said_by = job.axes[role], "the --input_axes"
+        if not any(job.axes) and not job.own_axes:
+            axes, said_by = trained_axes(self.project, mask=role == 1), "the axes of the project's last image"
+        with ExitStack() as stack:
+            image = stack.enter_context(open_input(given, job.stack_along, indexed=role == 1))
+            yield read_as(image, axes, said_by)
+
+    def _request(self, image: Image, axes: str) -> Request:
+        shape, n = image.shape5, 1
+        result = SOURCES[self.export.source]
+        if self.model is not None and result == "probabilities":
+            n = self.model.recipe.n_classes
+        elif self.model is not None and result == "features":
+            recipe = self.model.recipe
+            n = recipe.selection.count(len(recipe.pick(shape[1])), shape[2] > 1)
+        request = self.export.request(self.given, shape, with_channel(axes), n)
+        return request if self.mask is None else replace(request, mask=self.mask.given)
+
+    def _fitting(self, image: Image) -> Model:
+        """The model; for features alone, without a classifier, with one that fits whatever they are."""
+        assert self.model is not None
+        if self.model.recipe.forest.n_features or SOURCES[self.export.source] != "features":
+            return self.model
+        recipe, shape = self.model.recipe, image.shape5
+        n = recipe.selection.count(len(recipe.pick(shape[1])), shape[2] > 1)
+        return replace(self.model, recipe=replace(recipe, forest=_leaf(n)))
+
+
+def _paired(images: list[Input], masks: list[Input]) -> list[tuple[Input, Input | None]]:
+    return [(image, masks[i] if i < len(masks) else None) for i, image in enumerate(images)]
+
+
+def _check_counts(job: Job) -> None:
+    if len(job.masks) > len(job.images):
+        raise UsageError(
+            f"there are {len(job.masks)} masks and {len(job.images)} images",
+            remedy="give raw data for every mask",
+        )
+
+
+def _check_outputs(job: Job, project: Project, wanted: list[tuple[Input, Request]]) -> None:
+    """Refuse results that would replace each other, or something that is read."""
+    check_distinct([(given.given, request.output) for given, request in wanted])
+    outputs = [request.output for _, request in wanted]
+    for given, request in wanted:
+        check_output(request.output, [*given.files, job.project])
+    lanes = [resolve_source(lane.raw, project).address for lane in project.lanes]
+    files = [file for given, _ in wanted for file in given.files]
+    masks = [file for given in job.masks for file in find_input(given).files]
+    check_kept(outputs, [*files, *masks, *(address for address in lanes if address)])
+
+
+def _export(job: Job, project: Project) -> Export:
+    """What is asked of the results: options, else the project, else ilastik's settings."""
+    given, stored = job.export, project.export
+    changed: dict[str, Any] = {}
+    with open_storage(job.project) as root:
+        group = root.group("Prediction Export")
+        said = {n for n in ("OutputFormat", "OutputFilenameFormat") if group is not None and group.text(n)}
+    if job.settings.output_format and "OutputFormat" not in said:
+        changed["format"] = job.settings.output_format
+    if job.settings.output_filename and "OutputFilenameFormat" not in said:
+        changed["filename"] = job.settings.output_filename
+    names = {
+        "format": "output_format",
+        "filename": "output_filename_format",
+        "internal_path": "output_internal_path",
+        "axes": "output_axis_order",
+        "dtype": "export_dtype",
+    }
+    changed |= {name: given[option] for name, option in names.items() if given.get(option)}
+    if given.get("pipeline_result_drange") and given.get("export_drange"):
+        changed |= {"input_range": given["pipeline_result_drange"], "export_range": given["export_drange"]}
+    if given.get("cutout_subregion"):
+        changed["region_start"], changed["region_stop"] = given["cutout_subregion"]
+    source = source_named(given.get("export_source") or "Probabilities")
+    base = Path.cwd() if given.get("output_filename_format") else project.folder.absolute()
+    settings: ExportSettings = replace(stored, **changed)
+    return Export(source, settings, base, job.project)
+
+
+def _model(job: Job, project: Project, export: Export, threads: int) -> Model | None:
+    """The classifier in force for this run; None where none is needed."""
+    training, result = job.training, SOURCES[export.source]
+    if result == "labels":
+        return None
+    if result == "features" and project.forest is None and project.selection is not None:
+        recipe = Recipe(project.selection, _leaf(0), max(1, len(project.classes)), own_channels(project))
+        return Model(job.project, recipe, tuple(c.name for c in project.classes), ())
+    selection = project.selection
+    if training.retrain or (training.trees is None and training.proportion is None) or selection is None:
+        return model_of(project, threads)
+    options = stored_options(project, threads)
+    if training.trees is not None:
+        options = replace(options, n_trees=_checked_trees(training.trees))
+    if training.proportion is not None:
+        project = _thinned(project, training.proportion, options.seed)
+    return model_of(trained(project, selection, options)[0], threads)
+
+
+def _checked_trees(trees: int) -> int:
+    if trees < 1:
+        raise UsageError(f"--tree-count is {trees}", remedy="give at least 1")
+    return trees
+
+
+def _retrain(job: Job, threads: int) -> None:
+    """Train from the strokes and save the project, as a change like one in the window."""
+    from underbrush.engine.session import Session  # noqa: PLC0415 - only here
+    from underbrush.engine.teaching import lesson_from  # noqa: PLC0415
+    from underbrush.project.commands import SetTraining  # noqa: PLC0415
+
+    if not job.training.writable:
+        raise UsageError(
+            "--retrain changes the project, which is read-only without a window",
+            where=job.project,
+            remedy="add --readonly=0",
+        )
+    with Session.open(job.project) as session:
+        if session.read_only is not None:
+            raise ProjectError(f"it cannot be changed ({session.read_only})", where=job.project)
+        base = session.project()
+        if base.selection is None:
+            raise ProjectError("no features are chosen in this project", where=job.project)
+        options = stored_options(base, threads)
+        if job.training.trees is not None and job.training.trees != options.n_trees:
+            options = replace(options, n_trees=_checked_trees(job.training.trees))
+            change = SetTraining(options.n_trees, options.seed, options.balance)
+            session.apply(CLIENT, session.last_number(CLIENT) + 1, change)
+        labelled = base
+        if job.training.proportion is not None:
+            labelled = _thinned(base, job.training.proportion, options.seed)
+        built, forest, _ = trained(labelled, base.selection, options)
+        session.adopt(lesson_from(session.document, forest, built.classifier.feature_names))
+        session.save()
+
+
+def _thinned(project: Project, share: float, seed: int) -> Project:
+    """The project with a share of its labelled pixels, drawn at random from the seed.
+
+    Raises
+    ------
+    UsageError
+        The share is none.
+    ProjectError
+        No pixel of a class would be left.
+    """
+    if not 0 < share <= 1:
+        raise UsageError(f"--label-proportion is {share}", remedy="give a share over 0, up to 1")
+    draw = np.random.default_rng(seed)
+    before: set[int] = set()
+    lanes = []
+    for lane in project.lanes:
+        before |= set(lane.label_counts)
+        kept: list[LabelBlock] = []
+        for block in lane.labels:
+            values = np.where(draw.random(block.values.shape) < share, block.values, 0).astype(np.uint8)
+            part = trimmed(make_block(block.box, values))
+            kept += [] if part is None else [part]
+        lanes.append(replace(lane, labels=tuple(kept)))
+    lost = before - {k for lane in lanes for k in lane.label_counts}
+    if lost:
+        name = project.classes[min(lost) - 1].name
+        raise ProjectError(
+            f"--label-proportion {share} leaves no pixel of the class {name!r}",
+            where=project.path or "",
+            remedy="use more of the labels",
+        )
+    return replace(project, lanes=tuple(lanes))
+
+
+def _leaf(n_features: int) -> Forest:
+    """A forest of one leaf, where only features are asked for."""
+    return Forest(
+        roots=np.zeros(1, np.int32),
+        feature=np.array([LEAF], np.int32),
+        threshold=np.zeros(1, np.float64),
+        left=np.zeros(1, np.int32),
+        right=np.zeros(1, np.int32),
+        votes=np.ones((1, 1)),
+        weights=np.ones(1),
+        classes=np.ones(1, np.uint32),
+        n_features=n_features,
+    )

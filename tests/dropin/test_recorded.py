@@ -1,0 +1,213 @@
+"""All export sources of ilastik's command line against the files that a real ilastik wrote."""
+
+from __future__ import annotations
+
+import h5py
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from dropin.conftest import dataset
+
+SOURCES = ("Probabilities", "Simple Segmentation", "Uncertainty")
+
+
+def agrees(ours, theirs, mean=1e-4, same=0.9999):
+    assert (ours.shape, ours.dtype) == (theirs.shape, theirs.dtype)
+    if ours.dtype.kind == "f":
+        assert np.abs(ours - theirs).mean() < 2 * mean
+    else:
+        assert (ours == theirs).mean() >= same
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_hdf5(recorded, done, clean, source):
+    """Name, dataset, axes, dtype, packing, chunks, attributes and values."""
+    [path] = done(
+        recorded.project,
+        f"--export_source={source}",
+        f"--output_filename_format={clean}/{{nickname}}_{{result_type}}",
+        recorded.image,
+    )
+    assert path == clean / f"train_{source}.h5"
+    with h5py.File(path) as file:
+        assert list(file) == ["exported_data"]
+    ours = dataset(path)
+    theirs = dataset(recorded.export(f"batch_train_{source.replace(' ', '_')}.h5"))
+    agrees(ours.values, theirs.values)
+    assert (ours.axes, ours.labels, ours.packed, ours.chunks) == (
+        theirs.axes, theirs.labels, theirs.packed, theirs.chunks,
+    )  # fmt: skip
+    for name, value in theirs.attributes.items():
+        if name == "DIMENSION_LABELS":
+            continue
+        mine = ours.attributes[name]
+        assert np.array_equal(mine, value) and getattr(mine, "dtype", None) == getattr(value, "dtype", None)
+
+
+def test_features(recorded, done):
+    [path] = done(
+        recorded.project, "--export_source", "features", "--output_filename_format=f.h5", recorded.image
+    )
+    ours = dataset(path)
+    with np.load(recorded.export("train_Features_sampled.npz")) as sampled:
+        coords, values = sampled["coords"], sampled["values"]
+        assert ours.axes == str(sampled["axes"]).replace("c", "") + "c"
+    mine = ours.values[tuple(coords.T)] if coords.shape[1] == len(ours.axes) - 1 else None
+    assert mine is not None and mine.dtype == np.float32 and mine.shape == values.shape
+    spread = np.ptp(values, axis=0)
+    near = np.abs(mine - values) <= 1e-3 * spread + np.where(recorded.name == "tyx_2c", 0.02, 1e-3)
+    assert near.mean() >= 0.99
+
+
+def test_labels_of_a_batch_are_zeros(recorded, done):
+    [path] = done(recorded.project, "--export_source=Labels", "--output_filename_format=l.h5", recorded.image)
+    ours, theirs = dataset(path), dataset(recorded.export("train_Labels.h5"))
+    assert not ours.values.any()
+    assert (ours.values.shape, ours.values.dtype, ours.axes) == (
+        theirs.values.shape, theirs.values.dtype, theirs.axes,
+    )  # fmt: skip
+    for name in ("display_mode", "drange"):
+        assert np.array_equal(ours.attributes[name], theirs.attributes[name])
+
+
+def test_a_tiff_gives_what_its_hdf5_gives(recorded, done):
+    [path] = done(
+        recorded.project,
+        "--export_source=Simple Segmentation",
+        "--output_filename_format=s.h5",
+        recorded.folder / "train.tif",
+    )
+    theirs = dataset(recorded.export("batch_train_Simple_Segmentation.h5"))
+    agrees(dataset(path).values, theirs.values)
+    assert dataset(path).axes == theirs.axes
+
+
+def test_axis_order_and_format(gray, done):
+    [path] = done(
+        gray.project,
+        "--output_axis_order=cyx",
+        "--output_format=hdf5",
+        "--output_filename_format=a.h5",
+        gray.image,
+    )
+    ours, theirs = dataset(path), dataset(gray.export("batch_train_Probabilities_cyx.h5"))
+    agrees(ours.values, theirs.values)
+    assert (ours.axes, ours.labels, ours.packed) == (theirs.axes, theirs.labels, theirs.packed)
+
+
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [
+        (["--export_drange=(0,255)"], "batch_train_Probabilities_uint8.h5"),
+        ([], "batch_train_Probabilities_uint8_norange.h5"),
+    ],
+)
+def test_dtype(gray, done, options, name):
+    """With both ranges rounded, with one of them cut off."""
+    [path] = done(
+        gray.project,
+        "--export_dtype=uint8",
+        "--pipeline_result_drange=(0.0,1.0)",
+        *options,
+        "--output_format=hdf5",
+        "--output_filename_format=d.h5",
+        gray.image,
+    )
+    ours, theirs = dataset(path), dataset(gray.export(name))
+    agrees(ours.values, theirs.values, same=0.9998)
+    assert np.array_equal(ours.attributes["drange"], theirs.attributes["drange"])
+    assert ours.attributes["drange"].dtype == theirs.attributes["drange"].dtype
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_tiff_of_one_plane(gray, done, source):
+    [path] = done(
+        gray.project,
+        f"--export_source={source}",
+        "--output_format=tiff",
+        "--output_filename_format=t.anything",
+        gray.image,
+    )
+    assert path.name == "t.tiff"
+    with (
+        tifffile.TiffFile(path) as ours,
+        tifffile.TiffFile(gray.export(f"batch_train_{source.replace(' ', '_')}.tiff")) as theirs,
+    ):
+        agrees(ours.asarray(), theirs.asarray())
+        mine, their = ours.pages[0], theirs.pages[0]
+        for part in ("compression", "photometric", "planarconfig", "extrasamples", "samplesperpixel"):
+            assert getattr(mine, part) == getattr(their, part), part
+        assert ours.series[0].axes == theirs.series[0].axes
+
+
+def test_multipage_tiff(gray, done):
+    [path] = done(gray.project, "--output_format=multipage tiff", "--output_filename_format=m", gray.image)
+    assert path.name == "m.tiff"
+    with (
+        tifffile.TiffFile(path) as ours,
+        tifffile.TiffFile(gray.export("batch_train_Probabilities_multipage.tiff")) as theirs,
+    ):
+        agrees(ours.asarray(), theirs.asarray())
+        assert ours.is_ome and ours.series[0].axes == theirs.series[0].axes
+
+
+def test_numpy(gray, done):
+    [path] = done(gray.project, "--output_format=numpy", "--output_filename_format=n", gray.image)
+    agrees(np.load(path), np.load(gray.export("batch_train_Probabilities.npy")))
+
+
+@pytest.mark.parametrize("source", ["Probabilities", "Simple Segmentation"])
+def test_png(gray, done, source):
+    """Probabilities of two classes become grey and alpha, stretched to 0..255."""
+    [path] = done(
+        gray.project,
+        f"--export_source={source}",
+        "--output_format=png",
+        "--output_filename_format=p",
+        gray.image,
+    )
+    with (
+        Image.open(path) as ours,
+        Image.open(gray.export(f"batch_train_{source.replace(' ', '_')}.png")) as theirs,
+    ):
+        assert ours.mode == theirs.mode
+        agrees(np.asarray(ours), np.asarray(theirs), same=0.999)
+
+
+# Projects of other people, with the probabilities that their ilastik computed.
+STORED = {
+    "ilastik_api_2d/PixelClass.ilp": ("Data_1channel.png", "res-Data_1channel_pc1xyc.npy", "yxc"),
+    "ilastik_api_3d/PixelClass3D.ilp": ("Data_3D.npy", "res-Data_3D_pc3d.npy", "zyxc"),
+    "ilastik_2d_v122/PixelClassification2d.ilp": ("inputdata/2d.h5", "2d_Probabilities.h5", "yxc"),
+    "ilastik_5t2d2c_v122/PixelClassification5t2d2c.ilp": (
+        "inputdata/5t2d2c.h5", "5t2d2c_Probabilities.h5", "tyxc",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", STORED)
+def test_projects_of_others(name, data, done):
+    project = data / "ilp" / name
+    image, result, axes = STORED[name]
+    [path] = done(project, "--output_filename_format=o.h5", project.parent / image)
+    ours = dataset(path)
+    theirs = (
+        np.load(project.parent / result)
+        if result.endswith(".npy")
+        else dataset(project.parent / result).values
+    )
+    assert ours.axes == axes
+    agrees(ours.values, theirs)
+    assert (ours.values.argmax(-1) == theirs.argmax(-1)).mean() >= 0.9999
+
+
+def test_axes_that_are_stored_in_another_order(data, done):
+    """txyzc, of version 1.2.0: the last image's order is taken, and given back."""
+    project = data / "ilp" / "mitocheck_v120" / "mitocheckPixelClassification.ilp"
+    [image] = (project.parent / "mitocheck_2d+t").glob("*.h5")
+    [path] = done(project, "--export_source=Simple Segmentation", "--output_filename_format=m.h5", image)
+    with h5py.File(image) as file:
+        assert dataset(path).values.shape[:-1] == file["exported_data"].shape[:-1]
+    assert dataset(path).axes == "txyzc"
