@@ -101,6 +101,14 @@ export function showHint(text) {
 function act(action) {
   if (action === "sidePanels") togglePanels();
   else if (action === "keys") link.dialog = link.dialog === "keys" ? "" : "keys";
+  else if (action === "panels") toPanels();
+}
+
+/** From the image to the panels, and back again. */
+function toPanels() {
+  if (document.activeElement?.closest(".left, .right, .topbar")) return own.app?.focus();
+  if (!link.panels) togglePanels();
+  requestAnimationFrame(() => /** @type {HTMLElement | null} */ (document.querySelector(".step[aria-current]"))?.focus());
 }
 
 /** Both side panels; on a small window the right one is folded first and Tab opens it. */
