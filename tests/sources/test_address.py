@@ -97,17 +97,39 @@ def test_missing_files(tmp_path, name, says):
 
 
 @pytest.mark.parametrize(
-    "url", ["http://example.org/a.zarr", "https://example.org/a.tif", "s3://bucket/a.zarr"]
+    ("address", "url", "level"),
+    [
+        ("http://example.org/a.zarr", "http://example.org/a.zarr", 0),
+        ("https://example.org:8443/b/a.zarr/#level=2", "https://example.org:8443/b/a.zarr", 2),
+        ("s3://bucket/a.zarr", "s3://bucket/a.zarr", 0),
+        ("gs://bucket/a", "gs://bucket/a", 0),
+        ("precomputed://https://example.org/em", "https://example.org/em", 0),
+    ],
 )
-def test_addresses_of_the_network_are_refused_without_asking_it(url, monkeypatch):
+def test_addresses_of_the_network_are_taken_apart_without_asking_it(address, url, level, monkeypatch):
     import socket
 
     def refuse(*args):
         raise AssertionError("the network was asked")
 
     monkeypatch.setattr(socket, "socket", refuse)
-    with pytest.raises(ImageError, match="reads no images from"):
-        open_image(url)
+    parsed = parse_address(address)
+    assert (parsed.location, parsed.url, parsed.level) == (address, url, level)
+
+
+@pytest.mark.parametrize(
+    ("address", "says"),
+    [
+        ("http:///a.zarr", "no address of a server"),
+        ("http://host:port/a.zarr", "no address of a server"),
+        ("https://host/a.zarr#size=2", "no option"),
+        ("https://host/a.zarr#level=two", "no number"),
+        ("ftp://host/a.zarr", "ftp:// is no address that is known"),
+    ],
+)
+def test_wrong_addresses_of_the_network_are_refused(address, says):
+    with pytest.raises((ImageError, UsageError), match=says):
+        open_image(address)
 
 
 @pytest.mark.parametrize(
@@ -141,7 +163,7 @@ def test_folders(tmp_path):
     zarr = tmp_path / "a"
     zarr.mkdir()
     (zarr / "zarr.json").write_text("{}")
-    with pytest.raises(ImageError, match="a Zarr folder"):
+    with pytest.raises(ImageError, match="a kind of Zarr that is not known"):
         open_image(zarr)
     with pytest.raises(ImageError, match="no such file"):
         open_image(tmp_path / "a" / "inner")

@@ -53,8 +53,11 @@ VOLUME = (16, 128, 96)
 MOVIE = (4, 2, 2, 128, 160)
 PAGES = "slices, time points or channels?"
 UNSAID = "does not say what its axes mean"
-ZARR = Refused("a Zarr folder, which this version does not read")
-N5 = Refused("an N5 folder, which this version does not read")
+MISSING = "not there (an empty part of the image, or a copy that was interrupted)"
+CHANNEL_VOLUME = ((1, 16, 128, 96), (1, 16, 64, 48), (1, 16, 32, 24))
+CONFOCAL = {"z": (0.29, MICRON), "y": (0.26, MICRON), "x": (0.26, MICRON)}
+FINE = {"y": (4.0, "nm"), "x": (30.0, "nm")}
+SMALL = ((10, 10), (5, 5), (2, 2))
 WHITE = "0 is white"
 TURNED = "asks to be shown turned"
 
@@ -123,11 +126,27 @@ TABLE: dict[str, Reads | Refused] = {
     "h5_axistags_xyc.h5": Reads("xyc", (320, 256, 3), "uint8", 0, 214),
     "h5_two_datasets_no_tags.h5": Refused("several datasets (label, raw, sub/third)"),
     "h5_two_datasets_no_tags.h5/sub/third": Reads("yx", PLAIN, "uint16", 32993, 34489),
-    "omezarr_v04.zarr": ZARR,
-    "omezarr_v05.zarr": ZARR,
-    "zarr_plain_array.zarr": ZARR,
-    "bad_omezarr_missing_chunks.zarr": ZARR,
-    "n5_volume.n5": N5,
+    "omezarr_v04.zarr": Reads(
+        "czyx", (1, *VOLUME), "uint16", 616, 61552,
+        pixel_size=CONFOCAL, channels=("DAPI",), levels=CHANNEL_VOLUME,
+    ),
+    "omezarr_v05.zarr": Reads(
+        "czyx", (1, *VOLUME), "uint16", 616, 61552, pixel_size=CONFOCAL, levels=CHANNEL_VOLUME
+    ),
+    "omezarr_v04.zarr/1": Reads(
+        "czyx", (1, 16, 64, 48), "uint16", None, None,
+        pixel_size={**CONFOCAL, "y": (0.52, MICRON), "x": (0.52, MICRON)},
+        channels=("DAPI",), levels=CHANNEL_VOLUME[1:],
+    ),
+    "omezarr_v05.zarr/7": Refused("there is no '7' in it; what can be read: 0, 1, 2; name one of them"),
+    "zarr_plain_array.zarr": Reads("zyx", VOLUME, "uint16", 616, 61552, known=False, problem=UNSAID),
+    "bad_omezarr_missing_chunks.zarr": Reads(
+        "czyx", (1, *VOLUME), "uint16", 0, 61552,
+        pixel_size=CONFOCAL, channels=("DAPI",), levels=CHANNEL_VOLUME,
+        problem=f"4 chunks of 8 of level 0 are {MISSING}",
+    ),
+    "n5_volume.n5": Reads("zyx", VOLUME, "uint16", 616, 61552),
+    "n5_volume.n5/volumes/raw": Reads("zyx", VOLUME, "uint16", 616, 61552),
     "bad_truncated_deflate.tif": Refused("cut off"),
     "bad_truncated_imagej.tif": Refused("cut off"),
     "bad_truncated.png": Refused("cut off"),
@@ -160,10 +179,18 @@ TABLE: dict[str, Reads | Refused] = {
     "third_party/pillow_tiff_gray_2_4_bpp_hopper4.tif": Reads("yx", (128, 128), "uint8", 0, 15),
     "third_party/ome_single-channel.ome.tiff": Reads("yx", (167, 439), "int8", -1, 96),
     "third_party/ome_multi-channel-z-series.ome.tif": Reads("czyx", (3, 5, 167, 439), "int8", -1, 96),
-    "third_party/neuroglancer_ome_zarr_simple_0.4.zarr": ZARR,
-    "third_party/neuroglancer_ome_zarr_simple_0.5.zarr": ZARR,
-    "third_party/neuroglancer_n5_multiscale.n5": N5,
-    "third_party/n5_backward_3.1.3.n5": N5,
+    "third_party/neuroglancer_ome_zarr_simple_0.4.zarr": Reads(
+        "yx", (10, 10), "uint16", 0, 99, pixel_size=FINE, levels=SMALL
+    ),
+    "third_party/neuroglancer_ome_zarr_simple_0.5.zarr": Reads(
+        "yx", (10, 10), "uint16", 0, 99, pixel_size=FINE, levels=SMALL
+    ),
+    # Its chunks are not part of the collection.
+    "third_party/neuroglancer_n5_multiscale.n5": Reads(
+        "yx", (20, 10), "uint16", 0, 0,
+        pixel_size={"x": (10.0, "nm"), "y": (20.0, "s")}, levels=((20, 10), (10, 5), (5, 3)), problem=MISSING,
+    ),
+    "third_party/n5_backward_3.1.3.n5": Reads("yx", (5, 7), "uint8"),
     # 500000/1000000 pixels a cm; y has a unit of its own, nm.
     "third_party/ilastik_pix_res_2d.tif": Reads(
         "yx", (16, 16), "uint8", 0, 67, pixel_size={"x": (2.0, "cm"), "y": (7.000007000007, "nm")}

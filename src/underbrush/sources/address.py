@@ -1,5 +1,7 @@
 """How an image is addressed: ``PATH``, ``PATH/inner/dataset``, ``PATH#series=2,level=1,scene=A``, a URL.
 
+Several files as one stack are a pattern (``cells_*.tif``) or names joined as the system joins paths.
+
 The file that exists decides: a name that really holds a '#' or a '/inner' look-alike is taken as it
 is, and only what is left over is read as options or as the name of a dataset inside the file.
 """
@@ -17,8 +19,10 @@ from urllib.parse import unquote, urlsplit
 
 from underbrush.errors import ImageError, UsageError
 
-_OPTION = re.compile("(series|level|scene)=")
+_OPTION = re.compile("(series|level|scene|stack)=")
 REMOTE = ("http", "https", "s3", "gs", "gcs")
+_FORMATS = ("precomputed", "zarr", "zarr2", "zarr3", "n5")
+"""Formats that Neuroglancer and ilastik write before an address; what is there is found out anyway."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +41,12 @@ class Address:
     """Level of the pyramid that is to be the image."""
     scene: str = ""
     """Name of the scene, empty if not named."""
+    level_name: str = ""
+    """What the file calls the level that is to be the image; empty if not named so."""
+    stack: str = ""
+    """The axis along which several files are put together, empty if not named."""
+    url: str = ""
+    """Where it lies on a server; ``path`` then is only its name."""
     indexed: bool = False
     """Give the indexes into a table of colours instead of the colours."""
 
@@ -54,6 +64,8 @@ def parse_address(location: str) -> Address:
     text = location
     if "\0" in text or not text.strip():
         raise UsageError("the name of the image is empty or holds a NUL character", remedy="name a file")
+    if is_remote(text):
+        return _remote(text, location)
     if "://" in text:
         text = _local_part(text, location)
     if text.startswith("~") and not os.path.lexists(text):
@@ -71,14 +83,44 @@ def parse_address(location: str) -> Address:
     return Address(location, path, inner.strip("/"), **_parse_options(options, location))
 
 
-def _local_part(text: str, location: str) -> str:
-    parts = urlsplit(text)
-    if parts.scheme in REMOTE:
-        raise ImageError(
-            f"this version reads no images from {parts.scheme}:// addresses",
+def is_remote(location: str) -> bool:
+    """Whether an address leads to a server or bucket."""
+    scheme, mark, rest = location.partition("://")
+    while mark and scheme in _FORMATS:
+        scheme, mark, rest = rest.partition("://")
+    return bool(mark) and scheme.lower() in REMOTE
+
+
+def _remote(text: str, location: str) -> Address:
+    url, mark, options = text.rpartition("#")
+    if not mark:
+        url, options = text, ""
+    elif not _OPTION.match(options):
+        raise UsageError(
+            f"{options!r} after '#' is no option of an image",
             where=location,
-            remedy="download it and open the file",
+            remedy="write #series=N or #level=N, and %23 for a # in a name",
         )
+    while url.partition("://")[0] in _FORMATS:
+        url = url.partition("://")[2]
+    try:
+        parts = urlsplit(url)
+        # Asked for here because a port that is no number is found when it is asked for.
+        valid = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        valid = False
+    if not valid:
+        raise UsageError("this is no address of a server", where=location, remedy="write https://server/path")
+    name = Path(unquote(parts.path).rstrip("/").rpartition("/")[2] or "image")
+    return Address(location, name, url=url.rstrip("/"), **_parse_options(options, location))
+
+
+def _local_part(text: str, location: str) -> str:
+    for scheme in _FORMATS:
+        text = text.removeprefix(f"{scheme}://")
+    parts = urlsplit(text)
+    if "://" not in text:
+        return text
     if parts.scheme != "file":
         raise ImageError(
             f"{parts.scheme}:// is no address that is known", where=location, remedy="name a file"
@@ -147,20 +189,29 @@ class _Options(TypedDict, total=False):
     series: int
     level: int
     scene: str
+    stack: str
 
 
 def _parse_options(text: str, location: str) -> _Options:
     found: _Options = {}
     for part in filter(None, text.split(",")):
         key, equals, value = (p.strip() for p in part.partition("="))
-        if key not in {"series", "level", "scene"} or not equals or not value:
+        if key not in {"series", "level", "scene", "stack"} or not equals or not value:
             raise UsageError(
                 f"{part!r} after '#' is no option of an image",
                 where=location,
-                remedy="write #series=N, #level=N or #scene=NAME",
+                remedy="write #series=N, #level=N, #scene=NAME or #stack=z",
             )
         if key == "scene":
             found["scene"] = value
+        elif key == "stack":
+            if value not in {"t", "c", "z"}:
+                raise UsageError(
+                    f"files cannot be put together along {value!r}",
+                    where=location,
+                    remedy="write #stack=z, #stack=t or #stack=c",
+                )
+            found["stack"] = value
         elif value.isascii() and value.isdigit() and len(value) < 10:
             found["series" if key == "series" else "level"] = int(value)
         else:

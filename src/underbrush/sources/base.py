@@ -40,8 +40,12 @@ class ImageInfo:
     """Axis letter -> (size of a pixel, unit), as in ``{"x": (0.65, "µm")}``; axes not known are absent."""
     levels: tuple[tuple[int, ...], ...] = ()
     """Shapes of the levels of a pyramid in the order of ``axes``, full resolution first; at least one."""
+    level_names: tuple[str, ...] = ()
+    """What the file calls its levels, in the order of ``levels``; empty where they have no names."""
     channels: tuple[str, ...] = ()
     """Names of the channels, or empty."""
+    display: tuple[tuple[float, float], ...] = ()
+    """For each channel the values that the file wants shown as black and as white, or empty."""
     alpha: int | None = None
     """The channel that is an alpha (transparency) sample, not a colour."""
     problems: tuple[str, ...] = ()
@@ -93,6 +97,11 @@ class Image(ABC):
     def levels(self) -> tuple[tuple[int, ...], ...]:
         """Shapes of the levels of a pyramid, full resolution first."""
         return self.info.levels
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """Sentences about what was noticed while reading; grows, and is empty where all was well."""
+        return ()
 
     @property
     def shape5(self) -> Shape5:
@@ -163,6 +172,10 @@ class _Reinterpreted(Image):
         self.info = info
         self._image = image
 
+    @property
+    def notices(self) -> tuple[str, ...]:
+        return self._image.notices
+
     def _read_own(self, where: tuple[slice, ...], level: int) -> NDArray[Any]:
         return self._image._read_own(where, level)
 
@@ -189,7 +202,9 @@ def reinterpret(image: Image, axes: str) -> Image:
         axes_known=True,
         pixel_size={a: size for a, size in old.pixel_size.items() if a in keeps},
         levels=old.levels,
+        level_names=old.level_names,
         channels=old.channels if "c" in keeps else (),
+        display=old.display if "c" in keeps or ("c" not in old.axes and "c" not in axes) else (),
         alpha=old.alpha if "c" in keeps else None,
         problems=tuple(p for p in old.problems if not p.endswith(ASK_AXES)),
     )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 from typing import BinaryIO
 
 from underbrush.errors import ImageError
 from underbrush.sources.bytesfile import unreadable
+from underbrush.sources.remote import Place
 
 HEAD = 4096
 
@@ -66,6 +68,9 @@ _SUFFIXES = {
     "Sun raster": {".ras", ".sun"},
     "npy": {".npy"},
     "npz": {".npz"},
+    "Zarr": {".zarr", ".ozx"},
+    "N5": {".n5"},
+    "Precomputed": {".precomputed"},
 }
 """Kind -> usual suffixes. A suffix of another kind is worth a remark, an unknown one is not."""
 
@@ -82,13 +87,15 @@ def kind_of(path: Path, location: str) -> str:
         A folder, an empty or unreadable file, or nothing that is read here; the sentence says what it is.
     """
     if path.is_dir():
-        raise _folder(path, location)
+        return _folder(path, location)
     if path.exists() and not path.is_file():
         raise ImageError("this is no regular file", where=location, remedy="name an image file")
     try:
         with path.open("rb") as file:
             head = file.read(HEAD)
             kind = _by_head(head) or ("HDF5" if _has_user_block(file, path.stat().st_size) else "")
+            if kind == "npz" and path.suffix.lower() != ".npz" and _holds_zarr(path):
+                kind = "Zarr"
     except OSError as error:
         raise unreadable(error, location) from None
     if not kind:
@@ -134,26 +141,72 @@ def suffix_problem(kind: str, path: Path) -> str:
     )
 
 
-def _folder(path: Path, location: str) -> ImageError:
-    names = {"zarr.json", ".zarray", ".zgroup", ".zattrs", "attributes.json", "info"}
+_ZARR_FILES = {"zarr.json", ".zarray", ".zgroup", ".zattrs"}
+_PARENTS = 8
+
+
+def _holds_zarr(path: Path) -> bool:
+    """Whether a zip file holds a Zarr store; one that is damaged holds none."""
     try:
-        held = {p.name for p in path.iterdir() if p.name in names}
+        with zipfile.ZipFile(path) as file:
+            return any(name.rpartition("/")[2] in _ZARR_FILES for name in file.namelist())
+    except (zipfile.BadZipFile, ValueError, NotImplementedError):
+        return path.name.lower().endswith((".zarr.zip", ".ozx"))
+
+
+def _folder(path: Path, location: str) -> str:
+    """The kind of a folder, by the files in it, or, where it has none that tell, by the folders around it."""
+    try:
+        for folder in [path, *path.absolute().parents][:_PARENTS]:
+            kind = _kind_of_folder(folder)
+            if kind and (kind != "Precomputed" or folder == path):
+                return kind
+            if folder.suffix.lower() in {".zarr", ".n5"}:
+                return "Zarr" if folder.suffix.lower() == ".zarr" else "N5"
     except OSError as error:
-        return unreadable(error, location)
-    known = ""
-    if held & {"zarr.json", ".zarray", ".zgroup", ".zattrs"} or path.suffix.lower() == ".zarr":
-        known = "a Zarr folder"
-    elif "attributes.json" in held or path.suffix.lower() == ".n5":
-        known = "an N5 folder"
-    elif "info" in held and path.suffix.lower() == ".precomputed":
-        known = "a Neuroglancer Precomputed folder"
-    if known:
-        return ImageError(
-            f"this is {known}, which this version does not read",
-            where=location,
-            remedy="export the image as TIFF or HDF5",
-        )
-    return ImageError("this is a folder, not an image", where=location, remedy="name a file in it")
+        raise unreadable(error, location) from None
+    raise ImageError(
+        "this is a folder, not an image",
+        where=location,
+        remedy="name a file in it, or several as a stack with a pattern in quotes, as in '*.tif'",
+    )
+
+
+def _kind_of_folder(folder: Path) -> str:
+    held = {name for name in (*_ZARR_FILES, "attributes.json", "info") if (folder / name).is_file()}
+    if held & _ZARR_FILES:
+        return "Zarr"
+    if "attributes.json" in held:
+        return "N5"
+    if "info" in held:
+        with (folder / "info").open("rb") as file:
+            if b'"scales"' in file.read(1 << 20):
+                return "Precomputed"
+    return ""
+
+
+def kind_of_place(place: Place) -> str:
+    """The kind of a folder on a server.
+
+    Raises
+    ------
+    ImageError
+        It is none that is read, or the server does not answer.
+    """
+    found = place.read_json("zarr.json", ".zarray", ".zgroup", ".zattrs", "attributes.json", "info")
+    if any(one is not None for one in found[:4]):
+        return "Zarr"
+    if found[4] is not None:
+        return "N5"
+    if found[5] is not None and "scales" in found[5]:
+        return "Precomputed"
+    if ".n5" in place.key:
+        return "N5"
+    raise ImageError(
+        "there is no Zarr, N5 or precomputed image at this address; other images are not read over the net",
+        where=place.location,
+        remedy="check the address, or download the file and open it",
+    )
 
 
 def _unknown(head: bytes, location: str) -> ImageError:

@@ -6,20 +6,35 @@ import os
 from dataclasses import replace
 from importlib import import_module
 
-from underbrush.sources.address import parse_address
+from underbrush.errors import UsageError
+from underbrush.sources.address import Address, parse_address
 from underbrush.sources.base import Image
-from underbrush.sources.kinds import kind_of, suffix_problem
+from underbrush.sources.kinds import kind_of, kind_of_place, suffix_problem
+from underbrush.sources.remote import remote_place
 
-_READERS = {"TIFF": "tiff", "HDF5": "hdf5", "npy": "npy", "npz": "npz", "PNM": "pnm"}
+_READERS = {
+    "TIFF": "tiff",
+    "HDF5": "hdf5",
+    "npy": "npy",
+    "npz": "npz",
+    "PNM": "pnm",
+    "Zarr": "zarr",
+    "N5": "n5",
+    "Precomputed": "precomputed",
+}
 
 
-def open_image(address: str | os.PathLike[str], axes: str | None = None, *, indexed: bool = False) -> Image:
-    """Open ``PATH``, ``PATH/inner/dataset`` or ``PATH#series=2,level=1`` for reading.
+def open_image(
+    address: str | os.PathLike[str], axes: str | None = None, *, indexed: bool = False, level: str = ""
+) -> Image:
+    """Open ``PATH``, ``PATH/inner/dataset``, ``PATH#series=2,level=1``, an address on the net, or a stack.
 
     ``axes`` says what the stored axes mean, letters of tczyx in stored order (``zyx``, ``yxc``), and
     overrides the file. A picture with a table of colours is given in colours, or, where ``indexed``, as its
-    indexes: labels and segmentations are stored so. No pixel is read yet, but what the file claims is
-    checked against its size. Close the image, or use it in a ``with`` statement.
+    indexes: labels and segmentations are stored so. ``level`` is what the file calls the level of a pyramid
+    that is to be the image (a project stores it so); formats whose levels have no names do without. No pixel
+    is read yet, but what the file claims is checked against its size. Close the image, or use it in a
+    ``with`` statement.
 
     Raises
     ------
@@ -30,14 +45,26 @@ def open_image(address: str | os.PathLike[str], axes: str | None = None, *, inde
     UsageError
         An unknown option after '#'.
     """
-    parsed = replace(parse_address(os.fspath(address)), indexed=indexed)
-    kind = kind_of(parsed.path, parsed.location)
-    module = import_module(f"underbrush.sources.{_READERS.get(kind, 'raster')}")
-    image: Image = module.open_source(parsed)
+    location = os.fspath(address)
+    image = _open_one(replace(parse_address(location), indexed=indexed, level_name=level))
     try:
-        if problem := suffix_problem(kind, parsed.path):
-            image.info = replace(image.info, problems=(problem, *image.info.problems))
         return image if axes is None else image.with_axes(axes)
     except BaseException:
         image.close()
         raise
+
+
+def _open_one(address: Address) -> Image:
+    if address.stack:
+        raise UsageError(
+            "#stack is for several files", where=address.location, remedy="name several, as in 'cells_*.tif'"
+        )
+    if address.url:
+        kind = kind_of_place(remote_place(address.url, address.location))
+    else:
+        kind = kind_of(address.path, address.location)
+    module = import_module(f"underbrush.sources.{_READERS.get(kind, 'raster')}")
+    image: Image = module.open_source(address)
+    if not address.url and (problem := suffix_problem(kind, address.path)):
+        image.info = replace(image.info, problems=(problem, *image.info.problems))
+    return image
