@@ -172,11 +172,6 @@ export function shownLane() {
   return lanes.find((lane) => lane.id === link.position.lane) || lanes[0] || null;
 }
 
-/** The class that is painted with, or null. */
-export function chosenClass() {
-  return link.state ? link.state.classes.find((one) => one.id === link.tool.class) || null : null;
-}
-
 /** Keys of an action as texts, e.g. ["Ctrl", "Z"]; empty where it has none. @param {string} action @returns {string[]} */
 export function keysOf(action) {
   const row = link.keys.find((one) => one.action === action);

@@ -67,6 +67,3 @@ export function pixelSize(pixelSize) {
   const [size, unit] = pixelSize?.x || pixelSize?.y || [0, ""];
   return size ? `${Number(size.toPrecision(3))} ${unit || "px"}` : "";
 }
-
-/** A path without its folders. @param {string} path */
-export const fileName = (path) => path.split(/[\\/]/).pop() || path;
