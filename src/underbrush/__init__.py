@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from underbrush.api.arrays import compute_features
+    from underbrush.api.files import predict_files
     from underbrush.api.forest_classifier import ForestClassifier
     from underbrush.api.pixel_classifier import PixelClassifier
     from underbrush.api.projects import open_project
@@ -33,6 +34,7 @@ __all__ = [
     "compute_features",
     "open_image",
     "open_project",
+    "predict_files",
 ]
 
 _HOMES = {
@@ -43,6 +45,7 @@ _HOMES = {
     "compute_features": "api.arrays",
     "open_image": "sources.opening",
     "open_project": "api.projects",
+    "predict_files": "api.files",
 }
 
 

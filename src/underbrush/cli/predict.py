@@ -56,6 +56,9 @@ def predict(
     memory: Annotated[
         str | None, typer.Option(help="Peak memory, as in 2GB; by default a quarter of the machine's.")
     ] = None,
+    output_axes: Annotated[
+        str | None, typer.Option(help="Order of the axes in hdf5 and npy files, as in tzyxc.")
+    ] = None,
     classifier: Annotated[
         str | None, typer.Option(help="A classifier that the project keeps under this name.")
     ] = None,
@@ -80,7 +83,7 @@ def predict(
     model = kept_model(opened, classifier) if classifier else model_of(opened, threads)
     for notice in model.notices:
         typer.echo(f"underbrush: {notice}", err=True)
-    wanted = _Wanted.parse(result, format_name, output, dtype, rescale, region)
+    wanted = _Wanted.parse(result, format_name, output, dtype, rescale, region, output_axes)
     if mask and len(mask) != len(images):
         problem = f"{counted(len(mask), 'mask')} for {counted(len(images), 'image')}"
         raise UsageError(problem, remedy="give --mask once for each image, in the same order")
@@ -124,6 +127,7 @@ class _Wanted:
     dtype: np.dtype[Any] | None
     rescale: tuple[Range, Range] | None
     region: dict[str, tuple[int | None, int | None]]
+    axes: str | None
 
     @classmethod
     def parse(
@@ -134,6 +138,7 @@ class _Wanted:
         dtype: str | None,
         rescale: str | None,
         region: str | None,
+        axes: str | None,
     ) -> _Wanted:
         if result not in RESULTS:
             raise UsageError(f"there is no result {result!r}", remedy=f"use one of {', '.join(RESULTS)}")
@@ -145,13 +150,23 @@ class _Wanted:
             None if dtype is None else np.dtype(dtype),
             None if rescale is None else parse_rescale(rescale),
             {} if region is None else parse_region(region),
+            axes,
         )
 
     def request(self, image: str, path: Path, axes: str | None, mask: str | None) -> Request:
-        from underbrush.engine.batch import Request
+        from underbrush.engine.batch import Manner, Request
 
         return Request(
-            image, path, self.format, self.result, axes, mask, self.region, self.dtype, self.rescale
+            image,
+            path,
+            self.format,
+            self.result,
+            axes,
+            mask,
+            self.region,
+            self.dtype,
+            self.rescale,
+            Manner(axes=self.axes),
         )
 
 
