@@ -219,6 +219,23 @@ def test_a_full_disk_is_told_before_a_stroke_is_lost(file, faulty_disk):
     assert read_project(file).lanes[0].label_counts == {1: 80}
 
 
+def test_where_nothing_can_be_made_safe_it_can_still_be_looked_at(file, faulty_disk):
+    with Session.open(file, idle=1000) as session:
+        session.apply("tab", 1, stroke(5, 5))
+        crashed = file.with_name("crashed")
+        crashed.mkdir()
+        for one in (file, file.with_name(file.name + ".journal"), file.with_name("image0.tif")):
+            shutil.copy(one, crashed / one.name)
+    with files.using(faulty_disk(1, ("write", "fsync"))):
+        session = Session.open(crashed / file.name)
+    with session:
+        assert "full" in (session.read_only or "") or "space" in (session.read_only or "")
+        assert session.labels("a1").size == 40
+    with Session.open(crashed / file.name) as session:
+        assert session.read_only is None
+        assert session.labels("a1").size == 40
+
+
 def test_a_save_that_fails_keeps_all_and_is_tried_again(file, faulty_disk):
     with Session.open(file, idle=1000) as session:
         session.apply("tab", 1, stroke(5, 5))

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from underbrush.engine.current import document_now
+from underbrush.errors import OutputError
 from underbrush.project.document import Document
 from underbrush.project.history import History
 from underbrush.project.journal import Journal
@@ -41,15 +42,22 @@ def writing_start(path: Path) -> Start:
     ------
     Held
         Somebody else has it open for writing.
-    ProjectError, OutputError
-        It cannot be read, or the disk fails.
+    ProjectError
+        It cannot be read.
+    OutputError
+        The disk fails and the project cannot even be locked.
     """
     lock = lock_project(path)
     try:
         if lock.read_only is not None:
             lock.release()
             return reading_start(path, lock.read_only)
-        found = recover(path)
+        try:
+            found = recover(path)
+        except OutputError as error:
+            # Nothing can be made safe here now (a full disk): it can still be looked at.
+            lock.release()
+            return reading_start(path, str(error).rstrip("."))
         document, history = document_now(found.project, found.records)
         history = replace(history, last=max(history.last, found.journal.last))
         notices = (*lock.notices, *found.notices, *document.notices, *found.project.problems)
