@@ -86,7 +86,7 @@ def test_unknown_options_are_wrong_usage(tmp_path, options):
     [
         ("nucleus.tif", "perhaps 'nuclei.tif' is meant"),
         ("nothing/like/it.tif", "there is no such file"),
-        ("*.tif", "no stacks of several files"),
+        ("*.png", "nothing fits this pattern"),
     ],
 )
 def test_missing_files(tmp_path, name, says):

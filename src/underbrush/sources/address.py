@@ -128,6 +128,51 @@ def _local_part(text: str, location: str) -> str:
     return unquote(parts.path) + (f"#{parts.fragment}" if parts.fragment else "")
 
 
+def split_options(location: str) -> tuple[str, str]:
+    """An address without its options, and the options; the name of a file that exists has none."""
+    head, mark, options = location.rpartition("#")
+    if not mark or not _OPTION.match(options) or is_file_name(location):
+        return location, ""
+    return head, options
+
+
+def stack_axis(location: str) -> str:
+    """The axis that ``#stack=`` names, or empty.
+
+    Raises
+    ------
+    UsageError
+        An option after '#' that is unknown or no number.
+    """
+    return _parse_options(split_options(location)[1], location).get("stack", "")
+
+
+def is_file_name(location: str) -> bool:
+    """Whether there is a file or folder of exactly this name."""
+    try:
+        return bool(location.strip()) and _as_stored(Path(location)) is not None
+    except (OSError, ValueError):
+        return False
+
+
+def leads_to_file(location: str) -> bool:
+    """Whether it is the name of a file or folder, or of something that may be in a file."""
+    try:
+        return bool(location.strip()) and _existing(location) is not None
+    except (OSError, ValueError):
+        return False
+
+
+def absolute_address(location: str) -> str:
+    """The address with its paths absolute, links kept; what is on the net stays as it is."""
+    if is_remote(location) or "://" in location:
+        return location
+    text, options = split_options(location)
+    pieces = [text] if os.path.lexists(text) else text.split(os.pathsep)
+    paths = os.pathsep.join(os.path.abspath(p) for p in pieces if p)  # noqa: PTH100 (resolve follows links)
+    return f"{paths}#{options}" if options else paths
+
+
 def _existing(text: str) -> tuple[Path, str] | None:
     """The longest part of ``text`` that exists, and the rest if that part is a file; else None."""
     whole = _as_stored(Path(text))
@@ -166,12 +211,6 @@ def _as_stored(path: Path) -> Path | None:
 
 
 def _missing(text: str, location: str) -> ImageError:
-    if any(mark in text for mark in "*?"):
-        return ImageError(
-            "this version reads no stacks of several files (the name holds * or ?)",
-            where=location,
-            remedy="name one file",
-        )
     path = Path(text)
     remedy = "check the name"
     try:

@@ -79,6 +79,6 @@ def guessed_axes_problem(shape: Sequence[int], axes: str) -> tuple[str, ...]:
     return (f"The file does not say what its axes mean: shape {tuple(shape)} is read as {axes}; {ASK_AXES}",)
 
 
-def doubtful_pages_problem(count: int, axis: str) -> str:
-    """The sentence for pages that may be anything."""
-    return f"{count} pages: slices, time points or channels? Read as {axis} ({_WORDS[axis]}); {ASK_AXES}"
+def doubtful_pages_problem(count: int, axis: str, what: str = "pages") -> str:
+    """The sentence for pages (or files) that may be anything."""
+    return f"{count} {what}: slices, time points or channels? Read as {axis} ({_WORDS[axis]}); {ASK_AXES}"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import threading
+import zipfile
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import h5py
@@ -322,3 +324,21 @@ def _reason(error: Exception) -> str:
     """HDF5's own words, of which the last in brackets say what happened."""
     text = str(error).strip().rstrip(".") or type(error).__name__
     return text[text.rfind("(") + 1 :].rstrip(")")[:160] if "(" in text else text[:160]
+
+
+def dataset_names(path: Path) -> list[str]:
+    """Names of all datasets in a file that can be images; of a file with arrays by numpy, of all of them.
+
+    Raises
+    ------
+    ImageError
+        It cannot be read.
+    """
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as packed:
+            return [name.removesuffix(".npy") for name in packed.namelist() if name.endswith(".npy")]
+    try:
+        with path.open("rb") as plain, h5py.File(plain, "r") as file:
+            return _suitable(file)
+    except (OSError, RuntimeError, ValueError, KeyError, TypeError) as error:
+        raise _refused(error, Address(str(path), path)) from error

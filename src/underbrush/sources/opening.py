@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from functools import partial
 from importlib import import_module
 
 from underbrush.errors import UsageError
-from underbrush.sources.address import Address, parse_address
+from underbrush.sources.address import Address, parse_address, stack_axis
 from underbrush.sources.base import Image
 from underbrush.sources.kinds import kind_of, kind_of_place, suffix_problem
 from underbrush.sources.remote import remote_place
+from underbrush.sources.sequence import open_stack, stack_files
 
 _READERS = {
     "TIFF": "tiff",
@@ -46,7 +48,11 @@ def open_image(
         An unknown option after '#'.
     """
     location = os.fspath(address)
-    image = _open_one(replace(parse_address(location), indexed=indexed, level_name=level))
+    files = stack_files(location)
+    if files:
+        image = open_stack(location, files, partial(open_image, indexed=indexed), stack_axis(location))
+    else:
+        image = _open_one(replace(parse_address(location), indexed=indexed, level_name=level))
     try:
         return image if axes is None else image.with_axes(axes)
     except BaseException:
