@@ -85,6 +85,9 @@ class ProjectReader:
         kept = self._marks.get(lane)
         if kept is not None and kept[0] is labels:
             return kept[1]
+        axes = [("t", 0, shape[0]), ("z", 1, shape[2])]
+        if shape[2] > 1:
+            axes += [("y", 2, shape[3]), ("x", 3, shape[4])]
         lut = np.arange(256, dtype=np.uint8)
         where, ids = labels.positions(lut)
         found = {
@@ -92,7 +95,7 @@ class ProjectReader:
                 (int(at), int(ident))
                 for at, ident in np.unique(np.stack([where[:, column], ids], axis=1), axis=0)[:MOST_MARKS]
             ]
-            for axis, column, size in (("t", 0, shape[0]), ("z", 1, shape[2]))
+            for axis, column, size in axes
             if size > 1
         }
         self._marks[lane] = (labels, found)

@@ -2,6 +2,7 @@
  * What each action of keytable.js does. An action that is not here is the page's: it is told as an event.
  */
 import { shownChannels } from "./layers.js";
+import { ALONG } from "./orthoview.js";
 
 /** @typedef {import("./index.js").Mounted} Mounted */
 /** A press of an arrow moves by this part of the view. */
@@ -9,7 +10,7 @@ const MOVE = 0.1;
 const ZOOM = 1.25;
 
 /** Actions of the page around the viewer. */
-export const PAGE = Object.freeze(new Set(["keys", "next", "backPlace", "sidePanels", "panels", "maximise:x", "maximise:y", "maximise:z"]));
+export const PAGE = Object.freeze(new Set(["keys", "next", "backPlace", "sidePanels", "panels"]));
 
 /** @type {Readonly<Record<string, (app: Mounted) => void>>} */
 const SIMPLE = Object.freeze({
@@ -46,7 +47,7 @@ const HELD = Object.freeze({
 });
 
 /** Nothing of this may happen under a stroke that is being painted. */
-const DISTURBING = /^(undo|redo|fit|centre|slice:|time:|tool:|class:)/;
+const DISTURBING = /^(undo|redo|fit|centre|slice:|time:|maximise:|tool:|class:)/;
 
 /**
  * @param {Mounted} app
@@ -59,7 +60,8 @@ export function act(app, action) {
   if (Object.hasOwn(SIMPLE, action)) SIMPLE[action](app);
   else if (kind === "tool") app.setTool(value);
   else if (kind === "class") app.tools.setClassAt(Number(value));
-  else if (kind === "slice") app.setSlice(app.viewer.place.slice + Number(value));
+  else if (kind === "slice") app.places.step(Number(value));
+  else if (kind === "maximise") app.places.maximise(ALONG[value]);
   else if (kind === "time") app.setTime(app.viewer.place.t + Number(value));
   else if (kind === "channel") stepChannel(app, Number(value));
   else if (PAGE.has(action)) app.emit("action", { action });

@@ -126,9 +126,10 @@ export function fitZoom(lane, plane, port) {
 /**
  * From a quarter of what fits (a tiny image: 100 %) to 64 device pixels a pixel.
  * @param {Lane} lane @param {Plane} plane @param {{width: number, height: number}} port @param {number} zoom
+ * @param {number} [fit] the zoom at which all is in sight
  */
-export function clampZoom(lane, plane, port, zoom) {
-  const least = Math.min(fitZoom(lane, plane, port) / 4, 1);
+export function clampZoom(lane, plane, port, zoom, fit = fitZoom(lane, plane, port)) {
+  const least = Math.min(fit / 4, 1);
   return Number.isFinite(zoom) ? Math.min(ZOOM_MOST, Math.max(least, zoom)) : 1;
 }
 

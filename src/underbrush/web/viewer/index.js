@@ -12,12 +12,12 @@ import { shownChannels } from "./layers.js";
 import { Marks } from "./marks.js";
 import { Outbox } from "./outbox.js";
 import { Painting } from "./painting.js";
+import { OrthoView } from "./orthoview.js";
 import { Places } from "./places.js";
 import { Pointed } from "./pointed.js";
 import { Store } from "./store.js";
 import { StrokeStore } from "./strokestore.js";
 import { Tools } from "./tools.js";
-import { Viewer } from "./viewer.js";
 import { Wheel, zoomFactor } from "./wheel.js";
 
 /**
@@ -74,7 +74,7 @@ export class Mounted extends Emitter {
     this.outbox = outbox;
     const api = `${options.prefix ?? ""}/api/p/${options.project}`;
     this.api = api;
-    this.viewer = new Viewer(element, { api, renderer: options.renderer, pixelRatio: options.pixelRatio });
+    this.viewer = new OrthoView(element, { api, renderer: options.renderer, pixelRatio: options.pixelRatio });
     this.tools = new Tools();
     this.keys = new Keys({ preset: options.preset, changes: options.keys });
     this.store = new Store({ url: `${api}/state?client=${this.client}` });
@@ -93,9 +93,11 @@ export class Mounted extends Emitter {
       sheet: () => this.places.sheet,
       commit: (command, stroke, mark) => this.deeds.note(this.submit(command, mark), stroke),
       pick: (place) => void this.pickAt(place),
+      point: (place) => this.places.point(place),
     });
     const shown = (/** @type {any} */ lane) => this.tools.suit(lane.shape[4], lane.shape[3]);
     this.marks = new Marks({ viewer: this.viewer, store: this.store, tools: this.tools, token: () => this.painting.token() });
+    /** @type {Places} */
     this.places = new Places({ viewer: this.viewer, store: this.store, painting: this.painting, shown });
     this.wheel = new Wheel();
     /** @type {"auto" | "zoom" | "slice"} */
@@ -123,7 +125,9 @@ export class Mounted extends Emitter {
   canvas() {
     const { viewer } = this;
     return {
-      surface: /** @type {HTMLElement} */ (viewer.surface),
+      get surface() {
+        return viewer.surface;
+      },
       locate: (event) => viewer.locate(event),
       panBy: (dx, dy) => viewer.panBy(dx, dy),
       zoomAt: (px, py, factor) => viewer.zoomAt(px, py, factor),
@@ -136,7 +140,7 @@ export class Mounted extends Emitter {
   begin() {
     const { viewer, tools, store, connection, outbox, keys, courier, painting } = this;
     this.element.dataset.viewer = "";
-    if (viewer.surface) viewer.surface.tabIndex = 0;
+    viewer.surface.tabIndex = 0;
     this.hear(store.on("state", (state) => this.stateChanged(state)));
     this.hear(tools.on("tool", (state) => this.emit("tool", state)));
     this.hear(keys.on("down", ({ action }) => (this.isHeld(action) ? holdAction(this, action, true) : act(this, action))));
@@ -148,6 +152,8 @@ export class Mounted extends Emitter {
     this.hear(painting.on("active", (active) => active || this.tellHeld()));
     this.hear(courier.on("refused", ({ sentence }) => this.notice("warning", `A stroke of a closed window was not taken: ${sentence}`)));
     this.hear(viewer.on("view", (view) => this.viewChanged(view)));
+    this.hear(viewer.on("place", () => this.tellPosition()));
+    this.hear(viewer.on("complete", (view) => this.emit("complete", { t: view.t, plane: view.plane, slice: view.slice })));
     this.hear(viewer.on("hover", (place) => this.pointed.at(place && viewer.lane ? { lane: viewer.lane.id, ...place } : null)));
     this.hear(viewer.on("error", ({ sentence, permanent }) => this.notice(permanent ? "error" : "warning", sentence)));
     this.hearConnection(connection);
@@ -176,8 +182,16 @@ export class Mounted extends Emitter {
       target.addEventListener(name, fn, options);
       this.hear(() => target.removeEventListener(name, fn, options));
     };
-    on(/** @type {HTMLElement} */ (this.viewer.surface), "wheel", (event) => this.turned(event), { passive: false });
-    on(/** @type {HTMLElement} */ (this.viewer.surface), "pointerdown", () => this.focus());
+    const hearSurface = (/** @type {HTMLElement} */ surface) => {
+      on(surface, "wheel", (event) => this.turned(event), { passive: false });
+      on(surface, "pointerdown", () => this.focus());
+    };
+    this.viewer.surfaces.forEach(hearSurface);
+    this.hear(this.viewer.on("pane", (surface) => {
+      surface.tabIndex = -1;
+      hearSurface(surface);
+      this.painting.listenTo(surface);
+    }));
     on(window, "online", () => this.connection.hurry());
     on(document, "visibilitychange", () => !document.hidden && this.connection.hurry());
     on(window, "beforeunload", (event) => {
@@ -335,12 +349,21 @@ export class Mounted extends Emitter {
     this.tellState();
   }
 
-  /** @param {import("./viewer.js").View | null} view */
+  /** @param {import("./viewer.js").View | {plane: Plane, lane: null} | null} view lane null: that plane is not shown any more */
   viewChanged(view) {
     if (!view) return;
+    const name = this.options.view ?? "main", own = view.plane === "xy" ? name : `${name}-${view.plane}`;
+    if (view.lane === null) {
+      if (this.connection.views.has(own)) this.connection.look(own, null);
+      return;
+    }
     const { lane, t, plane, slice, level, box, layers, zoom } = view;
-    this.connection.look(this.options.view ?? "main", box ? { lane, t, plane, slice, level, box, layers } : null);
-    this.emit("zoom", { zoom, level });
+    this.connection.look(own, box ? { lane, t, plane, slice, level, box, layers } : null);
+    if (plane === this.viewer.current) this.emit("zoom", { zoom, level });
+    this.tellPosition();
+  }
+
+  tellPosition() {
     const { position } = this.places;
     if (JSON.stringify(position) === this.shownView) return;
     this.shownView = JSON.stringify(position);
@@ -354,7 +377,7 @@ export class Mounted extends Emitter {
 
   /** @param {number} slice */
   setSlice(slice) {
-    this.places.set({ slice });
+    this.places.setSlice(slice);
   }
 
   /** @param {number} t */
@@ -362,9 +385,24 @@ export class Mounted extends Emitter {
     this.places.set({ t });
   }
 
-  /** @param {Plane} plane */
+  /** Slices of a volume. @param {Partial<{t: number, z: number, y: number, x: number}>} position */
+  setPosition(position) {
+    this.places.set(position);
+  }
+
+  /** One view of a volume alone. @param {Plane} plane */
   setPlane(plane) {
-    this.places.setPlane(plane);
+    if (this.viewer.maximised !== plane) this.places.maximise(plane);
+  }
+
+  /** One view of a volume alone, or, where it is already, all of them again. @param {Plane | null} plane */
+  maximise(plane) {
+    this.places.maximise(plane);
+  }
+
+  /** @param {boolean} on */
+  setCrosshair(on) {
+    if (on !== this.places.position.crosshair) this.places.toggleCrosshair();
   }
 
   /**
@@ -412,9 +450,9 @@ export class Mounted extends Emitter {
     if (event.shiftKey && !event.ctrlKey) this.stepBrush(-this.wheel.steps(event));
     else if (slices && !event.ctrlKey && !event.metaKey) {
       const steps = this.wheel.steps(event);
-      if (steps && !this.painting.active) this.setSlice(this.viewer.place.slice + steps);
+      if (steps && !this.painting.active) this.places.step(steps);
     } else {
-      const corner = this.element.getBoundingClientRect();
+      const corner = this.viewer.surface.getBoundingClientRect();
       this.viewer.zoomAt(event.clientX - corner.left, event.clientY - corner.top, zoomFactor(event));
     }
   }

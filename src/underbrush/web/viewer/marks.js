@@ -14,7 +14,7 @@ import { polygonRows } from "./lasso.js";
 
 export class Marks {
   /**
-   * @param {{viewer: Pick<import("./viewer.js").Viewer, "echo" | "dropEcho">, store: import("./store.js").Store,
+   * @param {{viewer: Pick<import("./orthoview.js").OrthoView, "echo" | "dropEcho">, store: import("./store.js").Store,
    *          tools: import("./tools.js").Tools, token: () => string}} parts
    */
   constructor({ viewer, store, tools, token }) {

@@ -14,6 +14,8 @@ const PEN_NEAR = 1500;
 const PINCH = 300;
 /** Corners of a lasso nearer to each other than this (image pixels) say nothing new. */
 const CORNER = 0.25;
+/** A pointer that moved less than this (CSS pixels) clicked. */
+const STILL = 3;
 /** A lasso takes no more corners than this; the server takes 100,000. */
 const MAX_CORNERS = 50000;
 
@@ -28,9 +30,9 @@ const MAX_CORNERS = 50000;
  * @typedef {{token: string, pixels: number}} Mark how a command shows until it is acknowledged
  * @typedef {{canvas: Canvas, tools: import("./tools.js").Tools, sheet: () => (Sheet & {lane: string}) | null,
  *            commit: (command: import("./strokestore.js").Command, stroke: number, mark: Mark | null) => void,
- *            pick: (place: Place) => void, maxRuns?: number, now?: () => number}} Options
+ *            pick: (place: Place) => void, point?: (place: Place) => void, maxRuns?: number, now?: () => number}} Options
  *   sheet: what is shown now; null: nothing that can be painted on. commit: a command is made; commands of one stroke
- *   have one number; the mark comes with the last command that the echo stands for
+ *   have one number; the mark comes with the last command that the echo stands for. point: clicked where a drag would pan
  */
 
 /** @typedef {{move: (event: PointerEvent) => void, end: () => void, drop: () => void, sheet?: Sheet & {lane: string}}} Deed what a pointer does while it is down */
@@ -60,11 +62,22 @@ export class Painting extends Emitter {
   }
 
   listen() {
-    const { surface } = this.canvas;
-    const on = (/** @type {EventTarget} */ target, /** @type {string} */ name, /** @type {(event: any) => void} */ fn) => {
-      target.addEventListener(name, fn);
-      this.undo.push(() => target.removeEventListener(name, fn));
-    };
+    this.listenTo(this.canvas.surface);
+    this.hear(window, "blur", () => this.finish());
+    this.hear(window, "pagehide", () => this.finish());
+    this.hear(document, "visibilitychange", () => document.hidden && this.finish());
+    this.undo.push(this.tools.on("tool", () => this.drawCursor()));
+  }
+
+  /** @private @param {EventTarget} target @param {string} name @param {(event: any) => void} fn */
+  hear(target, name, fn) {
+    target.addEventListener(name, fn);
+    this.undo.push(() => target.removeEventListener(name, fn));
+  }
+
+  /** One more view that is painted on. @param {HTMLElement} surface */
+  listenTo(surface) {
+    const on = this.hear.bind(this);
     on(surface, "pointerdown", (event) => this.down(event));
     on(surface, "pointermove", (event) => this.move(event));
     on(surface, "pointerup", (event) => this.up(event));
@@ -75,10 +88,6 @@ export class Painting extends Emitter {
     // Middle click pastes on some systems, and scrolls on others.
     on(surface, "mousedown", (event) => event.button === 1 && event.preventDefault());
     on(surface, "auxclick", (event) => event.preventDefault());
-    on(window, "blur", () => this.finish());
-    on(window, "pagehide", () => this.finish());
-    on(document, "visibilitychange", () => document.hidden && this.finish());
-    this.undo.push(this.tools.on("tool", () => this.drawCursor()));
   }
 
   close() {
@@ -214,11 +223,18 @@ export class Painting extends Emitter {
   /** @param {PointerEvent} start @returns {Deed} */
   pan(start) {
     let [x, y] = [start.clientX, start.clientY];
+    let far = 0;
     const move = (/** @type {PointerEvent} */ event) => {
+      far = Math.max(far, Math.hypot(event.clientX - start.clientX, event.clientY - start.clientY));
+      if (far < STILL) return; // a hand that clicks is never quite still
       this.canvas.panBy(event.clientX - x, event.clientY - y);
       [x, y] = [event.clientX, event.clientY];
     };
-    return { move, end: () => {}, drop: () => {} };
+    const end = () => {
+      const place = far < STILL ? this.canvas.locate(start) : null;
+      if (place) this.options.point?.(place);
+    };
+    return { move, end, drop: () => {} };
   }
 
   /**

@@ -2,13 +2,14 @@
  * Where one looks: image, time point, plane, slice and middle; and the way back. A stroke that is being painted
  * ends before the place changes under it.
  */
-import { planeSize } from "./geometry.js";
+import { PLANES, planeSize } from "./geometry.js";
 
 /**
  * @typedef {"xy" | "xz" | "zy"} Plane
- * @typedef {{lane: string, t: number, plane: Plane, slice: number, cx: number, cy: number, zoom: number}} Spot
- * @typedef {{lane: string | null, t: number, z: number, y: number, x: number, plane: Plane, slice: number, canBack: boolean}} Position
- *   z, y, x: the middle of the view
+ * @typedef {import("./orthoview.js").Spot} Spot
+ * @typedef {{lane: string | null, t: number, z: number, y: number, x: number, plane: Plane, slice: number, canBack: boolean,
+ *            crosshair: boolean, maximised: Plane | null}} Position
+ *   z, y, x: of a volume where the slices are, otherwise the middle of the view; plane, slice: of the current view
  */
 
 /** How long goTo marks the place that it went to, in milliseconds. */
@@ -17,7 +18,7 @@ const TRAIL = 50;
 
 export class Places {
   /**
-   * @param {{viewer: import("./viewer.js").Viewer, store: import("./store.js").Store,
+   * @param {{viewer: import("./orthoview.js").OrthoView, store: import("./store.js").Store,
    *          painting: import("./painting.js").Painting, shown?: (lane: any) => void}} parts
    *   shown: told when another image is shown
    */
@@ -42,22 +43,14 @@ export class Places {
     viewer.setLane(lane);
     if (!lane) return;
     const spot = this.spots.get(lane.id);
-    const plane = lane.shape[2] > 1 ? viewer.place.plane : "xy";
-    if (spot) this.moveTo(spot);
-    else viewer.setPlane(0, plane, Math.floor(planeSize(lane, plane).depth / 2));
+    if (spot) viewer.moveTo(spot);
+    else viewer.toMiddle();
     this.shown(lane);
   }
 
   /** @returns {Spot} what is shown now */
   get spot() {
-    const { lane, place, look } = this.viewer;
-    return { lane: lane?.id ?? "", ...place, ...look };
-  }
-
-  /** @param {Spot} spot of the lane that is shown */
-  moveTo({ t, plane, slice, cx, cy, zoom }) {
-    this.viewer.setPlane(t, plane, slice);
-    this.viewer.setView(cx, cy, zoom);
+    return this.viewer.spot;
   }
 
   /** @returns {(import("./brush.js").Sheet & {lane: string}) | null} what can be painted on */
@@ -70,10 +63,10 @@ export class Places {
 
   /** @returns {Position} */
   get position() {
-    const { lane, place, look } = this.viewer;
-    const [u, v] = [Math.floor(look.cx), Math.floor(look.cy)];
-    const [z, y, x] = { xy: [place.slice, v, u], xz: [v, place.slice, u], zy: [u, v, place.slice] }[place.plane];
-    return { lane: lane?.id ?? null, t: place.t, z, y, x, plane: place.plane, slice: place.slice, canBack: this.trail.length > 0 };
+    const { lane, at, current: plane, look, volume, maximised } = this.viewer;
+    const { z, y, x } = volume ? at : { z: at.z, y: Math.floor(look.cy), x: Math.floor(look.cx) };
+    const crosshair = volume ? this.viewer.crossing : this.crosshair;
+    return { lane: lane?.id ?? null, t: at.t, z, y, x, plane, slice: at[PLANES[plane].w], canBack: this.trail.length > 0, crosshair, maximised };
   }
 
   /** @returns {number} how many slices there are in the plane that is shown */
@@ -89,17 +82,27 @@ export class Places {
     if (lane.id !== this.viewer.lane?.id) this.show(lane);
   }
 
-  /** @param {Partial<{t: number, plane: Plane, slice: number}>} change clamped to the image */
+  /** Slices, clamped to the image. @param {Partial<import("./orthoview.js").Position>} change */
   set(change) {
     this.painting.finish();
-    const { t, plane, slice } = { ...this.viewer.place, ...change };
-    this.viewer.setPlane(t, plane, slice);
+    this.viewer.setPosition(change);
   }
 
-  /** Another plane through the middle of what is shown. @param {Plane} plane */
-  setPlane(plane) {
-    const { z, y, x } = this.position;
-    if (this.viewer.lane) this.set({ plane, slice: { xy: z, xz: y, zy: x }[plane] });
+  /** The slice of the current view. @param {number} slice */
+  setSlice(slice) {
+    this.set({ [PLANES[this.viewer.current].w]: slice });
+  }
+
+  /** On through the view under the pointer. @param {number} slices */
+  step(slices) {
+    const { plane, slice } = this.viewer.place;
+    this.set({ [PLANES[plane].w]: slice + slices });
+  }
+
+  /** One view of a volume alone; null: all. @param {Plane | null} plane */
+  maximise(plane) {
+    this.painting.finish();
+    this.viewer.maximise(plane);
   }
 
   /**
@@ -110,11 +113,9 @@ export class Places {
     const { viewer, spot } = this;
     this.setLane(lane);
     this.trail = [...this.trail.slice(1 - TRAIL), spot];
-    const { plane } = viewer.place;
-    const [u, v, slice] = { xy: [x, y, z], xz: [x, z, y], zy: [z, y, x] }[plane];
-    this.set({ t, slice });
-    viewer.setView(u + 0.5, v + 0.5, Math.max(1, viewer.look.zoom));
-    viewer.setCrosshair({ u: u + 0.5, v: v + 0.5 });
+    this.set({ t, z, y, x });
+    viewer.centreOn({ z, y, x }, Math.max(1, viewer.look.zoom));
+    viewer.setCrosshair({ u: x + 0.5, v: y + 0.5 });
     clearTimeout(this.timer);
     this.timer = setTimeout(() => !this.crosshair && viewer.setCrosshair(null), MARKED);
   }
@@ -125,18 +126,32 @@ export class Places {
     if (!spot || !this.store.lane(spot.lane)) return;
     this.setLane(spot.lane);
     this.painting.finish();
-    this.moveTo(spot);
+    this.viewer.moveTo(spot);
   }
 
-  /** What is under the pointer comes to the middle; without a pointer over the image its middle does. */
+  /**
+   * What is under the pointer comes to the middle, and the slices of a volume go there; without a pointer over the image
+   * its middle does.
+   */
   centre() {
     const { at } = this.painting;
     const { sheet } = this;
-    if (at) this.viewer.setView(at.u, at.v, this.viewer.look.zoom);
-    else if (sheet) this.viewer.setView(sheet.width / 2, sheet.height / 2, this.viewer.look.zoom);
+    if (at) {
+      this.point(at);
+      this.viewer.setView(at.u, at.v, this.viewer.look.zoom);
+    } else if (sheet) this.viewer.setView(sheet.width / 2, sheet.height / 2, this.viewer.look.zoom);
+  }
+
+  /** The slices of a volume go through a pixel. @param {{inside: boolean, z: number, y: number, x: number}} pixel */
+  point({ inside, z, y, x }) {
+    if (inside && this.viewer.volume) this.set({ z, y, x });
   }
 
   toggleCrosshair() {
+    if (this.viewer.volume) {
+      this.viewer.setCrossing(!this.viewer.crossing);
+      return;
+    }
     this.crosshair = !this.crosshair;
     const { at } = this.painting;
     const { cx, cy } = this.viewer.look;

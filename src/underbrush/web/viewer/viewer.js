@@ -13,7 +13,11 @@ import { Canvas2dRenderer } from "./canvas2d.js";
 /** @typedef {import("./geometry.js").Box} Box */
 /** @typedef {import("./layers.js").ClassInfo} ClassInfo */
 /** @typedef {{api: string, renderer?: "auto" | "webgl2" | "canvas2d", fetch?: typeof fetch, rawBytes?: number,
- *   pixelRatio?: number, lostPatience?: number, minimap?: boolean, scalebar?: boolean}} ViewerOptions */
+ *   pixelRatio?: number, lostPatience?: number, minimap?: boolean, scalebar?: boolean} & Together} ViewerOptions */
+/** What views that hang together need. plane: the first one; fitZoom: how large `fit` shows it; resized: told after the element
+ *  got another size; drawn: told while the picture is still in the canvas; move: the minimap was clicked.
+ * @typedef {{plane?: Plane, fitZoom?: (lane: Lane, plane: Plane, port: {width: number, height: number, ratio: number}) => number,
+ *   resized?: () => void, drawn?: () => void, move?: (u: number, v: number, zoom: number) => void}} Together */
 /** @typedef {{u: number, v: number, t: number, z: number, y: number, x: number, inside: boolean}} Place */
 /** @typedef {{lane: string, t: number, plane: Plane, slice: number, cx: number, cy: number, zoom: number, level: number,
  *   box: Box | null, layers: string[]}} View */
@@ -39,7 +43,7 @@ export class Viewer {
     this.rawOnly = false;
     /** @type {number | null} */
     this.swipe = null;
-    this.place = { t: 0, plane: /** @type {Plane} */ ("xy"), slice: 0 };
+    this.place = { t: 0, plane: /** @type {Plane} */ (options.plane ?? "xy"), slice: 0 };
     this.look = { cx: 0, cy: 0, zoom: 1 };
     this.port = { width: 1, height: 1, ratio: 1 };
     /** Fitted until somebody moves it, also when the element gets its size later. */
@@ -59,6 +63,7 @@ export class Viewer {
 
   /** @private */
   build() {
+    const { options } = this;
     if (getComputedStyle(this.element).position === "static") this.element.style.position = "relative";
     this.element.style.overflow = "hidden";
     this.canvas = this.element.appendChild(makeCanvas());
@@ -74,7 +79,7 @@ export class Viewer {
     }, this.renderer);
     this.cursor = new Cursor(this.element);
     this.scalebar = new ScaleBar(this.element);
-    this.minimap = new Minimap(this.element, (u, v) => this.setView(u, v, this.look.zoom));
+    this.minimap = new Minimap(this.element, (u, v) => (options.move ?? this.setView.bind(this))(u, v, this.look.zoom));
     /** @type {{clientX: number, clientY: number} | null} where the pointer is: what lies under it changes when the view does */
     this.pointer = null;
     this.onMove = (/** @type {PointerEvent} */ event) => {
@@ -147,7 +152,7 @@ export class Viewer {
     this.tell("renderer", { kind: renderer.kind, lost: false });
   }
 
-  /** @private @param {ResizeObserverEntry} [entry] */
+  /** @param {ResizeObserverEntry} [entry] */
   resize(entry) {
     const ratio = this.options.pixelRatio ?? (window.devicePixelRatio || 1), box = this.element.getBoundingClientRect();
     const exact = this.options.pixelRatio ? undefined : entry?.devicePixelContentBoxSize?.[0];
@@ -158,6 +163,7 @@ export class Viewer {
     this.port = { width, height, ratio };
     this.renderer?.resize(width, height);
     if (this.fitted) this.fit();
+    this.options.resized?.();
     // At once: a canvas whose size changed is empty until it is drawn.
     this.touch({ picture: true, cursor: true, wants: true });
     if (this.lane && this.stats.frames) this.renderNow();
@@ -220,16 +226,21 @@ export class Viewer {
     if (!this.lane) return;
     const { width, height } = planeSize(this.lane, this.place.plane);
     const within = (/** @type {number} */ value, /** @type {number} */ end) => Math.min(end, Math.max(0, Number.isFinite(value) ? value : end / 2));
-    const zoom = clampZoom(this.lane, this.place.plane, this.port, view.zoom);
+    const zoom = clampZoom(this.lane, this.place.plane, this.port, view.zoom, this.fitting(this.lane));
     this.look = { cx: within(view.cx, width), cy: within(view.cy, height), zoom };
     this.touch({ picture: true, cursor: true, wants: true });
+  }
+
+  /** @private @param {Lane} lane @returns {number} the zoom at which all is in sight */
+  fitting(lane) {
+    return (this.options.fitZoom ?? fitZoom)(lane, this.place.plane, this.port);
   }
 
   /** The whole plane. */
   fit() {
     if (!this.lane) return;
     const { width, height } = planeSize(this.lane, this.place.plane);
-    this.applyView({ cx: width / 2, cy: height / 2, zoom: fitZoom(this.lane, this.place.plane, this.port) });
+    this.applyView({ cx: width / 2, cy: height / 2, zoom: this.fitting(this.lane) });
     this.fitted = true;
   }
 
@@ -242,7 +253,7 @@ export class Viewer {
   zoomAt(px, py, factor) {
     const frame = this.frame;
     if (!frame || !this.lane) return;
-    const zoom = clampZoom(this.lane, this.place.plane, this.port, this.look.zoom * factor), view = zoomedAt(frame, px, py, zoom);
+    const zoom = clampZoom(this.lane, this.place.plane, this.port, this.look.zoom * factor, this.fitting(this.lane)), view = zoomedAt(frame, px, py, zoom);
     this.setView(view.cx, view.cy, view.zoom);
   }
 
@@ -400,7 +411,7 @@ export class Viewer {
     return { lane, ...this.place, frame, layers, classes, rawOnly, swipe, inset };
   }
 
-  /** @private @param {Partial<{picture: boolean, cursor: boolean, wants: boolean}>} what */
+  /** Something is to be drawn or asked for again. @param {Partial<{picture: boolean, cursor: boolean, wants: boolean}>} what */
   touch(what) {
     Object.assign(this.dirty, what);
     if (!this.raf && this.picture) this.raf = requestAnimationFrame(() => this.tick());
@@ -434,6 +445,7 @@ export class Viewer {
     renderer.draw(sight ? picture.scene(sight) : { frame, image: null, raws: [], overlays: [], swipe: 0, line: 1, inset: null });
     this.stats.frames += 1;
     this.stats.drawMs += performance.now() - start;
+    this.options.drawn?.();
     this.wait();
   }
 

@@ -64,9 +64,9 @@ function back(project) {
     /* as if it was never kept */
   }
   const keep = () => {
-    const { lane, t, slice, plane } = link.position;
+    const { lane, t, z, y, x, maximised } = link.position;
     try {
-      sessionStorage.setItem(key, JSON.stringify({ lane, t, slice, plane, step: link.step, class: link.tool.class }));
+      sessionStorage.setItem(key, JSON.stringify({ lane, t, z, y, x, maximised, step: link.step, class: link.tool.class }));
     } catch {
       /* a private window */
     }
@@ -75,15 +75,16 @@ function back(project) {
     const viewer = app();
     if (!before || !viewer || !link.state?.lanes.some((one) => one.id === before.lane)) return;
     if (before.lane !== link.position.lane) viewer.setLane(before.lane);
-    if (before.t) viewer.setTime(before.t);
-    if (before.slice) viewer.setSlice(before.slice);
+    const { t, z, y, x, maximised } = before;
+    viewer.setPosition(Object.fromEntries(Object.entries({ t, z, y, x }).filter(([, at]) => Number.isInteger(at))));
+    if (maximised && maximised !== link.position.maximised) viewer.maximise(maximised);
     if (link.state.classes.some((one) => one.id === before.class)) viewer.setClass(before.class);
     if (STEPS[before.step - 1]) link.step = before.step;
   };
   const begin = () => {
     restore();
     watch(
-      [() => link.position.lane, () => link.position.t, () => link.position.slice, () => link.step, () => link.tool.class],
+      [() => link.position, () => link.step, () => link.tool.class],
       keep,
     );
   };

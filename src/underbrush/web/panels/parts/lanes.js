@@ -1,19 +1,17 @@
 /** Below the image: slices and times, and the images of the project as thumbnails. */
 import { computed, onBeforeUnmount, ref, watch } from "vue";
-import { Icon, IconButton, Slider } from "./basics.js";
+import { Icon, IconButton, Slider, Switch } from "./basics.js";
 import { hex } from "./classes.js";
-import { address, app, link, shownLane } from "./link.js";
+import { address, app, keysOf, link, shownLane } from "./link.js";
 import { counted } from "./words.js";
 
-const PLANES = [
-  ["xy", "XY", "Seen along z"],
-  ["xz", "XZ", "Seen along y"],
-  ["zy", "ZY", "Seen along x"],
-];
+/** Milliseconds a time point is shown at least when playing, and how long one that does not come is waited for. */
+const FRAME = 125;
+const STUCK = 2000;
 
 /** Sliders for z and t, where the image has them. */
 export const Dims = {
-  components: { IconButton, Slider },
+  components: { IconButton, Slider, Switch },
   props: { marks: { type: Object, default: () => ({}) } },
   setup(/** @type {any} */ props) {
     const playing = ref(0);
@@ -32,20 +30,37 @@ export const Dims = {
         at: count > 1 ? (at / (count - 1)) * 100 : 0,
         colour: colours.value[id],
       }));
+    let timer = 0;
+    let off = () => {};
+    /** The next time point comes when the one before is seen, at most eight a second; one that does not come is left out. */
+    const next = () => {
+      clearTimeout(timer);
+      const wait = playing.value + FRAME - performance.now();
+      if (wait > 0) {
+        timer = window.setTimeout(next, wait);
+        return;
+      }
+      playing.value = performance.now();
+      timer = window.setTimeout(next, STUCK);
+      app()?.setTime((link.position.t + 1) % times.value);
+    };
     const stop = () => {
-      clearInterval(playing.value);
+      clearTimeout(timer);
+      off();
       playing.value = 0;
     };
     const play = () => {
-      if (playing.value) stop();
-      else playing.value = window.setInterval(() => app()?.setTime((link.position.t + 1) % times.value), 125);
+      if (playing.value) return stop();
+      playing.value = performance.now() - FRAME;
+      off = app()?.on("complete", next) || off;
+      next();
     };
     watch(() => link.position.lane, stop);
     onBeforeUnmount(stop);
     return {
-      PLANES,
       volume: computed(() => (lane.value?.shape[2] || 1) > 1),
-      setPlane: (/** @type {string} */ plane) => app()?.setPlane(plane),
+      cross: (/** @type {boolean} */ on) => app()?.setCrosshair(on),
+      crossKey: computed(() => keysOf("crosshair").join(" ")),
       link,
       third,
       depth,
@@ -71,15 +86,14 @@ export const Dims = {
       <div v-if="volume" class="dims">
         <span class="ax">{{ third }}</span>
         <Slider :value="slice" :max="depth - 1" name="Slice" tip="Slice" keyed="PageUp PageDown" :text="(slice + 1) + ' of ' + depth"
-            :ticks="third === 'z' ? ticks('z', depth) : []" @slide="setSlice" />
+            :ticks="ticks(third, depth)" @slide="setSlice" />
         <span class="pos">{{ slice + 1 }} of {{ depth }}</span>
         <span v-if="place" class="dim">{{ place }}</span>
         <span class="sep"></span>
-        <span class="seg s planes" role="radiogroup" aria-label="Plane">
-          <button v-for="[id, text, tip] in PLANES" type="button" role="radio" :aria-checked="link.position.plane === id ? 'true' : 'false'"
-              :aria-pressed="link.position.plane === id ? 'true' : 'false'" :data-tip="tip" @click="setPlane(id)">
-            {{ text }}
-          </button>
+        <span class="hstack">
+          Crosshair
+          <Switch :on="!!link.position.crosshair" name="Crosshair" tip="Lines where the views cut each other" :keyed="crossKey"
+              @flip="cross" />
         </span>
       </div>
     </div>

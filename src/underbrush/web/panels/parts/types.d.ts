@@ -23,6 +23,8 @@ export interface App {
   undo(): void; redo(): void; setTool(name: string): void; setBrushSize(n: number): void; setClass(id: number): void;
   setFill(fill: { by: string; tolerance: number }): void;
   setLane(id: string): void; setSlice(z: number): void; setTime(t: number): void; setPlane(plane: string): void;
+  setPosition(position: { t?: number; z?: number; y?: number; x?: number }): void; maximise(plane: string | null): void;
+  setCrosshair(on: boolean): void;
   goTo(lane: string, t: number, z: number, y: number, x: number): void; back(): void;
   fit(): void; zoomTo(factor: number): void; zoomBy(factor: number): void; centre(): void;
   setLayer(name: string, props: Layer): void; layers(): Record<string, Layer>; setRawOnly(on: boolean): void;
@@ -36,7 +38,7 @@ export interface Link {
   unsent: { count: number; oldest: number }; storage: { durable: boolean; sentence: string };
   save: Save | null; training: any; progress: any;
   tool: { tool: string; size: number; class: number; erasing: boolean; hint: string; fill?: any };
-  cursor: any; position: { lane: string; t: number; z: number; y: number; x: number; plane: string; slice: number; canBack: boolean };
+  cursor: any; position: { lane: string; t: number; z: number; y: number; x: number; plane: string; slice: number; canBack: boolean; crosshair?: boolean; maximised?: string | null };
   zoom: { zoom: number; level: number }; layers: Record<string, Layer>; keys: KeyRow[];
   step: number; panels: boolean; rightOpen: boolean | null; dialog: string;
   toast: { text: string; undo: boolean; level: string } | null; hint: string; live: boolean | null;
