@@ -22,6 +22,11 @@ from underbrush.errors import OutputError, UsageError
         ("slide.tif#series=2,level=1", "slide-series2-level1"),
         ("slide.tif#", "slide"),
         ("odd#name.tif", "odd#name"),
+        ("a.ome.zarr", "a"),
+        ("https://host/folder/a.zarr", "a"),
+        ("plate.zarr/A/1/0#level=1", "plate-A-1-0-level1"),
+        ("a.ome.zarr.zip", "a"),
+        ("/b/im1.tif:/b/im2.tif#stack=t", "im1"),
         (r"C:\images\cells.tif", "cells"),
     ],
 )

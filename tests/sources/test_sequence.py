@@ -154,7 +154,7 @@ def test_one_of_many_that_does_not_fit_is_found_when_it_is_read(tmp_path):
         ("img1.tif:gone.tif", "a file of the stack is not there"),
         ("img*.tif#stack=x", "cannot be put together along"),
         ("img1.tif#stack=z", "#stack is for several files"),
-        ("img*.tif#scale=2", "nothing fits"),
+        ("img*.tif#scale=2", "there is no scale '2': levels of TIFF files"),
         ("five*.npy", "none is left to put them together"),
         ("bad*.tif", "text, not an image"),
     ],

@@ -24,7 +24,7 @@ from underbrush.core.labels import LabelBlock, paint
 from underbrush.engine.building import stored_options, trained
 from underbrush.engine.current import document_now
 from underbrush.engine.label_images import label_blocks
-from underbrush.engine.lanes import open_lane
+from underbrush.engine.lanes import linked_image, open_lane
 from underbrush.engine.model import kept_model
 from underbrush.engine.own import CHANNELS
 from underbrush.engine.session import Ack, Session
@@ -32,11 +32,11 @@ from underbrush.engine.teaching import lesson_from
 from underbrush.errors import ArgumentError, ArgumentTypeError, ProjectError
 from underbrush.project import commands as do
 from underbrush.project.document import Document, project_of
-from underbrush.project.paths import linked_source
 from underbrush.project.recovery import pending
 from underbrush.project.schema import ClassifierInfo, ClassInfo, Lane, Project
 from underbrush.sources.array import ArrayImage
 from underbrush.sources.base import Image
+from underbrush.sources.opening import open_image
 
 CLIENT = "library"
 """Whose commands those of a script are: a script undoes its own edits, not those of a window."""
@@ -237,8 +237,9 @@ class OpenProject:
         UnderbrushError
             It cannot be read, or ``axes`` do not fit.
         """
-        stored = os.path.abspath(os.fspath(address))  # noqa: PTH100  (resolve would follow links)
-        self._do(do.AddLane(linked_source(stored, axes), nickname))
+        with open_image(address, axes) as image:
+            source = linked_image(os.fspath(address), image)
+        self._do(do.AddLane(source, nickname))
         document = self._now()
         return document.lanes[document.lane_order[-1]].nickname
 

@@ -35,6 +35,7 @@ from underbrush.sinks.base import OutputSpec, ResultKind, Sink
 from underbrush.sinks.formats import check_sink, open_sink
 from underbrush.sources.base import Image
 from underbrush.sources.opening import open_image
+from underbrush.sources.sequence import stack_files
 
 Range = tuple[float, float]
 _log = logging.getLogger(__name__)
@@ -133,7 +134,7 @@ def predict_file(
     UnderbrushError
         Anything that the user can mend; then nothing is left under the final name.
     """
-    inputs = [a for a in (request.image, request.mask) if a]
+    inputs = [file for a in (request.image, request.mask) if a for file in stack_files(a) or (a,)]
     check_output(request.output, [*inputs, model.path])
     with ExitStack() as stack:
         image = stack.enter_context(open_image(request.image, request.axes))
@@ -172,7 +173,7 @@ def predict_image(
     return Done(
         request.output,
         time.monotonic() - begun,
-        (*run.notices, *(f"{request.image}: {said}" for said in report.sentences)),
+        (*run.notices, *(f"{request.image}: {said}" for said in (*report.sentences, *opened[0].notices))),
     )
 
 

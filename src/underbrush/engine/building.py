@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +14,7 @@ import numpy as np
 from underbrush.core.features.selection import FeatureSelection
 from underbrush.core.forest.train import TrainedForest, TrainingOptions, train_forest
 from underbrush.engine.label_images import label_blocks, open_beside
-from underbrush.engine.lanes import open_lane
+from underbrush.engine.lanes import linked_image, open_lane
 from underbrush.engine.own import BALANCE, CHANNELS, SEED, own_channels, own_number
 from underbrush.engine.row_bound import Labelled, RowBound, row_bound
 from underbrush.engine.training import Rows, joined, labelled_positions, labelled_rows
@@ -216,10 +215,8 @@ def selection_from_file(path: Path) -> FeatureSelection:
 def _lane(sample: Sample) -> Lane:
     with open_image(sample.image, sample.axes) as image, open_beside(sample.labels, image) as labels:
         blocks = tuple(label_blocks(labels, image))
+        raw = linked_image(sample.image, image)
         axes, shape = image.axes, image.shape
-        pixel_size = dict(image.pixel_size)
-    if "c" not in axes and sample.image.lower().endswith(_PICTURES):
-        axes, shape = axes + "c", (*shape, 1)
-    stored = os.path.abspath(sample.image)  # noqa: PTH100  (resolve would follow links)
-    raw = replace(linked_source(stored, axes, shape), pixel_size=pixel_size)
+    if "c" not in axes and raw.kind == "file" and sample.image.lower().endswith(_PICTURES):
+        raw = replace(raw, axes=axes + "c", shape=(*shape, 1))
     return Lane(nickname=raw.name, raw=raw, labels=blocks)

@@ -2,34 +2,113 @@
 
 from __future__ import annotations
 
+import os
+from dataclasses import replace
+
 from underbrush.errors import AxesError, ProjectError
-from underbrush.project.resolve import resolve_source
+from underbrush.project.paths import linked_source
+from underbrush.project.resolve import Found, resolve_source
 from underbrush.project.schema import Lane, Project, Source
+from underbrush.sources.address import absolute_address, split_options
 from underbrush.sources.base import Image
 from underbrush.sources.opening import open_image
+from underbrush.sources.sequence import open_stack, stack_files
 
 
 def open_lane(lane: Lane, project: Project) -> Image:
-    """The image of a lane with the axes that the project says; close it after use.
+    """The image of a lane with the axes and at the level that the project says; close it after use.
 
     Raises
     ------
     ProjectError
         The image cannot be found.
     ImageError
-        It cannot be read.
+        It cannot be read, or has no such level.
     AxesError
         It has other axes than the project says.
     """
     found = resolve_source(lane.raw, project)
     if found.address is None:
         raise ProjectError(found.problem.rstrip("."), where=project.path or "")
-    image = open_image(found.address)
+    if lane.raw.kind == "stack":
+        return _open_stack(lane.raw, found)
+    image = open_image(lane_address(lane.raw, found))
     try:
         return image.with_axes(stored_axes(lane.raw, image))
     except BaseException:
         image.close()
         raise
+
+
+def lane_address(source: Source, found: Found) -> str:
+    """What to open for a source that was found: its address with the level that the project stores.
+
+    Raises
+    ------
+    ProjectError
+        The image was not found.
+    """
+    if found.address is None:
+        raise ProjectError(found.problem.rstrip("."))
+    if not source.level:
+        return found.address
+    text, options = split_options(found.address)
+    others = [o for o in options.split(",") if o and not o.startswith(("level=", "scale="))]
+    return f"{text}#{','.join([*others, f'scale={source.level}'])}"
+
+
+def _open_stack(source: Source, found: Found) -> Image:
+    """The files of a stack along the axis by which the project's axes differ from theirs.
+
+    ilastik does not store the axis. Where it cannot be told it is guessed as for files outside of projects.
+    """
+    files: list[str] = []
+    for file in found.files:
+        address = f"{file}/{found.inner}" if found.inner else str(file)
+        files += stack_files(address) or (address,)
+    with open_image(files[0]) as first:
+        along = _stacked_axis(source, first, len(files))
+    image = open_stack(found.address or files[0], files, open_image, along)
+    try:
+        if source.axes is None or sorted(source.axes) == sorted(image.axes):
+            # The files know better than the project in which order their axes are stored.
+            return image if source.axes is None else image.with_axes(image.axes)
+        return image.with_axes(stored_axes(source, image))
+    except BaseException:
+        image.close()
+        raise
+
+
+def _stacked_axis(source: Source, first: Image, count: int) -> str:
+    sizes = dict(zip(source.axes or "", source.shape or (), strict=False))
+    own = dict(zip(first.axes, first.shape, strict=True))
+    new = [a for a in "ztc" if a in sizes and a not in own]
+    fitting = [a for a in new if sizes[a] == count] or [
+        a for a in "ztc" if a in own and a in sizes and sizes[a] > own[a]
+    ]
+    if fitting:
+        return fitting[0]
+    axes = [a for a in "ztc" if a in (source.axes or "") and a not in own]
+    return axes[0] if not source.shape and len(axes) == 1 else ""
+
+
+def linked_image(address: str, image: Image) -> Source:
+    """A source for an image that was opened as ``address``: a link, files named one by one, with its level.
+
+    Axes, shape and pixel sizes are those of ``image``.
+    """
+    files = stack_files(address)
+    text, options = split_options(address)
+    if files:
+        stored = os.pathsep.join(absolute_address(file) for file in files)
+    else:
+        leveled = image.info.level_names if "level=" in options or "scale=" in options else ()
+        kept = ",".join(o for o in options.split(",") if not (leveled and o.startswith(("level=", "scale="))))
+        stored = absolute_address(text) + (f"#{kept}" if kept else "")
+        if leveled:
+            source = linked_source(stored, image.axes, image.shape)
+            return replace(source, level=leveled[0], pixel_size=dict(image.pixel_size))
+    return replace(linked_source(stored, image.axes, image.shape), pixel_size=dict(image.pixel_size))
 
 
 def stored_axes(source: Source, image: Image) -> str:

@@ -13,10 +13,10 @@ from underbrush.sinks.formats import FORMATS
 
 DEFAULT_PATTERN = "{project_dir}/{project}_results/{nickname}_{result}"
 _PLACEHOLDER = re.compile(r"\{([a-z_]*)\}")
-_INNER = re.compile(r"\.(h5|hdf5|hdf|ilp|npz|n5|zarr)/", re.IGNORECASE)
-_OPTIONS = re.compile(r"#((series|level|scene)=[^/]*)?$")
+_INNER = re.compile(r"\.(h5|hdf5|hdf|ilp|npz|n5|zarr|zip|ozx)/", re.IGNORECASE)
+_OPTIONS = re.compile(r"#((series|level|scale|scene|stack)=[^/]*)?$")
 _SUFFIXES = re.compile(
-    r"\.(ome\.tiff?|ome\.zarr|nii\.gz|tiff?|h5|hdf5|hdf|ilp|npz|npy|n5|zarr|png|jpe?g|bmp|gif|p[bgpn]m)$",
+    r"\.((ome\.)?zarr\.zip|ozx|precomputed|ome\.tiff?|ome\.zarr|nii\.gz|tiff?|h5|hdf5|hdf|ilp|npz|npy|n5|zarr|png|jpe?g|bmp|gif|p[bgpn]m)$",
     re.IGNORECASE,
 )
 
@@ -35,8 +35,10 @@ def nickname_of(address: str) -> str:
     """The short name of an image: its file name without suffix, the inner dataset joined with a dash.
 
     ``cells.ome.tif`` is ``cells``; ``cells.h5/raw/data`` is ``cells-raw-data``; ``cells.tif#series=2`` is
-    ``cells-series2``, so that each image of a file has a name of its own.
+    ``cells-series2``, so that each image of a file has a name of its own. A list of files has the name of its
+    first.
     """
+    address = _first_of(address)
     chosen = _OPTIONS.search(address)
     options = ""
     path = address
@@ -97,6 +99,14 @@ def output_path(pattern: str, address: str, naming: Naming, suffix: str) -> Path
     return Path(path if ending else path + suffix)
 
 
+def _first_of(address: str) -> str:
+    """The first file of a list; addresses of the net and of Windows have colons of their own."""
+    pieces = address.split(os.pathsep)
+    is_list = len(pieces) > 1 and "://" not in address and all(re.search(r"\.\w+", p) for p in pieces)
+    return pieces[0] if is_list else address
+
+
 def _file_part(address: str) -> str:
+    address = _first_of(address)
     match = _INNER.search(address)
     return address[: match.end() - 1] if match else address

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,10 +10,10 @@ from pathlib import Path
 from underbrush.core.features.selection import FeatureSelection
 from underbrush.core.geometry import Shape5
 from underbrush.engine.building import class_colour, linked_from
+from underbrush.engine.lanes import linked_image
 from underbrush.engine.naming import nickname_of
 from underbrush.errors import MismatchError, UsageError
 from underbrush.files import layer
-from underbrush.project.paths import linked_source
 from underbrush.project.schema import ClassInfo, Lane, Project
 from underbrush.project.write import write_project
 from underbrush.sources.opening import open_image
@@ -88,11 +87,9 @@ def project_from_images(addresses: Sequence[str]) -> Project:
 
 def _lane(address: str) -> tuple[Lane, Shape5]:
     with open_image(address) as image:
-        stored = os.path.abspath(address)  # noqa: PTH100  (resolve would follow links)
-        source = linked_source(stored, image.axes, image.shape)
-        size = dict(image.pixel_size)
+        source = linked_image(address, image)
         shape = image.shape5
-    return Lane(nickname=nickname_of(address), raw=replace(source, pixel_size=size)), shape
+    return Lane(nickname=nickname_of(address), raw=source), shape
 
 
 def _with_distinct_names(lanes: Sequence[Lane]) -> tuple[Lane, ...]:

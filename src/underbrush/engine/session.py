@@ -468,7 +468,7 @@ class Session:
             self._sources[lane] = entry.raw
             found = resolve_source(entry.raw, document.base)
             files = tuple(str(file) for file in found.files)
-            key = image_key(found.address or entry.raw.stored, entry.raw.axes, files)
+            key = image_key(f"{found.address or entry.raw.stored}#{entry.raw.level}", entry.raw.axes, files)
             self._images.put(lane, key, partial(open_lane, Lane(entry.nickname, entry.raw), document.base))
             if self._live is not None:
                 self._live.refresh(lane)

@@ -8,7 +8,7 @@ from typing import Literal
 
 from underbrush.project.schema import Source
 
-_CONTAINER = re.compile(r"\.(?:ilp|hdf5|h5|npz|n5)(?=[/\\]|$)", re.IGNORECASE)
+_CONTAINER = re.compile(r"\.(?:ilp|hdf5|h5|npz|n5|zip|ozx)(?=[/\\]|$)", re.IGNORECASE)
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]+://")
 _DRIVE = re.compile(r"^[A-Za-z]$")
 

@@ -21,6 +21,8 @@ class Found:
     """The file, or the files of a stack in their order; empty for an address on the net."""
     inner: str = ""
     """Path of the dataset inside the file, or empty."""
+    options: str = ""
+    """What of several images in the file is meant, as in ``series=2``, or empty."""
     url: str = ""
     problem: str = ""
     """A sentence where the image was not found, else empty."""
@@ -33,7 +35,8 @@ class Found:
         """
         if self.url or not self.files:
             return self.url or None
-        return os.pathsep.join(f"{f}/{self.inner}" if self.inner else str(f) for f in self.files)
+        joined = os.pathsep.join(f"{f}/{self.inner}" if self.inner else str(f) for f in self.files)
+        return f"{joined}#{self.options}" if self.options else joined
 
 
 def resolve_source(source: Source, project: Project) -> Found:
@@ -51,6 +54,8 @@ def resolve_source(source: Source, project: Project) -> Found:
     if source.kind == "url":
         return _resolve_url(source, folder)
     files: list[Path] = []
+    if len(source.files) == 1 and _OPTIONS.search(source.inner or source.files[0]):
+        return _with_options(source, folder)
     for stored in source.files:
         matches = _expand(stored, folder) if "*" in stored else [_find(stored, folder)]
         for match in matches or [None]:
@@ -60,6 +65,22 @@ def resolve_source(source: Source, project: Project) -> Found:
     if not files:
         return Found(problem=f"The image {source.name!r} has no address.")
     return Found(tuple(files), source.inner)
+
+
+_OPTIONS = re.compile(r"#(?=(series|level|scale|scene)=)[^/\\]*$")
+
+
+def _with_options(source: Source, folder: Path) -> Found:
+    """A file whose address ends with options; one that really has such a name is taken as it is."""
+    stored, inner = source.files[0], source.inner
+    whole = None if inner else _find(stored, folder)
+    if whole is not None:
+        return Found((whole,))
+    text, _, options = (inner or stored).rpartition("#")
+    path = _find(stored if inner else text, folder)
+    if path is None:
+        return Found(problem=_missing(source, stored))
+    return Found((path,), text if inner else "", options=options)
 
 
 def _missing(source: Source, stored: str) -> str:

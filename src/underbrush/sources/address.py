@@ -19,7 +19,7 @@ from urllib.parse import unquote, urlsplit
 
 from underbrush.errors import ImageError, UsageError
 
-_OPTION = re.compile("(series|level|scene|stack)=")
+_OPTION = re.compile("(series|level|scale|scene|stack)=")
 REMOTE = ("http", "https", "s3", "gs", "gcs")
 _FORMATS = ("precomputed", "zarr", "zarr2", "zarr3", "n5")
 """Formats that Neuroglancer and ilastik write before an address; what is there is found out anyway."""
@@ -42,7 +42,7 @@ class Address:
     scene: str = ""
     """Name of the scene, empty if not named."""
     level_name: str = ""
-    """What the file calls the level that is to be the image; empty if not named so."""
+    """What the file calls the level that is to be the image (``#scale=``); empty if not named so."""
     stack: str = ""
     """The axis along which several files are put together, empty if not named."""
     url: str = ""
@@ -229,20 +229,23 @@ class _Options(TypedDict, total=False):
     level: int
     scene: str
     stack: str
+    level_name: str
 
 
 def _parse_options(text: str, location: str) -> _Options:
     found: _Options = {}
     for part in filter(None, text.split(",")):
         key, equals, value = (p.strip() for p in part.partition("="))
-        if key not in {"series", "level", "scene", "stack"} or not equals or not value:
+        if key not in {"series", "level", "scale", "scene", "stack"} or not equals or not value:
             raise UsageError(
                 f"{part!r} after '#' is no option of an image",
                 where=location,
-                remedy="write #series=N, #level=N, #scene=NAME or #stack=z",
+                remedy="write #series=N, #level=N, #scale=KEY, #scene=NAME or #stack=z",
             )
         if key == "scene":
             found["scene"] = value
+        elif key == "scale":
+            found["level_name"] = value
         elif key == "stack":
             if value not in {"t", "c", "z"}:
                 raise UsageError(

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from importlib import import_module
 
-from underbrush.errors import UsageError
+from underbrush.errors import ImageError, UsageError
 from underbrush.sources.address import Address, parse_address, stack_axis
 from underbrush.sources.base import Image
 from underbrush.sources.kinds import kind_of, kind_of_place, suffix_problem
@@ -24,19 +24,16 @@ _READERS = {
     "N5": "n5",
     "Precomputed": "precomputed",
 }
+_LEVELS_BY_NAME = {"Zarr", "N5", "Precomputed"}
 
 
-def open_image(
-    address: str | os.PathLike[str], axes: str | None = None, *, indexed: bool = False, level: str = ""
-) -> Image:
+def open_image(address: str | os.PathLike[str], axes: str | None = None, *, indexed: bool = False) -> Image:
     """Open ``PATH``, ``PATH/inner/dataset``, ``PATH#series=2,level=1``, an address on the net, or a stack.
 
     ``axes`` says what the stored axes mean, letters of tczyx in stored order (``zyx``, ``yxc``), and
     overrides the file. A picture with a table of colours is given in colours, or, where ``indexed``, as its
-    indexes: labels and segmentations are stored so. ``level`` is what the file calls the level of a pyramid
-    that is to be the image (a project stores it so); formats whose levels have no names do without. No pixel
-    is read yet, but what the file claims is checked against its size. Close the image, or use it in a
-    ``with`` statement.
+    indexes: labels and segmentations are stored so. No pixel is read yet, but what the file claims is
+    checked against its size. Close the image, or use it in a ``with`` statement.
 
     Raises
     ------
@@ -52,7 +49,7 @@ def open_image(
     if files:
         image = open_stack(location, files, partial(open_image, indexed=indexed), stack_axis(location))
     else:
-        image = _open_one(replace(parse_address(location), indexed=indexed, level_name=level))
+        image = _open_one(replace(parse_address(location), indexed=indexed))
     try:
         return image if axes is None else image.with_axes(axes)
     except BaseException:
@@ -69,6 +66,12 @@ def _open_one(address: Address) -> Image:
         kind = kind_of_place(remote_place(address.url, address.location))
     else:
         kind = kind_of(address.path, address.location)
+    if address.level_name and kind not in _LEVELS_BY_NAME:
+        raise ImageError(
+            f"there is no scale {address.level_name!r}: levels of {kind} files have no names",
+            where=address.location,
+            remedy="write #level=N",
+        )
     module = import_module(f"underbrush.sources.{_READERS.get(kind, 'raster')}")
     image: Image = module.open_source(address)
     if not address.url and (problem := suffix_problem(kind, address.path)):

@@ -208,7 +208,7 @@ def _pyramid(group: Node, number: int, inner: str, address: Address) -> Image:
             remedy="name one of its arrays, or export it again",
         ) from None
     names = [level.path for level in scales.levels]
-    first = names.index(inner) if inner else 0
+    first = names.index(inner) if inner and not address.level_name else 0
     first += chosen_level(names[first:], address)
     problems = list(scales.problems)
     levels, kept = _opened(group, scales, first, problems)
