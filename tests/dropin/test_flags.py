@@ -272,6 +272,11 @@ def test_stacks(small, cells, done, call):
     assert np.array_equal(stacked.values, np.stack([dataset(p).values for p in single]))
     [path] = done(small, *options, "--stack-along", "t", "st_0.tif:st_1.tif")
     assert dataset(path).values.shape == (2, 48, 57, 1)
+    # In the order of the names as text, as in ilastik: st_10 comes before st_2.
+    tifffile.imwrite("st_10.tif", tifffile.imread("st_0.tif"))
+    [path] = done(small, *options, "--stack_along=t", "st_*.tif")
+    order = (0, 1, 0, 2)
+    assert np.array_equal(dataset(path).values, np.stack([dataset(single[k]).values for k in order]))
     status, _, err = call("--headless", f"--project={small}", *options, "no_*.tif")
     assert status == 1 and "no_*.tif" in err
     status, _, err = call("--headless", f"--project={small}", *options, "--input_axes=tyx", "st_*.tif")

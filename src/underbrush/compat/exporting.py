@@ -31,25 +31,52 @@ SOURCES: dict[str, Result] = {
 _KEY = re.compile(r"\{([^{}]*)\}")
 
 
-def source_named(name: str) -> str:
-    """The name of an export source as ilastik writes it, from one in any case.
+@dataclass(frozen=True)
+class Source:
+    """A result that can be asked for."""
+
+    name: str
+    """As ilastik writes it."""
+    result: Result
+    stage: int = 0
+    """Which stage of an Autocontext project gives it, counted from 0."""
+
+
+def sources(stages: int = 1) -> list[Source]:
+    """The results of a project of so many stages; the first is written where none is named."""
+    if stages == 1:
+        return [Source(name, result) for name, result in SOURCES.items()]
+    # The last stage first, as in ilastik.
+    return [
+        Source(f"{name} Stage {k + 1}", result, k)
+        for k in reversed(range(stages))
+        for name, result in SOURCES.items()
+    ]
+
+
+def source_named(name: str | None, stages: int = 1) -> Source:
+    """The source of a name in any case; without one the first.
 
     Raises
     ------
     UsageError
         There is none of this name.
     """
-    for known in SOURCES:
-        if known.lower() == name.lower():
-            return known
-    raise UsageError(f"there is no export source {name!r}", remedy=f"use one of {', '.join(SOURCES)}")
+    known = sources(stages)
+    if name is None:
+        return known[0]
+    for source in known:
+        if source.name.lower() == name.lower():
+            return source
+    names = ", ".join(source.name for source in known)
+    raise UsageError(f"there is no export source {name!r}", remedy=f"use one of {names}")
 
 
 @dataclass(frozen=True)
 class Export:
     """All that is asked of the results of a run; see `ExportSettings` for the fields."""
 
-    source: str
+    source: Source
     settings: ExportSettings
     base: Path
     """What relative names start from: the current folder where the name came from the command line."""
@@ -79,7 +106,7 @@ class Export:
             image=given.given,
             output=self._path(values),
             format=settings.format,
-            result=SOURCES[self.source],
+            result=self.source.result,
             region=spans,
             dtype=self.dtype,
             rescale=self.ranges,
@@ -103,7 +130,7 @@ class Export:
             except TypeError:
                 problem = f"the project asks for values of the type {self.settings.dtype!r}"
                 raise UsageError(problem, remedy="give --export_dtype") from None
-        return np.dtype(np.uint8 if SOURCES[self.source] in ("segmentation", "labels") else np.float32)
+        return np.dtype(np.uint8 if self.source.result in ("segmentation", "labels") else np.float32)
 
     @property
     def ranges(self) -> tuple[Range, Range] | None:
@@ -119,7 +146,7 @@ class Export:
     def value_range(self) -> Range | None:
         """What ilastik says of the values before they are rescaled."""
         found = {"features": None, "labels": (0.0, 255.0)}
-        return found.get(SOURCES[self.source], (0.0, 1.0))
+        return found.get(self.source.result, (0.0, 1.0))
 
     def _region(self, shape: Shape5, n_channels: int) -> tuple[str, tuple[int, ...], tuple[int, ...]]:
         """Internal axes, first pixel, and the one behind the last."""
@@ -151,7 +178,7 @@ class Export:
         names = {
             "dataset_dir": given.folder,
             "nickname": given.nickname,
-            "result_type": self.source,
+            "result_type": self.source.name,
             "project_dir": str(self.project.absolute().parent),
             "project_name": self.project.stem,
             "roi": str([start, stop]),

@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from underbrush.compat.autocontext import stage_models, staged_image, stages_of
 from underbrush.compat.axes import read_as, trained_axes, with_channel
-from underbrush.compat.exporting import SOURCES, Export, source_named
+from underbrush.compat.exporting import Export, source_named
 from underbrush.compat.inputs import Input, find_input, open_input
 from underbrush.compat.labels import write_labels
 from underbrush.compat.settings import IlastikSettings
@@ -79,18 +80,23 @@ def carry_out(job: Job, limits: Limits, out: Say, tell: Say) -> None:
     """
     if job.training.retrain:
         _retrain(job, limits.threads)
-    opened = read_current(job.project, tell)
+    stages = stages_of(job.project) or (read_current(job.project, tell),)
     # Asked for before anything is computed, as ilastik does.
-    export = _export(job, opened)
+    export = _export(job, stages[-1], len(stages))
+    opened = stages[export.source.stage]
     if not job.images:
         return
     _check_counts(job)
     images = [find_input(given) for given in job.images]
     masks = [find_input(given) for given in job.masks]
-    model = _model(job, opened, export, limits.threads)
-    for notice in model.notices if model else ():
+    models: tuple[Model, ...] = ()
+    if len(stages) > 1 and export.source.result != "labels":
+        models = stage_models(stages, export.source.stage, limits.threads)
+    model = models[-1] if models else _model(job, opened, export, limits.threads)
+    for notice in dict.fromkeys(n for m in models or ([model] if model else []) for n in m.notices):
         tell(notice)
-    runs = [_Run(job, opened, model, export, given, mask) for given, mask in _paired(images, masks)]
+    before = tuple(m.recipe for m in models[:-1])
+    runs = [_Run(job, opened, model, export, *pair, before) for pair in _paired(images, masks)]
     _check_outputs(job, opened, [(run.given, run.request()) for run in runs])
     for run in runs:
         for line in run.carry_out(limits):
@@ -127,6 +133,8 @@ class _Run:
     export: Export
     given: Input
     mask: Input | None
+    before: tuple[Recipe, ...] = ()
+    """Of the stages before this one."""
 
     def request(self) -> Request:
         """What is asked of the image; opens it to know its size."""
@@ -156,11 +164,12 @@ class _Run:
             axes, said_by = trained_axes(self.project, mask=role == 1), "the axes of the project's last image"
         with ExitStack() as stack:
             image = stack.enter_context(open_input(given, job.stack_along, indexed=role == 1))
-            yield read_as(image, axes, said_by)
+            image, order = read_as(image, axes, said_by)
+            yield (staged_image(image, self.before) if role == 0 else image), order
 
     def _request(self, image: Image, axes: str) -> Request:
         shape, n = image.shape5, 1
-        result = SOURCES[self.export.source]
+        result = self.export.source.result
         if self.model is not None and result == "probabilities":
             n = self.model.recipe.n_classes
         elif self.model is not None and result == "features":
@@ -172,7 +181,7 @@ class _Run:
     def _fitting(self, image: Image) -> Model:
         """The model; for features alone, without a classifier, with one that fits whatever they are."""
         assert self.model is not None
-        if self.model.recipe.forest.n_features or SOURCES[self.export.source] != "features":
+        if self.model.recipe.forest.n_features or self.export.source.result != "features":
             return self.model
         recipe, shape = self.model.recipe, image.shape5
         n = recipe.selection.count(len(recipe.pick(shape[1])), shape[2] > 1)
@@ -203,7 +212,7 @@ def _check_outputs(job: Job, project: Project, wanted: list[tuple[Input, Request
     check_kept(outputs, [*files, *masks, *(address for address in lanes if address)])
 
 
-def _export(job: Job, project: Project) -> Export:
+def _export(job: Job, project: Project, n_stages: int) -> Export:
     """What is asked of the results: options, else the project, else ilastik's settings."""
     given, stored = job.export, project.export
     changed: dict[str, Any] = {}
@@ -226,7 +235,7 @@ def _export(job: Job, project: Project) -> Export:
         changed |= {"input_range": given["pipeline_result_drange"], "export_range": given["export_drange"]}
     if given.get("cutout_subregion"):
         changed["region_start"], changed["region_stop"] = given["cutout_subregion"]
-    source = source_named(given.get("export_source") or "Probabilities")
+    source = source_named(given.get("export_source") or None, n_stages)
     base = Path.cwd() if given.get("output_filename_format") else project.folder.absolute()
     settings: ExportSettings = replace(stored, **changed)
     return Export(source, settings, base, job.project)
@@ -234,7 +243,7 @@ def _export(job: Job, project: Project) -> Export:
 
 def _model(job: Job, project: Project, export: Export, threads: int) -> Model | None:
     """The classifier in force for this run; None where none is needed."""
-    training, result = job.training, SOURCES[export.source]
+    training, result = job.training, export.source.result
     if result == "labels":
         return None
     if result == "features" and project.forest is None and project.selection is not None:
@@ -268,6 +277,12 @@ def _retrain(job: Job, threads: int) -> None:
             "--retrain changes the project, which is read-only without a window",
             where=job.project,
             remedy="add --readonly=0",
+        )
+    if stages_of(job.project):
+        raise ProjectError(
+            "the classifiers of an Autocontext project are not trained and saved here",
+            where=job.project,
+            remedy="train it in ilastik; it can be used as it is",
         )
     with Session.open(job.project) as session:
         if session.read_only is not None:

@@ -1,0 +1,175 @@
+"""Projects of two stages: the second sees the image and the first one's probabilities.
+
+The projects are made here in ilastik's layout; what is expected is reckoned stage by stage from whole arrays.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import xarray
+
+from dropin.conftest import dataset
+from underbrush.compat.autocontext import PIECE, as_pixels
+from underbrush.compat.ilastik import AutocontextPipeline, PixelClassificationPipeline
+from underbrush.core.features.selection import FeatureSelection
+from underbrush.core.geometry import Box
+from underbrush.core.labels import make_block
+from underbrush.engine.arrays import predict_array
+from underbrush.engine.building import stored_options, trained
+from underbrush.engine.model import model_of
+from underbrush.project.paths import linked_source
+from underbrush.project.read import read_project
+from underbrush.project.schema import ClassifierInfo, ClassInfo, Lane, Project
+from underbrush.project.write import write_project
+from underbrush.sources.array import ArrayImage
+
+SELECTIONS = FeatureSelection.all((0.7, 3.5)), FeatureSelection.all((1.0, 1.6))
+
+
+def noisy(shape, dtype):
+    draw = np.random.default_rng(3)
+    y, x = np.indices(shape)
+    bright = ((y // 20 + x // 23) % 2).astype(np.float64)
+    values = 60 + 90 * bright + draw.normal(0, 25, shape)
+    return np.clip(values, 0, 255).astype(dtype)
+
+
+def strokes(shape):
+    """Rows of both classes, where the image is dark and bright."""
+    labels = np.zeros((1, 1, 1, *shape), np.uint8)
+    y, x = np.indices(shape)
+    where = (y % 20 == 9) & (x % 23 > 4) & (x % 23 < 18)
+    labels[0, 0, 0][where] = 1 + ((y // 20 + x // 23) % 2)[where]
+    return labels
+
+
+def stage(path, image, axes, labels, selection):
+    """A trained project of one stage on an image that is stored beside it."""
+    with h5py.File(path.with_suffix(".h5"), "w") as file:
+        file["data"] = image
+    source = linked_source(f"{path.stem}.h5/data", axes, image.shape)
+    block = make_block(Box.whole(labels.shape), labels)
+    classes = tuple(ClassInfo(n, (k, 9, 9), (k, 9, 9)) for k, n in enumerate(("dark", "bright")))
+    project = Project(
+        lanes=(Lane("image", source, labels=(block,)),),
+        classes=classes,
+        classifier=ClassifierInfo("none", 10),
+        path=path,
+    )
+    built, _, _ = trained(project, selection, stored_options(project))
+    write_project(built, path)
+    return read_project(path)
+
+
+def two_stages(folder, dtype=np.uint8, shape=(130, 150)):
+    """The path of a project of two stages, its image, and the probabilities of both as whole arrays."""
+    image = noisy(shape, dtype)
+    first = stage(folder / "auto.ilp", image, "yx", strokes(shape), SELECTIONS[0])
+    one, _ = predict_array(ArrayImage(image, "yx"), model_of(first).recipe)
+    seen = np.concatenate([image[np.newaxis], as_pixels(one[0, :, 0], image.dtype)])
+    second = stage(folder / "second.ilp", seen, "cyx", strokes(shape), SELECTIONS[1])
+    two, _ = predict_array(ArrayImage(seen, "cyx"), model_of(second).recipe)
+    with h5py.File(folder / "auto.ilp", "r+") as project, h5py.File(folder / "second.ilp") as other:
+        for name in ("FeatureSelections", "PixelClassification"):
+            other.copy(name, project, f"{name}01")
+        del project["workflowName"]
+        project["workflowName"] = b"AutocontextTwoStage"
+    return folder / "auto.ilp", image, [np.moveaxis(p[0, :, 0], 0, -1) for p in (one, two)]
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+def test_probabilities_of_both_stages(tmp_path, done, dtype):
+    project, _, expected = two_stages(tmp_path, dtype)
+    for options, name, values in (
+        ([], "Probabilities Stage 2", expected[1]),
+        (["--export_source=probabilities stage 1"], "Probabilities Stage 1", expected[0]),
+    ):
+        [path] = done(
+            project, *options, "--output_filename_format={nickname}_{result_type}", tmp_path / "auto.h5"
+        )
+        assert path == Path.cwd() / f"auto_{name}.h5"
+        assert np.array_equal(dataset(path).values, values)
+
+
+def test_other_sources(tmp_path, done):
+    project, image, expected = two_stages(tmp_path)
+    found = {}
+    for name in ("Simple Segmentation", "Uncertainty", "Features", "Labels"):
+        [path] = done(
+            project, f"--export_source={name} Stage 2", "--output_filename_format=o.h5", tmp_path / "auto.h5"
+        )
+        found[name] = dataset(path).values
+    assert np.array_equal(found["Simple Segmentation"][..., 0], 1 + expected[1].argmax(-1))
+    top = np.sort(expected[1], axis=-1)
+    assert np.allclose(found["Uncertainty"][..., 0], 1 - (top[..., 1] - top[..., 0]))
+    assert found["Features"].shape == (*image.shape, SELECTIONS[1].count(3, volume=False))
+    assert found["Labels"].shape == (*image.shape, 1) and not found["Labels"].any()
+
+
+def test_pieces_do_not_show(tmp_path, done):
+    """An image of several pieces in both directions, cut out as well."""
+    shape = (PIECE[3] + 60, PIECE[4] + 70)
+    project, _, expected = two_stages(tmp_path, shape=shape)
+    [path] = done(project, "--output_filename_format=w.h5", tmp_path / "auto.h5")
+    assert np.array_equal(dataset(path).values, expected[1])
+    region = "--cutout_subregion=[(200,210,1),(300,None,2)]"
+    [path] = done(project, region, "--output_filename_format=c.h5", tmp_path / "auto.h5")
+    assert np.array_equal(dataset(path).values, expected[1][200:300, 210:, 1:])
+
+
+def test_a_stage_without_a_classifier_is_trained(tmp_path, done):
+    project, _, expected = two_stages(tmp_path)
+    with h5py.File(project, "r+") as file:
+        del file["PixelClassification01/ClassifierForests"]
+    [path] = done(project, "--output_filename_format=t.h5", tmp_path / "auto.h5")
+    assert np.array_equal(dataset(path).values, expected[1]), "the same strokes give the same forest"
+
+
+def test_cellprofiler(tmp_path, done):
+    """Bytes in, an untagged dataset, lower-case source, the result file there with 0 bytes."""
+    project, image, expected = two_stages(tmp_path)
+    with h5py.File("in.h5", "w") as file:
+        file.create_dataset("data", data=image)
+    Path("out.h5").touch()
+    done(
+        project, "--output_format", "hdf5", "--export_source", "probabilities stage 2",
+        "--output_filename_format", "out.h5", "in.h5",
+    )  # fmt: skip
+    assert np.array_equal(dataset("out.h5").values, expected[1])
+
+
+def test_refused(tmp_path, call):
+    project, _, _ = two_stages(tmp_path)
+    status, _, err = call("--headless", f"--project={project}", "--export_source=Probabilities", "x.h5")
+    assert status == 1 and "Probabilities Stage 2" in err
+    before = project.read_bytes()
+    status, _, err = call("--headless", f"--project={project}", "--readonly=0", "--retrain")
+    assert status == 1 and "Autocontext" in err and project.read_bytes() == before
+
+
+def test_pipeline(tmp_path, small):
+    project, image, expected = two_stages(tmp_path)
+    pipeline = AutocontextPipeline.from_ilp_file(project)
+    tagged = xarray.DataArray(image, dims=("y", "x"))
+    for get, values in zip(
+        (pipeline.get_probabilities_stage_1, pipeline.get_probabilities_stage_2), expected, strict=True
+    ):
+        found = get(tagged)
+        assert found.dims == ("y", "x", "c") and np.array_equal(found.values, values)
+        assert np.array_equal(get(image, "yx"), values)
+    with pytest.raises(Exception, match="no Autocontext project"):
+        AutocontextPipeline.from_ilp_file(small)
+    with pytest.raises(Exception, match="workflow"):
+        PixelClassificationPipeline.from_ilp_file(project)
+
+
+def test_probabilities_as_pixels():
+    """Whole range of integers, cut off; floats as they are."""
+    p = np.array([0, 0.5, 0.999, 1], np.float32)
+    assert as_pixels(p, np.dtype(np.uint8)).tolist() == [0, 127, 254, 255]
+    assert as_pixels(p, np.dtype(np.uint16)).tolist() == [0, 32767, 65469, 65535]
+    assert np.array_equal(as_pixels(p, np.dtype(np.float32)), p)
