@@ -1,7 +1,7 @@
 /**
  * What each action of keytable.js does. An action that is not here is the page's: it is told as an event.
  */
-import { shownChannels } from "./layers.js";
+import { shownChannels, shownFeature } from "./layers.js";
 import { ALONG } from "./orthoview.js";
 
 /** @typedef {import("./index.js").Mounted} Mounted */
@@ -19,7 +19,7 @@ const SIMPLE = Object.freeze({
   redo: (app) => app.redo(),
   live: (app) => app.setLive(!app.store.state?.live),
   update: (app) => app.update(),
-  contrast: (app) => void app.autoContrast(),
+  contrast: (app) => void autoContrast(app),
   "brush:smaller": (app) => app.stepBrush(-1),
   "brush:larger": (app) => app.stepBrush(1),
   "layer:labels": (app) => toggle(app, "labels"),
@@ -90,6 +90,23 @@ function toggleProbability(app) {
 function move(app, right, down) {
   const { clientWidth, clientHeight } = app.element;
   app.viewer.panBy(right * MOVE * clientWidth, down * MOVE * clientHeight);
+}
+
+/** The contrast that suits the channels that are shown. @param {Mounted} app */
+async function autoContrast(app) {
+  const { lane, layers } = app.viewer, feature = shownFeature(layers);
+  if (!lane) return;
+  if (feature) return app.setLayer(feature, { low: null, high: null });
+  try {
+    for (const { channel } of shownChannels(layers, lane)) {
+      const response = await fetch(`${app.api}/lanes/${lane.id}/histogram?c=${channel}`);
+      if (!response.ok) throw new Error(String(response.status));
+      const [low, high] = (await response.json()).auto;
+      if (high > low) app.setLayer("raw", { channels: { [channel]: { low, high } } });
+    }
+  } catch {
+    app.notice("warning", "The contrast could not be found: the server does not answer. Try again when it is back.");
+  }
 }
 
 /** One channel alone, the next or the one before. @param {Mounted} app @param {number} step */

@@ -8,7 +8,6 @@ import { Courier } from "./courier.js";
 import { Deeds } from "./deeds.js";
 import { Emitter } from "./emitter.js";
 import { Keys } from "./keys.js";
-import { shownChannels } from "./layers.js";
 import { Marks } from "./marks.js";
 import { Outbox } from "./outbox.js";
 import { Painting } from "./painting.js";
@@ -146,7 +145,7 @@ export class Mounted extends Emitter {
     this.hear(keys.on("down", ({ action }) => (this.isHeld(action) ? holdAction(this, action, true) : act(this, action))));
     this.hear(keys.on("up", ({ action }) => holdAction(this, action, false)));
     this.hear(painting.on("notice", (notice) => this.emit("notice", notice)));
-    this.hear(this.pointed.on("cursor", (cursor) => this.emit("cursor", cursor)));
+    this.hear(this.pointed.on("cursor", (cursor) => this.emit("cursor", { ...cursor, feature: viewer.featureUnder(cursor) })));
     this.hear(outbox.on("change", (summary) => this.unsentChanged(summary)));
     this.hear(outbox.on("storage", (storage) => this.calmly("storage", storage)));
     this.hear(painting.on("active", (active) => active || this.tellHeld()));
@@ -508,20 +507,9 @@ export class Mounted extends Emitter {
     this.viewer.setRawOnly(on);
   }
 
-  /** The contrast that suits the channels that are shown. */
-  async autoContrast() {
-    const { lane, layers } = this.viewer;
-    if (!lane) return;
-    try {
-      for (const { channel } of shownChannels(layers, lane)) {
-        const response = await fetch(`${this.api}/lanes/${lane.id}/histogram?c=${channel}`);
-        if (!response.ok) throw new Error(String(response.status));
-        const [low, high] = (await response.json()).auto;
-        if (high > low) this.setLayer("raw", { channels: { [channel]: { low, high } } });
-      }
-    } catch {
-      this.notice("warning", "The contrast could not be found: the server does not answer. Try again when it is back.");
-    }
+  /** Black and white of the feature image that is shown, or null. @returns {[number, number] | null} */
+  featureRange() {
+    return this.viewer.active.featureRange;
   }
 
   /** @param {boolean} on */

@@ -5,7 +5,7 @@
 /** @typedef {{visible: boolean, opacity: number, mode: "single" | "composite" | "rgb" | null, channel: number,
  *   channels: Readonly<Record<number, ChannelLook>>}} RawLayer  mode null: what suits the lane */
 /** @typedef {{visible: boolean, opacity: number, style?: "fill" | "outline", eyes?: Readonly<Record<number, boolean>>,
- *   colour?: Colour | null}} OverLayer */
+ *   colour?: Colour | null, low?: number | null, high?: number | null, gamma?: number}} OverLayer */
 /** @typedef {Readonly<{raw: RawLayer} & Record<string, OverLayer>>} Layers */
 /** @typedef {{id: number, value?: number, name?: string, colour: number[], locked?: boolean}} ClassInfo */
 /** @typedef {import("./geometry.js").Lane} Lane */
@@ -36,7 +36,7 @@ export function initialLayers() {
 /** @param {string} name @returns {OverLayer | null} what a layer is that has not been named before */
 function freshLayer(name) {
   if (/^probability:\d+$/.test(name)) return { visible: false, opacity: 0.5, colour: null };
-  if (/^feature:./s.test(name)) return { visible: false, opacity: 1, colour: null };
+  if (/^feature:./s.test(name)) return { visible: false, opacity: 1, colour: null, low: null, high: null, gamma: 1 };
   return null;
 }
 
@@ -104,6 +104,22 @@ export function overlayNames(layers) {
   return Object.keys(layers)
     .filter((name) => name !== "raw" && layers[name].visible && layers[name].opacity > 0)
     .sort((a, b) => rank(a) - rank(b));
+}
+
+/** The feature image that stands in place of the raw one, or null. @param {Layers} layers */
+export function shownFeature(layers) {
+  return overlayNames(layers).findLast((name) => name.startsWith("feature:")) ?? null;
+}
+
+/** What lies over the image: over a feature image nothing but labels. @param {Layers} layers */
+export function laidOver(layers) {
+  const names = overlayNames(layers).filter((name) => !name.startsWith("feature:"));
+  return shownFeature(layers) ? names.filter((name) => name === "labels") : names;
+}
+
+/** What the server is asked to compute. @param {Layers} layers */
+export function wantedLayers(layers) {
+  return [shownFeature(layers) ?? [], ...laidOver(layers)].flat().filter((name) => name !== "labels");
 }
 
 /** @param {string} name */

@@ -424,6 +424,12 @@ export class OrthoView extends Emitter {
     return this.active.channels;
   }
 
+  /** What the feature image is under the pointer. @param {{inside: boolean, x: any, y: any, z: any}} cursor */
+  featureUnder({ inside, ...at }) {
+    const { active } = this, { u, v } = PLANES[active.place.plane];
+    return inside ? active.featureAt(at[u], at[v]) : null;
+  }
+
   get picture() {
     return this.active.picture;
   }

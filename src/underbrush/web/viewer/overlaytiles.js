@@ -4,8 +4,8 @@ import { levelStep } from "./geometry.js";
 /** @typedef {import("./geometry.js").Plane} Plane */
 /** @typedef {import("./geometry.js").Box} Box */
 /** @typedef {{type?: string, view?: string, layer: string, lane: string, key: string, t: number, plane: Plane, slice: number,
- *   level: number, x: number, y: number, w: number, h: number, dtype?: string}} Header */
-/** `rect`: what it covers, u and v. @typedef {{data: Uint8Array, width: number, height: number, level: number, rect: Box,
+ *   level: number, x: number, y: number, w: number, h: number, dtype?: string}} Header  dtype: "uint8", or "float32" for features */
+/** `rect`: what it covers, u and v. @typedef {{data: Uint8Array | Float32Array, width: number, height: number, level: number, rect: Box,
  *   du: number, dv: number, generation: number, texture: any, place: string, spot: string}} OverlayTile */
 /** @typedef {{lane: string, t: number, plane: Plane, slice: number}} Where */
 
@@ -25,12 +25,16 @@ export class OverlayTiles {
   }
 
   /**
-   * @param {Header} header @param {Uint8Array} bytes h x w
+   * @param {Header} header @param {Uint8Array} bytes h x w numbers
+   * @returns {Uint8Array | Float32Array} the numbers
    * @throws {RangeError} where the bytes are not what the header says
    */
   put(header, bytes) {
     const { layer, lane, key, level, x, y, w, h } = header;
-    if (bytes.length !== w * h) throw new RangeError(`A tile of ${layer} has ${bytes.length} bytes, not ${w} x ${h}.`);
+    const whole = header.dtype !== "float32", size = w * h * (whole ? 1 : 4);
+    if (bytes.length !== size) throw new RangeError(`A tile of ${layer} has ${bytes.length} bytes, not ${size} for ${w} x ${h}.`);
+    // Floats have to begin at a multiple of four bytes.
+    const data = whole ? bytes : new Float32Array(bytes.slice().buffer);
     const chain = `${layer}|${lane}`;
     if (this.keys.get(chain) !== key) {
       this.keys.set(chain, key);
@@ -42,9 +46,31 @@ export class OverlayTiles {
     this.remove(tiles.get(spot));
     /** @type {Box} */
     const rect = [x * du, y * dv, (x + w) * du, (y + h) * dv];
-    tiles.set(spot, { data: bytes, width: w, height: h, level, rect, du, dv, generation: this.generation, texture: null, place, spot });
-    this.bytes += bytes.length;
+    tiles.set(spot, { data, width: w, height: h, level, rect, du, dv, generation: this.generation, texture: null, place, spot });
+    this.bytes += data.byteLength;
     this.trim(place);
+    return data;
+  }
+
+  /**
+   * Tiles of one level, which do not lie over each other: of the level that shows most of the box; of several the wanted one.
+   * @param {string} layer @param {Where} where @param {number} level @param {Box} box in u, v
+   * @returns {OverlayTile[]}
+   */
+  single(layer, where, level, box) {
+    /** @type {Map<number, {tiles: OverlayTile[], area: number}>} */
+    const levels = new Map();
+    for (const tile of this.use(placeOf(layer, where))?.values() ?? []) {
+      const wide = Math.min(tile.rect[2], box[2]) - Math.max(tile.rect[0], box[0]), high = Math.min(tile.rect[3], box[3]) - Math.max(tile.rect[1], box[1]);
+      if (wide <= 0 || high <= 0) continue;
+      const one = levels.get(tile.level) ?? { tiles: [], area: 0 };
+      levels.set(tile.level, one);
+      one.tiles.push(tile);
+      one.area += wide * high;
+    }
+    const whole = 0.999 * (box[2] - box[0]) * (box[3] - box[1]), worth = (/** @type {number} */ area) => Math.min(area, whole);
+    const best = [...levels].sort(([a, { area: p }], [b, { area: q }]) => worth(q) - worth(p) || Math.abs(a - level) - Math.abs(b - level))[0];
+    return best ? best[1].tiles : [];
   }
 
   /**
@@ -85,7 +111,7 @@ export class OverlayTiles {
   remove(tile) {
     if (!tile) return;
     this.places.get(tile.place)?.delete(tile.spot);
-    this.bytes -= tile.data.length;
+    this.bytes -= tile.data.byteLength;
     if (tile.texture) this.options.dispose(tile.texture);
   }
 

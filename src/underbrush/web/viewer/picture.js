@@ -1,9 +1,10 @@
 // All tiles of a view: what is asked for, and the scene that they make. Knows the renderer only as a maker of textures.
 import { levelStep, planeSize, visibleBox } from "./geometry.js";
 import { cellBox, cellKey, cellRect, cellsIn, coarserBox, firstLevel, levelFor, piecesFor, reducedScale, ringAround } from "./pyramid.js";
-import { overlayNames, paintOf, shownChannels } from "./layers.js";
+import { laidOver, paintOf, shownChannels, shownFeature } from "./layers.js";
 import { LabelTiles } from "./labeltiles.js";
 import { OverlayTiles } from "./overlaytiles.js";
+import { FeatureRange } from "./featurerange.js";
 import { Echoes } from "./echoes.js";
 import { TileStore } from "./tilestore.js";
 import { drawOf, imageArea, overlayOf } from "./scene.js";
@@ -26,6 +27,8 @@ import { drawOf, imageArea, overlayOf } from "./scene.js";
  *   changed: () => void, failed: (sentence: string, permanent: boolean) => void}} PictureOptions */
 
 const MB = 1024 * 1024;
+/** @type {import("./layers.js").Colour} */
+const WHITE = [255, 255, 255];
 /** More tiles than this are never asked for at once: an image without enough levels, seen from far away. */
 const TILES_MOST = 600;
 /** An echo whose revision nobody told of for that long has its tiles asked for again (milliseconds). */
@@ -57,6 +60,7 @@ export class Picture {
       },
     });
     this.overlays = new OverlayTiles({ limit: options.overlayBytes ?? 96 * MB, dispose: (texture) => this.renderer.deleteTexture(texture) });
+    this.ranges = new FeatureRange();
     /** @type {Map<string, {cell: Cell, grid: Grid, sight: Sight, channels: number[]}>} what a request under way is for */
     this.asked = new Map();
   }
@@ -178,11 +182,11 @@ export class Picture {
   /** @param {Sight} sight @returns {Scene} */
   scene(sight) {
     const size = planeSize(sight.lane, sight.plane), { frame } = sight;
-    const names = sight.rawOnly ? [] : overlayNames(sight.layers);
+    const names = sight.rawOnly ? [] : laidOver(sight.layers), feature = sight.rawOnly ? null : shownFeature(sight.layers);
     this.settleEchoes(sight);
     return {
       frame, image: imageArea(frame, size),
-      raws: this.rawDraws(sight, this.cells(sight), frame),
+      raws: this.below(sight, feature, frame),
       overlays: names.flatMap((name) => overlayOf(this.overlay(sight, name), frame) ?? []),
       swipe: sight.swipe === null ? 0 : Math.round(sight.swipe * frame.width),
       line: Math.max(1, Math.round(frame.ratio)),
@@ -204,15 +208,60 @@ export class Picture {
     return draws;
   }
 
+  /** @param {import("./overlaytiles.js").Header} header @param {Uint8Array} bytes */
+  putResult(header, bytes) {
+    const data = this.overlays.put(header, bytes);
+    if (data instanceof Float32Array) this.ranges.note(header, data);
+  }
+
+  /** What is in sight, in u, v. @private @param {Sight} sight @returns {Box | null} */
+  area(sight) {
+    const box = this.box(sight), { du, dv } = levelStep(sight.plane, this.level(sight));
+    return box && [box[0] * du, box[1] * dv, box[2] * du, box[3] * dv];
+  }
+
+  /** A feature image, drawn as the raw one is: in grey, or the colour of its layer. @private @param {Sight} sight @param {string} name */
+  featureDraws(sight, name) {
+    const layer = sight.layers[name], size = planeSize(sight.lane, sight.plane), area = this.area(sight), { frame } = sight;
+    const [low, high] = this.featureRange(sight, name), smooth = Math.max(frame.sx, frame.sy) < 1, draws = [];
+    for (const tile of area ? this.overlays.single(name, whereOf(sight), this.level(sight), area) : []) {
+      tile.texture ??= this.renderer.makeTexture("float32", tile.width, tile.height, tile.data);
+      const draw = drawOf({ ...tile, u: tile.rect[0], v: tile.rect[1] }, [0, 0, size.width, size.height], frame);
+      if (draw) draws.push({ ...draw, low, high, gamma: layer.gamma ?? 1, colour: layer.colour ?? WHITE, smooth });
+    }
+    return draws;
+  }
+
+  /** The raw image, or the feature image as soon as there is something of it. @private @param {Sight} sight @param {string | null} feature @param {Frame} frame */
+  below(sight, feature, frame) {
+    const draws = feature ? this.featureDraws(sight, feature) : [];
+    return draws.length ? draws : this.rawDraws(sight, this.cells(sight), frame);
+  }
+
+  /** Black and white of a feature image. @param {Sight} sight @param {string} name @returns {[number, number]} */
+  featureRange({ layers, lane }, name) {
+    const [low, high] = this.ranges.of(name, lane.id), layer = layers[name];
+    return [layer.low ?? low, layer.high ?? high];
+  }
+
+  /** The value of the feature image at a pixel of the plane, as shown; null where it is not there. @param {Sight} sight @param {number} u @param {number} v */
+  featureAt(sight, u, v) {
+    const name = shownFeature(sight.layers), area = this.area(sight);
+    const tiles = name && area ? this.overlays.single(name, whereOf(sight), this.level(sight), area) : [];
+    const tile = tiles.find(({ rect }) => rect[0] <= u && u < rect[2] && rect[1] <= v && v < rect[3]);
+    if (!name || !tile) return null;
+    const at = Math.floor((v - tile.rect[1]) / tile.dv) * tile.width + Math.floor((u - tile.rect[0]) / tile.du);
+    return { name: name.slice(8), value: tile.data[at] };
+  }
+
   /** @private @param {Sight} sight @param {string} name */
   overlay(sight, name) {
     const paint = paintOf(sight.layers, name, sight.classes);
     if (name === "labels") return { name, draws: this.labelDraws(sight), spans: this.echoes.spansIn(whereOf(sight)), paint };
-    const size = planeSize(sight.lane, sight.plane), box = this.box(sight), level = this.level(sight), { du, dv } = levelStep(sight.plane, level);
+    const size = planeSize(sight.lane, sight.plane), area = this.area(sight);
     /** @type {Draw[]} */
     const draws = [];
-    if (!box) return { name, draws, spans: [], paint };
-    for (const tile of this.overlays.select(name, whereOf(sight), level, [box[0] * du, box[1] * dv, box[2] * du, box[3] * dv])) {
+    for (const tile of area ? this.overlays.select(name, whereOf(sight), this.level(sight), area) : []) {
       tile.texture ??= this.renderer.makeTexture("ids", tile.width, tile.height, tile.data);
       const draw = drawOf({ ...tile, u: tile.rect[0], v: tile.rect[1] }, [0, 0, size.width, size.height], sight.frame);
       if (draw) draws.push(draw);

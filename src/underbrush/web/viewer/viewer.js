@@ -1,6 +1,6 @@
 // One plane of an image in an element. See docs/design/viewer.md for what may be called.
 import { PLANES, clampZoom, fitZoom, frameOf, imageToScreen, planeSize, screenToImage, voxelAt, zoomedAt } from "./geometry.js";
-import { initialLayers, overlayNames, withLayer, shownChannels } from "./layers.js";
+import { initialLayers, shownChannels, shownFeature, wantedLayers, withLayer } from "./layers.js";
 import { minimapArea, Minimap } from "./minimap.js";
 import { scaleBar, ScaleBar } from "./scalebar.js";
 import { Cursor } from "./cursor.js";
@@ -313,11 +313,23 @@ export class Viewer {
     return lane ? shownChannels(this.layers, lane, (channel) => picture?.auto.get(contrastKey(lane, channel))) : [];
   }
 
+  /** The shown feature's value at a pixel of the plane: what is drawn there. @param {number} u @param {number} v @returns {{name: string, value: number} | null} */
+  featureAt(u, v) {
+    const sight = this.sight();
+    return (sight && this.picture?.featureAt(sight, u, v)) ?? null;
+  }
+
+  /** What the shown feature is black and white at. @returns {[number, number] | null} */
+  get featureRange() {
+    const sight = this.sight(), name = shownFeature(this.layers);
+    return sight && name && this.picture ? this.picture.featureRange(sight, name) : null;
+  }
+
   // ---- results, labels, echoes ---------------------------------------------------------------------------------
 
   /** @param {import("./overlaytiles.js").Header} header @param {Uint8Array} bytes */
   putOverlayTile(header, bytes) {
-    this.picture?.overlays.put(header, bytes);
+    this.picture?.putResult(header, bytes);
     this.touch({ picture: true });
   }
 
@@ -396,7 +408,7 @@ export class Viewer {
     const sight = this.sight();
     if (!sight || !this.picture) return null;
     const { t, plane, slice } = sight;
-    return { lane: sight.lane.id, t, plane, slice, ...this.look, level: this.picture.level(sight), box: this.picture.box(sight), layers: overlayNames(this.layers).filter((name) => name !== "labels") };
+    return { lane: sight.lane.id, t, plane, slice, ...this.look, level: this.picture.level(sight), box: this.picture.box(sight), layers: wantedLayers(this.layers) };
   }
 
   // ---- drawing -------------------------------------------------------------------------------------------------

@@ -24,7 +24,7 @@ export interface App {
   setFill(fill: { by: string; tolerance: number }): void;
   setLane(id: string): void; setSlice(z: number): void; setTime(t: number): void; setPlane(plane: string): void;
   setPosition(position: { t?: number; z?: number; y?: number; x?: number }): void; maximise(plane: string | null): void;
-  setCrosshair(on: boolean): void;
+  setCrosshair(on: boolean): void; featureRange(): [number, number] | null;
   goTo(lane: string, t: number, z: number, y: number, x: number): void; back(): void;
   fit(): void; zoomTo(factor: number): void; zoomBy(factor: number): void; centre(): void;
   setLayer(name: string, props: Layer): void; layers(): Record<string, Layer>; setRawOnly(on: boolean): void;
