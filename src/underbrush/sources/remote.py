@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import zipfile
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
@@ -369,6 +370,8 @@ def reason(error: BaseException) -> str:
     code, colon, rest = text.partition(": ")
     if colon and code.isupper():
         text = rest
+    # The place is said already; what is wrong with it comes last.
+    text = re.sub(r'Error (?:opening|reading) [^"]*"[^"]*"[^:"]*: ', "", text)
     return f"{text:.160}" or type(error).__name__
 
 
