@@ -96,7 +96,7 @@ def _lane(session: Session, document: Document, ident: str) -> dict[str, Any]:
         "nickname": entry.nickname,
         "location": entry.raw.stored,
         "strokes": _strokes(session, ident),
-        "range": None if entry.raw.display_range is None else list(entry.raw.display_range),
+        "range": _range(entry.raw),
         "tile": TILE,
     }
     try:
@@ -117,6 +117,12 @@ def _lane(session: Session, document: Document, ident: str) -> dict[str, Any]:
         "missing": None,
         "problems": list(info.problems),
     }
+
+
+def _range(source: Source) -> list[float] | None:
+    """What is shown as black and white, where the project says so and is not told to leave it."""
+    said = source.display_range
+    return None if said is None or source.normalize_display is False else list(said)
 
 
 def _unopened(source: Source) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from underbrush.errors import UsageError
 
@@ -28,6 +28,9 @@ def expanded(paths: Sequence[str], roots: Roots) -> list[str]:
     """
     found: list[str] = []
     for text in (one.strip().strip('"') for one in paths):
+        if _is_address(text):
+            found.append(text)
+            continue
         named = _absolute(text, roots)
         if glob.has_magic(named) and not os.path.lexists(named):
             matches = _matches(named, roots)
@@ -47,15 +50,20 @@ def expanded(paths: Sequence[str], roots: Roots) -> list[str]:
     return list(dict.fromkeys(found))
 
 
+def _is_address(text: str) -> bool:
+    """Whether it is an image on the net; what leads to files of this machine is held against the roots."""
+    return text.lower().removeprefix("precomputed://").startswith(("http://", "https://", "s3://", "gs://"))
+
+
 def _absolute(text: str, roots: Roots) -> str:
     """``~`` is the home folder; a name without folders is looked for below the first root."""
     if not text:
         raise UsageError("nothing was named", remedy="type a path, or browse")
     if "://" in text:
         raise UsageError(
-            "addresses of the web are not opened from the window yet",
+            "this kind of address is not opened",
             where=text[:300],
-            remedy="copy the image here, or use underbrush predict with the address",
+            remedy="use https, http, s3, gs or precomputed, or the path of a file",
         )
     path = os.path.expanduser(text)  # noqa: PTH111  (a pattern is no path)
     if os.path.isabs(path) or not roots.folders:  # noqa: PTH117
@@ -86,18 +94,3 @@ def _matches(pattern: str, roots: Roots) -> list[str]:
 
 def _natural(path: str) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", path.lower())]
-
-
-def added_lane(address: str) -> dict[str, Any]:
-    """The ``add_lane`` command for an image: its source as JSON, and a nickname. Reads its head.
-
-    Raises
-    ------
-    ImageError, AxesError
-        It cannot be read.
-    """
-    from underbrush.engine.new_project import project_from_images  # noqa: PLC0415  (numba: late)
-    from underbrush.project.values_json import source_to_json  # noqa: PLC0415
-
-    lane = project_from_images([address]).lanes[0]
-    return {"type": "add_lane", "source": source_to_json(lane.raw), "nickname": lane.nickname}

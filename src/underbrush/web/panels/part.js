@@ -14,8 +14,8 @@ export default {
     startTooltips();
   },
   methods: {
-    commands(list) {
-      return sendAll(list);
+    commands(list, said) {
+      return sendAll(list, said);
     },
     say(text, level) {
       say(text, { level });

@@ -12,7 +12,9 @@ from nicegui import background_tasks, ui
 from underbrush import __version__
 from underbrush.errors import UnderbrushError
 from underbrush.web.panels.gauges import Gauges
-from underbrush.web.panels.opening import added_lane, expanded
+from underbrush.web.panels.image_acts import acted, adding
+from underbrush.web.panels.image_facts import ImageFacts
+from underbrush.web.panels.opening import expanded
 from underbrush.web.panels.parts import Part
 from underbrush.web.panels.preparing import follow_preparing
 from underbrush.web.panels.project_reader import ProjectReader
@@ -38,6 +40,9 @@ PLAIN = {
         "underbrush predict {project} FOLDER/*.tif",
     ),
 }
+
+IMAGE_ACTS = frozenset({"sequence", "replace", "mask", "repair", "link"})
+"""What step 1 asks for beyond adding images."""
 
 
 def build_project_page(hub: Hub, gauges: Gauges, ident: str) -> None:
@@ -73,6 +78,8 @@ class _ProjectPage:
                 with ui.element("div").classes("scroll unfolded").props("data-for=3"):
                     self._part("Layers")
                     self._part("Quality")
+                with ui.element("div").classes("scroll").props("data-for=1"):
+                    self._part("ImageProperties")
                 self._part("Rail")
             status = self._part("Status")
             for name in ("KeysDialog", "FilesDialog"):
@@ -140,6 +147,7 @@ class _ProjectPage:
         for name, (_, _, command) in zip(("Export", "Batch"), PLAIN.values(), strict=True):
             self._parts[name].set(command=command.format(project=session.path, image="IMAGE.tif"))
         self._reader = ProjectReader(session)
+        self._facts = ImageFacts(session)
         self._read_soon()
 
     def _show_failure(self, sentence: str) -> None:
@@ -172,7 +180,7 @@ class _ProjectPage:
         while self._wanted.is_set() and not self._gone():
             self._wanted.clear()
             try:
-                found = await asyncio.to_thread(self._reader.read)
+                found = await asyncio.to_thread(self._read_all)
             except UnderbrushError as error:
                 self._parts["Toast"].say(str(error), "error")
                 return
@@ -185,6 +193,11 @@ class _ProjectPage:
             for name, data in found.items():
                 self._parts[name].set(**data)
             await asyncio.sleep(0.25)
+            if self._facts.more:
+                self._wanted.set()
+
+    def _read_all(self) -> dict[str, dict[str, Any]]:
+        return {**self._reader.read(), **self._facts.read()}
 
     # -- what is wanted of Python ---------------------------------------------------------------------
 
@@ -204,6 +217,8 @@ class _ProjectPage:
                 await self._go(lambda: open_named(self._hub, paths))
             elif name == "add" and named and isinstance(paths, list):
                 await self._add(paths)
+            elif name in IMAGE_ACTS and self._session is not None:
+                await self._change_images(self._session, wanted, list(paths or []) if named else [])
         except UnderbrushError as error:
             self._parts["Toast"].say(str(error), "error")
         except Exception as error:  # noqa: BLE001  (a click that does nothing says nothing)
@@ -224,7 +239,12 @@ class _ProjectPage:
                 "A project is not added to another; open it from the Project menu.", "error"
             )
             return
-        commands = []
-        for path in files:
-            commands.append(await asyncio.to_thread(added_lane, path))
+        folder = self._session.path.parent if self._session is not None else self._hub.settings.new_projects
+        commands = await asyncio.to_thread(adding, files, folder)
         self._parts["ViewerFrame"].run_method("commands", commands)
+
+    async def _change_images(self, session: Session, wanted: dict[str, Any], paths: list[str]) -> None:
+        """Masks, other files, links, sequences: read here, and sent by the viewer as what this tab did."""
+        files = await asyncio.to_thread(expanded, paths, self._hub.roots) if paths else []
+        commands, said = await asyncio.to_thread(acted, session, wanted, files)
+        self._parts["ViewerFrame"].run_method("commands", commands, said)

@@ -1,14 +1,23 @@
 /** Files of the machine that runs the app: chosen in a list, by path, or dropped from elsewhere. */
 import { computed, nextTick, ref, watch } from "vue";
 import { Icon, IconButton } from "./basics.js";
+import { held, takeFiles } from "./export_store.js";
 import { Dialog } from "./keys.js";
 import { address, link } from "./link.js";
+import { selection } from "./selection.js";
 import { bytes, dayAndTime } from "./words.js";
 
+/** What is done with the chosen files; all else opens them. */
+const DEEDS = new Set(["add", "sequence", "replace", "mask", "repair"]);
 const TITLES = /** @type {Record<string, [string, string]>} */ ({
   new: ["New project from images", "Start a project"],
   open: ["Open", "Open"],
   add: ["Add images", "Add"],
+  batch: ["Files for the batch", "Take"],
+  sequence: ["Files of one sequence", "Add as one image"],
+  replace: ["Another file for this image", "Replace"],
+  mask: ["Masks: 0 is left out", "Use as mask"],
+  repair: ["Where is the missing file now?", "Use this file"],
   browse: ["Browse this computer", "Open"],
 });
 
@@ -71,7 +80,7 @@ export const FilesDialog = {
       },
       { immediate: true },
     );
-    const wanted = (/** @type {any} */ entry) => (kind.value !== "add" && kind.value !== "new" ? true : entry.kind !== "project");
+    const wanted = (/** @type {any} */ entry) => (!["add", "new", "batch"].includes(kind.value) ? true : entry.kind !== "project");
     const entries = computed(() =>
       (listing.value?.entries || []).filter(
         (/** @type {any} */ one) => wanted(one) && (!filter.value || one.name.toLowerCase().includes(filter.value.toLowerCase())),
@@ -83,6 +92,12 @@ export const FilesDialog = {
     const give = (/** @type {string[]} */ paths) => {
       if (!paths.length) return;
       const name = kind.value === "add" ? "add" : "open";
+      if (kind.value === "batch") {
+        close();
+        held.files = paths.length === 1 ? paths[0] : "";
+        takeFiles(paths);
+        return;
+      }
       close();
       emit("act", { name, paths });
     };
@@ -185,7 +200,7 @@ export const FilesDialog = {
               aria-label="Path, or pattern such as data/*.tif" spellcheck="false" @keydown.enter.prevent="type">
         </span>
         <button type="button" class="btn" :disabled="!typedPath.trim()" @click="type">
-          {{ kind === 'add' ? 'Add' : 'Open' }}
+          {{ kind === 'open' || kind === 'browse' ? 'Open' : 'Use' }}
         </button>
       </div>
       <div class="crumbs">
@@ -224,6 +239,7 @@ export const FilesDialog = {
       <div class="foot">
         <span class="dim grow">{{ chosen.length > 1 ? '' : 'Ctrl or Shift + click takes several' }}</span>
         <button type="button" class="btn" @click="close">Cancel</button>
+        <button v-if="kind === 'batch' && listing" type="button" class="btn" @click="give([listing.path])">The whole folder</button>
         <button type="button" class="btn primary" :disabled="!chosen.length" @click="give(chosen)">{{ verb }}</button>
       </div>
     </Dialog>

@@ -1,32 +1,55 @@
 /** Step 1: the images of the project. */
-import { computed, ref } from "vue";
-import { Icon, IconButton } from "./basics.js";
-import { address, app, command, link } from "./link.js";
-import { counted, pixelSize, sizes } from "./words.js";
+import { computed, ref, watch } from "vue";
+import { Icon, IconButton, Menu } from "./basics.js";
+import { clicked, moves } from "./choosing.js";
+import { address, app, command, link, say } from "./link.js";
+import { selection } from "./selection.js";
+import { bytes, counted, pixelSize, sizes } from "./words.js";
 
-/** The left panel: add images. */
+const locked = () => !!link.state?.read_only;
+const all = () => link.state?.lanes || [];
+
+/** The left panel: add images, and how many there are. */
 export const AddImages = {
-  components: { Icon },
+  components: { Icon, Menu },
+  props: { facts: { type: Object, default: () => ({}) } },
   emits: ["act"],
-  setup(/** @type {any} */ _props, /** @type {any} */ { emit }) {
+  setup(/** @type {any} */ props, /** @type {any} */ { emit }) {
     const path = ref("");
+    const typed = () => path.value.trim();
     const add = () => {
-      if (path.value.trim()) {
-        emit("act", { name: "add", paths: [path.value.trim()] });
-        path.value = "";
-      }
+      if (!typed()) return;
+      emit("act", { name: "add", paths: [typed()] });
+      path.value = "";
     };
-    const locked = computed(() => !!link.state?.read_only);
+    const ALONG = [
+      { text: "Slices, along z", axis: "z" },
+      { text: "Time points, along t", axis: "t" },
+      { text: "Channels, along c", axis: "c" },
+    ];
+    const sequence = (/** @type {any} */ item) => {
+      selection.axis = item.axis;
+      if (typed()) {
+        emit("act", { name: "sequence", paths: [typed()], axis: item.axis });
+        path.value = "";
+      } else link.dialog = "sequence";
+    };
+    const rows = computed(() => /** @type {any[]} */ (Object.values(props.facts)));
     return {
       path,
       add,
       link,
-      locked,
+      locked: computed(locked),
+      ALONG,
+      sequence,
       counted,
+      bytes,
       browse: () => {
         link.dialog = "add";
       },
-      missing: computed(() => (link.state?.lanes || []).filter((one) => one.missing).length),
+      missing: computed(() => all().filter((one) => one.missing).length),
+      embedded: computed(() => rows.value.filter((one) => one.storage === "embedded").length),
+      size: computed(() => rows.value.reduce((sum, one) => sum + one.size, 0)),
     };
   },
   template: `
@@ -37,8 +60,8 @@ export const AddImages = {
           <div class="empty lean"><p>Drop images here, or browse this computer. They stay where they are.</p></div>
           <form class="vstack" @submit.prevent="add">
             <span class="field">
-              <input v-model="path" placeholder="Path, or pattern such as data/*.tif"
-                  aria-label="Path, or pattern such as data/*.tif" spellcheck="false">
+              <input v-model="path" placeholder="Path, URL or pattern (data/*.tif)" aria-label="Path, URL or pattern such as data/*.tif"
+                  spellcheck="false">
             </span>
             <div class="hstack">
               <button type="submit" class="btn s grow" :disabled="!path.trim()"><Icon n="plus" />Add</button>
@@ -46,6 +69,8 @@ export const AddImages = {
                 <Icon n="folder" />Browse
               </button>
             </div>
+            <Menu name="Sequence" text="Sequence" icon="stack" kind="btn s wide" :items="ALONG"
+                tip="Several files as one image, put together along an axis" @choose="sequence" />
           </form>
         </template>
         <p v-else class="note">The project is open for reading only.</p>
@@ -55,6 +80,9 @@ export const AddImages = {
         <div class="kv">
           <span>Images</span>
           <span>{{ link.state?.lanes.length || 0 }}</span>
+          <span>Linked, embedded</span>
+          <span>{{ (link.state?.lanes.length || 0) - embedded }}, {{ embedded }}</span>
+          <template v-if="size"><span>On disk</span><span>{{ bytes(size) }}</span></template>
           <template v-if="missing"><span>Missing</span><span>{{ missing }}</span></template>
         </div>
       </section>
@@ -62,68 +90,140 @@ export const AddImages = {
   `,
 };
 
+/** Questions that were answered with "as it is" are kept in this browser; other answers are in the project. */
+function answered() {
+  const key = () => `underbrush.axes.${link.project}`;
+  const read = () => {
+    try {
+      return /** @type {string[]} */ (JSON.parse(localStorage.getItem(key()) || "[]"));
+    } catch {
+      return [];
+    }
+  };
+  const known = ref(read());
+  return {
+    has: (/** @type {string} */ lane) => known.value.includes(lane),
+    add: (/** @type {string[]} */ lanes) => {
+      known.value = [...new Set([...known.value, ...lanes])];
+      try {
+        localStorage.setItem(key(), JSON.stringify(known.value));
+      } catch {
+        /* a private window: asked again after a reload */
+      }
+    },
+  };
+}
+
 /** The table. */
 export const ImageTable = {
   components: { Icon, IconButton },
-  setup() {
+  props: { facts: { type: Object, default: () => ({}) }, questions: { type: Array, default: () => [] } },
+  setup(/** @type {any} */ props) {
     const filter = ref(""),
       broken = ref(/** @type {Record<string, boolean>} */ ({})),
-      selected = ref("");
+      answers = answered();
     const lanes = computed(() =>
-      (link.state?.lanes || []).filter(
+      all().filter(
         (one) => !filter.value || `${one.nickname} ${one.location || ""}`.toLowerCase().includes(filter.value.toLowerCase()),
       ),
     );
-    const one = computed(() => (link.state?.lanes || []).find((lane) => lane.id === selected.value));
-    const remove = () => {
-      const lane = one.value;
-      if (lane) command({ type: "remove_lane", id: lane.id }, `${lane.nickname} removed from the project; the file stays.`);
+    const ids = computed(() => lanes.value.map((lane) => lane.id));
+    watch(ids, () => {
+      const there = all().map((lane) => lane.id);
+      selection.lanes = selection.lanes.filter((id) => there.includes(id));
+    });
+    const asked = computed(() =>
+      props.questions
+        .map((/** @type {any} */ one) => ({ ...one, lanes: one.lanes.filter((/** @type {string} */ id) => !answers.has(id)) }))
+        .filter((/** @type {any} */ one) => one.lanes.length),
+    );
+    const doubtful = computed(() => asked.value.flatMap((/** @type {any} */ one) => one.lanes));
+    const answer = async (/** @type {any} */ question, /** @type {string} */ axes) => {
+      answers.add(question.lanes);
+      for (const id of question.lanes) {
+        if (all().find((lane) => lane.id === id)?.axes === axes) continue;
+        if (!(await command({ type: "set_axes", id, axes })).ok) return;
+      }
+      say(`${counted(question.lanes.length, "image")} read as ${[...axes].join(" ")}.`);
+    };
+    const pick = (/** @type {string} */ id, /** @type {any} */ event = {}) => {
+      const next = clicked(ids.value, selection.lanes, selection.anchor, id, {
+        shift: event.shiftKey,
+        ctrl: event.ctrlKey || event.metaKey,
+      });
+      selection.lanes = next.chosen;
+      selection.anchor = next.anchor;
+    };
+    const remove = async () => {
+      const gone = all().filter((lane) => selection.lanes.includes(lane.id));
+      const said = gone.length === 1 ? gone[0].nickname : `${gone.length} images`;
+      for (const lane of gone) if (!(await command({ type: "remove_lane", id: lane.id })).ok) return;
+      const more = gone.length > 1 ? " Undo brings back one at a time." : "";
+      if (gone.length) say(`${said} removed from the project; files stay.${more}`, { undo: true });
+    };
+    const move = async (/** @type {number} */ by) => {
+      const order = all().map((lane) => lane.id);
+      for (const step of moves(order, selection.lanes, by))
+        if (!(await command({ type: "move_lane", id: step.id, place: step.place })).ok) return;
     };
     const shown = (/** @type {any} */ lane) => {
-      if (!lane.missing) {
-        app()?.setLane(lane.id);
-        link.step = 3;
-      }
+      if (lane.missing) return say("The file is missing: Repair says where it is now.", { level: "warning" });
+      app()?.setLane(lane.id);
+      link.step = 3;
     };
     const key = (/** @type {KeyboardEvent} */ event, /** @type {any} */ lane) => {
       const row = /** @type {HTMLElement} */ (event.currentTarget);
-      if (event.key === "ArrowDown") /** @type {HTMLElement | null} */ (row.nextElementSibling)?.focus();
-      else if (event.key === "ArrowUp") /** @type {HTMLElement | null} */ (row.previousElementSibling)?.focus();
-      else if (event.key === "Enter") shown(lane);
-      else if (event.key === " ") selected.value = lane.id;
-      else if (event.key === "Delete") {
-        selected.value = lane.id;
+      const next = /** @type {HTMLElement | null} */ (
+        event.key === "ArrowDown" ? row.nextElementSibling : event.key === "ArrowUp" ? row.previousElementSibling : null
+      );
+      if (event.altKey && event.key.startsWith("Arrow") && !locked()) {
+        if (!selection.lanes.includes(lane.id)) pick(lane.id);
+        move(event.key === "ArrowDown" ? 1 : event.key === "ArrowUp" ? -1 : 0);
+      } else if (next) {
+        next.focus();
+        const id = ids.value[lanes.value.indexOf(lane) + (event.key === "ArrowDown" ? 1 : -1)];
+        if (event.shiftKey && id) pick(id, { shiftKey: true });
+      } else if (event.key === "Enter") shown(lane);
+      else if (event.key === " ") pick(lane.id, { ctrlKey: event.ctrlKey || selection.lanes.length > 1 });
+      else if (event.key === "a" && (event.ctrlKey || event.metaKey)) selection.lanes = [...ids.value];
+      else if (event.key === "Escape") selection.lanes = [];
+      else if (event.key === "Delete" && !locked()) {
+        if (!selection.lanes.includes(lane.id)) pick(lane.id);
         remove();
-      } else return;
+      } else if (!event.key.startsWith("Arrow")) return;
       event.preventDefault();
       event.stopPropagation();
     };
-    const move = (/** @type {number} */ by) => {
-      const lane = one.value,
-        at = (link.state?.lanes || []).findIndex((row) => row.id === lane?.id) + by;
-      if (lane && at >= 0 && at < (link.state?.lanes.length || 0)) command({ type: "move_lane", id: lane.id, place: at });
-    };
     const picture = (/** @type {any} */ lane) =>
       address(`/api/p/${link.project}/lanes/${lane.id}/thumbnail?v=${encodeURIComponent(lane.v)}`);
-    const strokes = (/** @type {any} */ lane) =>
-      Object.values(lane.strokes || {}).reduce((/** @type {number} */ sum, /** @type {any} */ row) => sum + row[0], 0);
+    const repair = (/** @type {any} */ lane) => {
+      pick(lane.id);
+      link.dialog = "repair";
+    };
     return {
       link,
+      selection,
       filter,
       lanes,
       broken,
-      selected,
-      one,
+      asked,
+      doubtful,
+      answer,
+      pick,
       remove,
       shown,
       key,
       move,
       picture,
+      repair,
       sizes,
       pixelSize,
-      strokes,
       counted,
-      axes: (/** @type {any} */ lane) => [...lane.axes].join(" "),
+      locked: computed(locked),
+      fact: (/** @type {any} */ lane) => props.facts[lane.id] || {},
+      replace: () => {
+        link.dialog = "replace";
+      },
     };
   },
   template: `
@@ -132,18 +232,37 @@ export const ImageTable = {
         <h2>Images</h2>
         <span class="pill">{{ link.state?.lanes.length || 0 }}</span>
         <span class="grow"></span>
-        <span class="field s w200"><Icon n="search" /><input v-model="filter" placeholder="Filter" aria-label="Filter"></span>
-        <template v-if="!link.state?.read_only">
-          <button type="button" class="btn s" :disabled="!one" data-tip="Earlier in the order" @click="move(-1)">Move up</button>
-          <button type="button" class="btn s" :disabled="!one" data-tip="Later in the order" @click="move(1)">Move down</button>
-          <button type="button" class="btn s" :disabled="!one" data-tip="Takes it out of the project; the file stays" data-key="Del"
-              @click="remove">
+        <span class="field s w160"><Icon n="search" /><input v-model="filter" placeholder="Filter" aria-label="Filter"></span>
+        <template v-if="!locked">
+          <IconButton icon="down" class="up" name="Move up" keyed="Alt ↑" :disabled="!selection.lanes.length" @click="move(-1)" />
+          <IconButton icon="down" name="Move down" keyed="Alt ↓" :disabled="!selection.lanes.length" @click="move(1)" />
+          <button type="button" class="btn s" :disabled="selection.lanes.length !== 1"
+              data-tip="Another file for this image; strokes stay where they fit" @click="replace">
+            Replace
+          </button>
+          <button type="button" class="btn s" :disabled="!selection.lanes.length" data-tip="Takes it out of the project; the file stays"
+              data-key="Del" @click="remove">
             Remove
           </button>
         </template>
       </div>
       <div class="scroll">
-        <table v-if="lanes.length" class="tbl pic">
+        <template v-if="!locked">
+          <div v-for="one in asked" :key="one.key" class="callout inset" role="group" :aria-label="one.title">
+            <Icon n="warn" />
+            <div class="grow">
+              <p class="strong">{{ one.title }}</p>
+              <p class="dim below">{{ one.detail }}</p>
+              <div class="hstack wrap">
+                <button v-for="(way, n) in one.options" type="button" class="btn s" :class="{ primary: !n }"
+                    :data-tip="'Axes ' + [...way.axes].join(' ')" @click="answer(one, way.axes)">
+                  {{ way.text }}
+                </button>
+              </div>
+            </div>
+          </div>
+        </template>
+        <table v-if="lanes.length" class="tbl pic images">
           <thead>
             <tr>
               <th class="w56"><span class="sr">Picture</span></th>
@@ -153,30 +272,45 @@ export const ImageTable = {
               <th>Type</th>
               <th class="num">Pixel</th>
               <th>Location</th>
-              <th class="num">Strokes</th>
+              <th>Level</th>
               <th>Warnings</th>
             </tr>
           </thead>
           <tbody>
-            <tr v-for="lane in lanes" :key="lane.id" tabindex="0" :aria-selected="lane.id === selected ? 'true' : 'false'"
-                @click="selected = lane.id" @dblclick="shown(lane)" @keydown="key($event, lane)">
+            <tr v-for="lane in lanes" :key="lane.id" tabindex="0" :aria-selected="selection.lanes.includes(lane.id) ? 'true' : 'false'"
+                @click="pick(lane.id, $event)" @dblclick="shown(lane)" @keydown.self="key($event, lane)">
               <td>
-                <img v-if="!lane.missing && !broken[lane.id]" class="thumb" :src="picture(lane)" alt="" loading="lazy"
-                    @error="broken[lane.id] = true">
+                <img v-if="!lane.missing && !broken[lane.id + lane.v]" class="thumb" :src="picture(lane)" alt="" loading="lazy"
+                    @error="broken[lane.id + lane.v] = true">
                 <span v-else class="thumb ph"><Icon n="file" /></span>
               </td>
               <td class="nm">{{ lane.nickname }}</td>
-              <td>{{ axes(lane) }}</td>
+              <td :class="{ doubt: doubtful.includes(lane.id) }">{{ [...lane.axes].join(' ') }}</td>
               <td class="num">{{ sizes(lane.shape, lane.axes) }}</td>
               <td>{{ lane.rgb ? lane.dtype + ', colour' : lane.dtype }}</td>
               <td class="num">
                 <template v-if="pixelSize(lane.pixel_size)">{{ pixelSize(lane.pixel_size) }}</template>
                 <span v-else class="dim">–</span>
               </td>
-              <td class="place" :data-tip="lane.location || ''">{{ lane.location || '–' }}</td>
-              <td class="num">{{ strokes(lane) }}</td>
+              <td class="place" :data-tip="lane.location || ''">
+                {{ fact(lane).storage === 'embedded' ? 'embedded' : lane.location || '–' }}
+              </td>
+              <td>{{ fact(lane).level || '–' }}</td>
               <td class="warns">
-                <span v-if="lane.missing" class="badge err" :data-tip="lane.missing"><Icon n="error" />missing</span>
+                <template v-if="lane.missing">
+                  <span class="badge err" :data-tip="lane.missing"><Icon n="error" />missing</span>
+                  <button v-if="!locked" type="button" class="btn-quiet fg" data-tip="Say where it is now; mends all images of its folder"
+                      @click.stop="repair(lane)">
+                    Repair
+                  </button>
+                </template>
+                <span v-else-if="doubtful.includes(lane.id)" class="badge warn" data-tip="The file does not say what its axes mean">
+                  <Icon n="warn" />axes in doubt
+                </span>
+                <span v-else-if="fact(lane).warnings?.length" class="badge warn" tabindex="0"
+                    :data-tip="fact(lane).warnings.map((w) => w[1]).join(' ')">
+                  <Icon n="warn" />{{ fact(lane).warnings[0][0] }}{{ fact(lane).warnings.length > 1 ? ', ' + (fact(lane).warnings.length - 1) + ' more' : '' }}
+                </span>
                 <span v-else class="dim">–</span>
               </td>
             </tr>

@@ -5,6 +5,7 @@ import { DropZone } from "./dropping.js";
 import { FilesDialog } from "./files.js";
 import { Banner, Rail, Steps, Toast, ViewerFrame } from "./frame.js";
 import { AddImages, ImageTable } from "./images.js";
+import { ImageProperties } from "./image_properties.js";
 import { KeysDialog } from "./keys.js";
 import { Dims, Lanes } from "./lanes.js";
 import { Layers } from "./layers.js";
@@ -26,6 +27,7 @@ export const PARTS = {
   DropZone,
   FeatureTable,
   FilesDialog,
+  ImageProperties,
   ImageTable,
   KeysDialog,
   Lanes,

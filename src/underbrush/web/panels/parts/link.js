@@ -139,13 +139,16 @@ export async function command(json, done = "") {
 /**
  * Commands one after the other, e.g. an image each; the first refusal ends it and is said.
  * @param {Record<string, unknown>[]} list
+ * @param {string} [said] when all are done; without it they are images that were added
  */
-export async function sendAll(list) {
+export async function sendAll(list, said) {
   for (const json of list) {
     const answer = await command(json);
     if (!answer.ok) return;
   }
-  if (list.length)
+  if (said !== undefined) {
+    if (said) say(said, { undo: list.length === 1 });
+  } else if (list.length)
     say(list.length === 1 ? `${list[0].nickname} added.` : `${list.length} images added.`, { undo: list.length === 1 });
 }
 

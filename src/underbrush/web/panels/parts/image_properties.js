@@ -1,0 +1,202 @@
+/** Step 1, right: what the selected images are called and how they are understood; one or several at a time. */
+import { computed, ref, watch } from "vue";
+import { Icon, Menu } from "./basics.js";
+import { axesProblem, common } from "./choosing.js";
+import { typed } from "./contrast.js";
+import { address, command, link, say } from "./link.js";
+import { selection } from "./selection.js";
+import { counted, pixelSize, sizes } from "./words.js";
+
+const STORAGE = /** @type {Record<string, string>} */ ({
+  relative: "Link, relative",
+  absolute: "Link, absolute",
+  embedded: "Embedded",
+  address: "Address on the net",
+});
+
+/** Properties of the selected rows, and their masks. */
+export const ImageProperties = {
+  components: { Icon, Menu },
+  props: { facts: { type: Object, default: () => ({}) } },
+  emits: ["act"],
+  setup(/** @type {any} */ props, /** @type {any} */ { emit }) {
+    const lanes = computed(() => (link.state?.lanes || []).filter((lane) => selection.lanes.includes(lane.id)));
+    const one = computed(() => (lanes.value.length === 1 ? lanes.value[0] : null));
+    const facts = computed(() => lanes.value.map((lane) => props.facts[lane.id] || {}));
+    const nickname = ref(""),
+      axes = ref(""),
+      low = ref(""),
+      high = ref("");
+    const sameAxes = computed(() => common(lanes.value.map((lane) => lane.axes)));
+    const count = computed(() => common(lanes.value.map((lane) => lane.axes.length)));
+    const range = computed(() => common(lanes.value.map((lane) => (lane.range ? lane.range.join(" ") : ""))));
+    const reset = () => {
+      nickname.value = one.value?.nickname || "";
+      axes.value = sameAxes.value || "";
+      [low.value, high.value] = range.value ? range.value.split(" ") : ["", ""];
+    };
+    watch([() => selection.lanes.join(" "), () => one.value?.nickname, sameAxes, range], reset, { immediate: true });
+    const problem = computed(() => {
+      const text = axes.value.replace(/[\s,]/g, "");
+      return !text || text === sameAxes.value ? "" : axesProblem(text, count.value || 0);
+    });
+    const each = async (/** @type {(lane: any) => Record<string, unknown>} */ make) => {
+      for (const lane of lanes.value) if (!(await command(make(lane))).ok) return false;
+      return true;
+    };
+    const rename = () => {
+      const name = nickname.value.trim();
+      if (one.value && name && name !== one.value.nickname) command({ type: "edit_lane", id: one.value.id, nickname: name });
+      else reset();
+    };
+    const setAxes = async () => {
+      const text = axes.value.replace(/[\s,]/g, "");
+      if (!text || text === sameAxes.value) return reset();
+      if (problem.value) return say(`${problem.value} ${counted(lanes.value.length, "image")} stay as they are.`, { level: "warning" });
+      const before = sameAxes.value ? [...sameAxes.value].join(" ") : "";
+      // What happens to strokes is told by the server, as a notice for each image.
+      if ((await each((lane) => ({ type: "set_axes", id: lane.id, axes: text }))) && !link.toast)
+        say(`Read as ${[...text].join(" ")}${before ? `, before ${before}` : ""}; strokes stay on their pixels.`, { undo: !!one.value });
+    };
+    const setRange = () => {
+      const [a, b] = [typed(low.value), typed(high.value)];
+      if (low.value.trim() === "" && high.value.trim() === "") return;
+      if (a === null || b === null || !(a < b)) {
+        reset();
+        return say("The range needs two numbers, the lower first.", { level: "warning" });
+      }
+      if (range.value !== `${a} ${b}`)
+        each((lane) => ({ type: "edit_lane", id: lane.id, display_range: [a, b], normalize_display: true }));
+    };
+    const display = (/** @type {any} */ item) => {
+      if (item.auto) each((lane) => ({ type: "edit_lane", id: lane.id, normalize_display: false }));
+      else {
+        const largest = one.value?.dtype === "uint16" ? 65535 : 255;
+        each((lane) => ({ type: "edit_lane", id: lane.id, display_range: [0, largest], normalize_display: true }));
+      }
+    };
+    const storage = computed(() => common(facts.value.map((fact) => fact.storage || "")));
+    const linkable = computed(() => facts.value.every((fact) => ["relative", "absolute"].includes(fact.storage)));
+    return {
+      link,
+      lanes,
+      one,
+      nickname,
+      axes,
+      low,
+      high,
+      range,
+      count,
+      problem,
+      rename,
+      setAxes,
+      setRange,
+      display,
+      counted,
+      pixelSize,
+      sizes,
+      reset,
+      locked: computed(() => !!link.state?.read_only),
+      picture: computed(
+        () =>
+          lanes.value[0] &&
+          !lanes.value[0].missing &&
+          address(`/api/p/${link.project}/lanes/${lanes.value[0].id}/thumbnail?v=${encodeURIComponent(lanes.value[0].v)}`),
+      ),
+      displays: computed(() => [
+        { text: "Automatic, 0.1 to 99.9 %", auto: true, on: range.value === "" },
+        { text: "Own range", on: !!range.value },
+      ]),
+      storageText: computed(() => (storage.value === null ? "several" : STORAGE[storage.value] || storage.value || "–")),
+      storages: computed(() => [
+        { text: STORAGE.relative, relative: true, on: storage.value === "relative", off: !facts.value.every((fact) => fact.below) },
+        { text: STORAGE.absolute, relative: false, on: storage.value === "absolute" },
+      ]),
+      linkable,
+      store: (/** @type {any} */ item) => emit("act", { name: "link", lanes: [...selection.lanes], relative: item.relative }),
+      level: computed(() => common(facts.value.map((fact) => fact.level || "–")) ?? "several"),
+      parked: computed(() => facts.value.reduce((sum, fact) => sum + (fact.parked || 0), 0)),
+      masks: computed(() => facts.value.filter((fact) => fact.mask)),
+      mask: () => {
+        link.dialog = "mask";
+      },
+      unmask: () => each((lane) => ({ type: "set_mask", id: lane.id, source: null })),
+    };
+  },
+  template: `
+    <div>
+      <section v-if="!lanes.length" class="sec">
+        <div class="sec-h"><h3>Properties</h3></div>
+        <p class="note">Select an image in the table, or several with Shift or Ctrl.</p>
+      </section>
+      <template v-else>
+        <section class="sec">
+          <div class="sec-h"><h3>Properties{{ lanes.length > 1 ? ', ' + lanes.length + ' rows' : '' }}</h3></div>
+          <div class="preview">
+            <img v-if="picture" :key="picture" :src="picture" alt="">
+            <span v-else class="dim">{{ lanes[0].missing ? 'The file is missing.' : '' }}</span>
+          </div>
+          <div class="form props">
+            <label for="p-name">Nickname</label>
+            <span class="field s" :class="{ off: !one || locked }">
+              <input id="p-name" v-model="nickname" :placeholder="one ? '' : 'several'" :disabled="!one || locked" maxlength="500"
+                  @change="rename" @keydown.enter.prevent="rename" @keydown.esc.stop="reset">
+            </span>
+            <label for="p-axes">Axes</label>
+            <span class="field s" :class="{ warn: problem, off: !count || locked }">
+              <input id="p-axes" v-model="axes" :placeholder="count ? 'several' : 'of several kinds'" :disabled="!count || locked"
+                  spellcheck="false" maxlength="12" data-tip="One letter for each axis of the file: t c z y x" @change="setAxes"
+                  @keydown.enter.prevent="setAxes" @keydown.esc.stop="reset">
+            </span>
+            <template v-if="problem"><span></span><span class="dim" role="status">{{ problem }}</span></template>
+            <template v-if="one">
+              <span>Sizes</span>
+              <span class="fg">{{ sizes(one.shape, one.axes) }}</span>
+            </template>
+            <span>Display</span>
+            <Menu name="Display" :text="range === null ? 'several' : range ? 'Own range' : '0.1 to 99.9 %'" kind="field s select"
+                :items="displays" @choose="locked || display($event)" />
+            <template v-if="range">
+              <span></span>
+              <span class="hstack">
+                <span class="field s"><input v-model="low" inputmode="decimal" aria-label="Shown as black" :disabled="locked" @change="setRange"></span>
+                <span class="dim">to</span>
+                <span class="field s"><input v-model="high" inputmode="decimal" aria-label="Shown as white" :disabled="locked" @change="setRange"></span>
+              </span>
+            </template>
+            <span>Storage</span>
+            <Menu v-if="linkable && !locked" name="Storage" :text="storageText" kind="field s select" :items="storages" @choose="store" />
+            <span v-else class="fg">{{ storageText }}</span>
+            <span>Level</span>
+            <span class="fg">{{ level }}</span>
+            <template v-if="one">
+              <span>Pixel size</span>
+              <span class="fg">{{ pixelSize(one.pixel_size) || 'not known' }}</span>
+              <span>Channels</span>
+              <span class="fg trunc" :data-tip="one.channels.join(', ')">
+                {{ one.channels.length ? one.channels.join(', ') : one.shape[1] > 1 ? one.shape[1] + ', without names' : 'one' }}
+              </span>
+            </template>
+          </div>
+          <p class="note below2">Changing axes keeps the strokes where they still fit.</p>
+          <p v-if="parked" class="note">
+            {{ counted(parked, 'labelled pixel') }} {{ parked === 1 ? 'has' : 'have' }} no place in these axes and
+            {{ parked === 1 ? 'comes' : 'come' }} back when they are changed back.
+          </p>
+        </section>
+        <section class="sec">
+          <div class="sec-h"><h3>{{ lanes.length > 1 ? 'Masks' : 'Mask' }}</h3></div>
+          <p v-if="masks.length && one" class="fg below trunc" :data-tip="masks[0].mask">{{ masks[0].mask }}</p>
+          <p v-else-if="masks.length" class="fg below">{{ masks.length }} of {{ lanes.length }} have one.</p>
+          <div v-if="!locked" class="hstack">
+            <button type="button" class="btn s grow" @click="mask"
+                :data-tip="one ? 'Results are 0 where the mask is 0' : 'Choose as many files as images, in the same order'">
+              <Icon n="plus" />{{ masks.length ? 'Replace' : one ? 'Add a mask' : 'Add masks' }}
+            </button>
+            <button v-if="masks.length" type="button" class="btn s grow" @click="unmask">Remove</button>
+          </div>
+        </section>
+      </template>
+    </div>
+  `,
+};

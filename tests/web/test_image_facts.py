@@ -1,0 +1,181 @@
+"""Step 1: axes in doubt are asked once for a kind, links mended for a folder, masks and sequences added."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+
+from underbrush.core.runs import Runs
+from underbrush.engine.new_project import write_new_project
+from underbrush.engine.session import Session
+from underbrush.errors import MismatchError, UnderbrushError, UsageError
+from underbrush.project.commands import Paint, RemoveLane, SetAxes, command_from_json
+from underbrush.project.paths import linked_source
+from underbrush.web.panels.image_acts import acted, adding, masking, moved, replacing, sequencing
+from underbrush.web.panels.image_facts import ImageFacts
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    data = tmp_path / "data"
+    data.mkdir()
+    rng = np.random.default_rng(0)
+    for name in ("stack_a", "stack_b"):
+        np.save(data / f"{name}.npy", rng.integers(0, 255, (16, 24, 32), np.uint8))
+    return tmp_path
+
+
+@pytest.fixture
+def session(folder: Path) -> Iterator[Session]:
+    project = folder / "p.ilp"
+    write_new_project(project, [str(folder / "data" / f"stack_{k}.npy") for k in "ab"])
+    with Session.open(project, idle=1e9) as opened:
+        yield opened
+
+
+def send(session: Session, commands: list[dict]) -> None:
+    for said in commands:
+        session.apply("tab", session.last_number("tab") + 1, command_from_json(said))
+
+
+def test_files_of_a_kind_that_do_not_say_their_axes_are_asked_about_once(session: Session) -> None:
+    (question,) = ImageFacts(session).read()["ImageTable"]["questions"]
+    assert question["title"] == "16 planes: slices, time points or channels?"
+    assert question["lanes"] == list(session.document.lane_order)
+    assert "stack_a.npy" in question["detail"] and "stack_b.npy" in question["detail"]
+    assert [way["axes"] for way in question["options"]] == ["zyx", "tyx", "cyx"]
+    assert question["options"][0]["text"] == "Slices (z)"
+
+
+def test_who_answered_or_painted_is_not_asked_again(session: Session) -> None:
+    facts = ImageFacts(session)
+    first, second = session.document.lane_order
+    session.apply("tab", 1, SetAxes(first, "tyx"))
+    (question,) = facts.read()["ImageTable"]["questions"]
+    assert question["lanes"] == [second] and "stack_a" not in question["detail"]
+    session.apply("tab", 2, Paint(second, Runs.from_array([0, 2, 5, 4, 6]), 1))
+    assert facts.read()["ImageTable"]["questions"] == []
+
+
+def test_axes_changed_and_changed_back_bring_the_strokes_back_and_say_so(session: Session) -> None:
+    lane = session.document.lane_order[0]
+    session.apply("tab", 1, Paint(lane, Runs.from_array([0, 15, 5, 4, 6]), 1))
+    before = session.labels(lane).counts
+    there = session.apply("tab", 2, SetAxes(lane, "cyx"))
+    facts = ImageFacts(session).read()["ImageTable"]["facts"][lane]
+    waiting = 6 - sum(session.labels(lane).counts.values())
+    assert facts["parked"] == waiting and bool(there.notices) == bool(waiting)
+    session.apply("tab", 3, SetAxes(lane, "zyx"))
+    assert session.labels(lane).counts == before
+    assert ImageFacts(session).read()["ImageTable"]["facts"][lane]["parked"] == 0
+
+
+def test_images_unlike_the_others_are_warned_of(session: Session, folder: Path) -> None:
+    tifffile.imwrite(folder / "flat.tif", np.zeros((20, 30, 3), np.uint8), photometric="rgb")
+    send(session, adding([str(folder / "flat.tif")], folder))
+    added = session.document.lane_order[-1]
+    shown = ImageFacts(session).read()["ImageTable"]["facts"][added]
+    assert [w[0] for w in shown["warnings"]][:2] == ["3 channels", "flat"]
+    assert shown["storage"] == "relative" and shown["size"] > 1000 and shown["level"] == "full"
+
+
+def test_a_folder_that_moved_is_mended_for_all_its_images(session: Session, folder: Path) -> None:
+    first, second = session.document.lane_order
+    send(session, acted(session, {"name": "link", "lanes": [first, second], "relative": False}, [])[0])
+    (folder / "away").mkdir()
+    (folder / "data").rename(folder / "away" / "images")
+    commands, said = acted(
+        session, {"name": "repair", "lanes": [second]}, [str(folder / "away" / "images" / "stack_b.npy")]
+    )
+    send(session, commands)
+    assert said == "2 found again."
+    assert session.image(first).shape5 == (1, 1, 16, 24, 32) == session.image(second).shape5
+    assert session.document.lanes[first].raw.stored == "away/images/stack_a.npy"
+
+
+def test_another_image_is_not_taken_for_the_missing_one(session: Session, folder: Path) -> None:
+    first = session.document.lane_order[0]
+    for name in ("stack_a", "stack_b"):
+        (folder / "data" / f"{name}.npy").unlink()
+    np.save(folder / "stack_a.npz.npy", np.zeros((2, 5, 6), np.uint8))
+    with pytest.raises(MismatchError, match="shape"):
+        acted(session, {"name": "repair", "lanes": [first]}, [str(folder / "stack_a.npz.npy")])
+    with pytest.raises(UsageError, match="not missing"):
+        np.save(folder / "data" / "stack_a.npy", np.zeros((16, 24, 32), np.uint8))
+        acted(session, {"name": "repair", "lanes": [first]}, [str(folder / "data" / "stack_a.npy")])
+
+
+@pytest.mark.parametrize(
+    ("old", "now", "other", "there"),
+    [
+        ("/a/b/1.tif", "/x/b/1.tif", "/a/b/c/2.tif", "/x/b/c/2.tif"),
+        ("/a/b/1.tif", "/x/1.tif", "/a/b/2.tif", "/x/2.tif"),
+        ("/a/b/1.tif", "/x/y/1.tif", "/q/b/2.tif", None),
+        ("/a/b/1.tif", "/x/new.tif", "/a/b/2.tif", "/x/2.tif"),
+        ("C:\\d\\b\\1.tif", "/mnt/b/1.tif", "C:\\d\\c\\2.tif", "/mnt/c/2.tif"),
+    ],
+)
+def test_where_an_image_went_follows_from_where_its_neighbour_went(
+    old: str, now: str, other: str, there: str | None
+) -> None:
+    assert moved(linked_source(old), now, linked_source(other)) == there
+
+
+def test_links_become_absolute_and_relative_and_the_strokes_stay(session: Session, folder: Path) -> None:
+    lane = session.document.lane_order[0]
+    session.apply("tab", 1, Paint(lane, Runs.from_array([0, 15, 5, 4, 6]), 1))
+    for relative, stored in ((False, str(folder / "data" / "stack_a.npy")), (True, "data/stack_a.npy")):
+        commands, _ = acted(session, {"name": "link", "lanes": [lane], "relative": relative}, [])
+        send(session, commands)
+        assert session.document.lanes[lane].raw.stored == stored
+        assert session.labels(lane).counts == {1: 6}
+    assert (
+        acted(session, {"name": "link", "lanes": [lane], "relative": True}, [])[1]
+        == "The links are so already."
+    )
+
+
+def test_files_become_slices_times_or_channels_of_one_image(session: Session, folder: Path) -> None:
+    files = [str(folder / f"cell_{n:02}.tif") for n in range(3)]
+    for n, file in enumerate(files):
+        tifffile.imwrite(file, np.full((20, 30), n, np.uint8))
+    for axis, shape in (("z", (1, 1, 3, 20, 30)), ("t", (3, 1, 1, 20, 30)), ("c", (1, 3, 1, 20, 30))):
+        send(session, sequencing(files, axis))
+        lane = session.document.lane_order[-1]
+        image = session.image(lane)
+        assert image.shape5 == shape and np.unique(image.read()).tolist() == [0, 1, 2]
+        assert session.document.lanes[lane].nickname.startswith("cell")
+        session.apply("tab", session.last_number("tab") + 1, RemoveLane(lane))
+    with pytest.raises(UsageError, match="several"):
+        sequencing(files[:1], "z")
+    with pytest.raises(UsageError, match="already"):
+        sequencing([str(folder / "data" / f"stack_{k}.npy") for k in "ab"], "z")
+
+
+def test_masks_are_paired_in_order_and_of_the_size_of_their_image(session: Session, folder: Path) -> None:
+    lanes = list(session.document.lane_order)
+    masks = [str(folder / f"m{n}.npy") for n in range(2)]
+    for mask in masks:
+        np.save(mask, np.ones((16, 24, 32), np.uint8))
+    send(session, masking(session, lanes, masks))
+    facts = ImageFacts(session).read()["ImageProperties"]["facts"]
+    assert [facts[lane]["mask"] for lane in lanes] == ["m0", "m1"]
+    with pytest.raises(UsageError, match="2 masks were chosen for 1 images"):
+        masking(session, lanes[:1], masks)
+    np.save(masks[0], np.ones((3, 4), np.uint8))
+    with pytest.raises(UnderbrushError, match="mask"):
+        send(session, masking(session, lanes[:1], masks[:1]))
+
+
+def test_replacing_keeps_strokes_that_fit(session: Session, folder: Path) -> None:
+    lane = session.document.lane_order[0]
+    session.apply("tab", 1, Paint(lane, Runs.from_array([0, 2, 5, 4, 6, 0, 15, 5, 4, 6]), 1))
+    np.save(folder / "small.npy", np.zeros((8, 24, 32), np.uint8))
+    send(session, replacing(session, lane, str(folder / "small.npy")))
+    assert session.labels(lane).counts == {1: 6}
+    send(session, replacing(session, lane, str(folder / "data" / "stack_a.npy")))
+    assert session.labels(lane).counts == {1: 12}
