@@ -13,7 +13,7 @@ import numpy as np
 
 from underbrush.engine.batch import Limits, Manner, Request, predict_image
 from underbrush.engine.comparing import Traits, traits_of
-from underbrush.engine.export_wish import Wish, result_path
+from underbrush.engine.export_wish import FREE_AXES, Wish, result_path
 from underbrush.engine.label_export import label_spec
 from underbrush.engine.label_images import open_beside
 from underbrush.engine.lanes import stored_axes
@@ -23,7 +23,7 @@ from underbrush.files.problems import resolved
 from underbrush.project.document import Document
 from underbrush.project.resolve import resolve_source
 from underbrush.sinks.base import OutputSpec, Sink
-from underbrush.sinks.formats import check_sink
+from underbrush.sinks.formats import FORMATS, check_sink
 from underbrush.sources.base import Image
 from underbrush.sources.opening import open_image
 
@@ -112,7 +112,7 @@ def request_of(wish: Wish, item: Item, output: Path) -> Request:
         region=wish.region,
         dtype=wish.stored_dtype,
         rescale=wish.ranges,
-        manner=Manner(axes=wish.axes),
+        manner=Manner(axes=wish.axes if wish.format in FREE_AXES else None),
     )
 
 
@@ -134,19 +134,17 @@ def inspected(
     opened: tuple[Image, Image | None],
     limits: Limits,
 ) -> OutputSpec:
-    """What the file would be, after all checks that stand before computing; nothing is written.
+    """What the file would be, after all checks but that of the format (`check_sink`); nothing is written.
 
     ``model`` is None for labels.
 
     Raises
     ------
     UnderbrushError
-        The image does not fit, the format cannot hold the result, or the memory does not do; with the reason.
+        The image does not fit, or the memory does not do; with the reason.
     """
     if model is None:
-        spec = label_spec(document, request, opened[0])
-        check_sink(spec, request.format)
-        return spec
+        return label_spec(document, request, opened[0])
 
     def look(spec: OutputSpec) -> NoReturn:
         raise _Seen(spec)
@@ -157,23 +155,83 @@ def inspected(
     try:
         predict_image(model, replace(request, manner=replace(request.manner, sink=sink)), opened, limits)
     except _Seen as seen:
-        check_sink(seen.spec, request.format)
         return seen.spec
     raise AssertionError("a request was carried out that was only to be looked at")
 
 
 def inspected_file(model: Model | None, document: Document, request: Request, limits: Limits) -> OutputSpec:
-    """`inspected` of a file that is opened for it.
+    """`inspected` of a file that is opened for it, and whether its format can hold it.
 
     Raises
     ------
     UnderbrushError
-        As there; or it cannot be opened.
+        As there; it cannot be opened; the format cannot hold the result.
     """
     with ExitStack() as stack:
         image = stack.enter_context(open_image(request.image, request.axes))
         mask = stack.enter_context(open_beside(request.mask, image)) if request.mask else None
-        return inspected(model, document, request, (image, mask), limits)
+        spec = inspected(model, document, request, (image, mask), limits)
+    check_sink(spec, request.format)
+    return spec
+
+
+def refusals(spec: OutputSpec, suffix: str) -> dict[str, str]:
+    """For each format why it cannot hold a result; empty where it can. ``suffix`` is the ending of its path."""
+    found = {}
+    for known in FORMATS:
+        name = spec.path.name.removesuffix(suffix) + known.suffixes[0]
+        axes = spec.axes if known.name in FREE_AXES else known_axes(spec)
+        try:
+            check_sink(replace(spec, path=spec.path.with_name(name), axes=axes), known.name)
+            found[known.name] = ""
+        except UnderbrushError as error:
+            found[known.name] = in_window(type(error)(error.problem, remedy=error.remedy))
+    return found
+
+
+def known_axes(spec: OutputSpec) -> str:
+    """Axes that hold all that a result has: formats with an order of their own do not ask for one."""
+    sizes = dict(zip("tczyx", spec.shape, strict=True))
+    return "".join(a for a in "tzyxc" if sizes[a] > 1 or a in "yx")
+
+
+def inspected_file(model: Model | None, document: Document, request: Request, limits: Limits) -> OutputSpec:
+    """`inspected` of a file that is opened for it, and whether its format can hold it.
+
+    Raises
+    ------
+    UnderbrushError
+        As there; it cannot be opened; the format cannot hold the result.
+    """
+    with ExitStack() as stack:
+        image = stack.enter_context(open_image(request.image, request.axes))
+        mask = stack.enter_context(open_beside(request.mask, image)) if request.mask else None
+        spec = inspected(model, document, request, (image, mask), limits)
+    check_sink(spec, request.format)
+    return spec
+
+
+def refusals(spec: OutputSpec, suffix: str) -> dict[str, str]:
+    """For each format why it cannot hold a result; empty where it can. ``suffix`` is the ending of its path."""
+    found = {}
+    for known in FORMATS:
+        name = spec.path.name.removesuffix(suffix) + known.suffixes[0]
+        axes = spec.axes if known.name in FREE_AXES else known_axes(spec)
+        try:
+            check_sink(replace(spec, path=spec.path.with_name(name), axes=axes), known.name)
+            found[known.name] = ""
+        except UnderbrushError as error:
+            found[known.name] = in_window(type(error)(error.problem, remedy=error.remedy))
+    return found
+
+
+def known_axes(spec: OutputSpec) -> str:
+    """Axes that hold all that a result has: formats with an order of their own do not ask for one."""
+    return "".join(
+        a
+        for a, n in zip("tzyxc", (spec.shape[i] for i in (0, 2, 3, 4, 1)), strict=True)
+        if n > 1 or a in "yx"
+    )
 
 
 def model_in_force(session: Session, name: str | None) -> Model:

@@ -10,7 +10,7 @@ from typing import Any
 from underbrush import __version__
 from underbrush.core.features.selection import FeatureSelection
 from underbrush.engine.batch import Request
-from underbrush.engine.export_wish import Wish, full_pattern
+from underbrush.engine.export_wish import FREE_AXES, Wish, full_pattern
 from underbrush.engine.naming import Naming, output_path
 from underbrush.errors import UnderbrushError
 from underbrush.project.document import Document
@@ -66,7 +66,7 @@ def _options(wish: Wish) -> dict[str, str]:
         "region": ",".join(
             f"{a}={'' if p is None else p}:{'' if q is None else q}" for a, (p, q) in wish.region.items()
         ),
-        "output_axes": wish.axes or "",
+        "output_axes": (wish.axes or "") if wish.format in FREE_AXES else "",
         "classifier": wish.classifier or "",
     }
     return {name: value for name, value in said.items() if value}

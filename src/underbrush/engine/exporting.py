@@ -29,6 +29,7 @@ from underbrush.engine.export_plan import (
     lane_item,
     model_in_force,
     outputs_of,
+    refusals,
     request_of,
     spec_facts,
     training_lanes,
@@ -45,6 +46,7 @@ from underbrush.engine.scheduler import Cancelled
 from underbrush.errors import UnderbrushError, UsageError
 from underbrush.files import check_kept, check_output
 from underbrush.project.document import Document, document_of
+from underbrush.sinks.formats import check_sink
 from underbrush.sources.opening import open_image
 
 if TYPE_CHECKING:
@@ -104,6 +106,7 @@ class Exporter:
         Opens the image of the lane if it is not open; computes nothing.
         """
         session = self._session
+        reasons: dict[str, str] = {}
         try:
             item = lane_item(session, lane)
             plain = result_path(wish, session.path, item.address, item.nickname)
@@ -111,14 +114,16 @@ class Exporter:
             self._check_place(output)
             model = None if wish.result == "labels" else model_in_force(session, wish.classifier)
             request = request_of(wish, item, output)
-            check_output(output, [a for a in (item.address, item.mask, str(session.path)) if a])
             with ExitStack() as stack:
                 image = session.image(lane)
                 mask = stack.enter_context(open_beside(item.mask, image)) if item.mask else None
                 spec = inspected(model, session.document, request, (image, mask), self._limits)
+            reasons = refusals(spec, wish.suffix)
+            check_sink(spec, wish.format)
+            check_output(output, [a for a in (item.address, item.mask, str(session.path)) if a])
         except UnderbrushError as error:
-            return {"refusal": in_window(error)}
-        return {"refusal": "", "exists": plain.exists(), **spec_facts(spec)}
+            return {"refusal": in_window(error), "formats": reasons}
+        return {"refusal": "", "formats": reasons, "exists": plain.exists(), **spec_facts(spec)}
 
     def texts(self, wish: Wish, kind: str, lanes: Sequence[str]) -> dict[str, str]:
         """Command, Python and methods text: of the last job of this kind and wish, else as it would be.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from fastapi import FastAPI
 
 from underbrush.web.events import add_events
+from underbrush.web.exports import add_exports
 from underbrush.web.gate import Allowed, Gate
 from underbrush.web.reading import CACHE_BYTES, Reading
 from underbrush.web.routes import add_routes
@@ -41,11 +42,13 @@ def make_app(
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
+        exports.close()
         reading.close()
 
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
     add_routes(app, hub, reading)
     add_events(app, hub)
+    exports = add_exports(app, hub)
     if pages is None:
         from underbrush.web.panels import add_pages  # noqa: PLC0415  (imports NiceGUI)
 

@@ -28,23 +28,6 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 
-PLAIN = {
-    "4": (
-        "Export",
-        "Results are written on the command line for now, with the same classifier as in this window.",
-        "underbrush predict {project} {image}",
-    ),
-    "5": (
-        "Batch",
-        "Many files are classified on the command line for now, with the same classifier as in this window.",
-        "underbrush predict {project} FOLDER/*.tif",
-    ),
-}
-
-IMAGE_ACTS = frozenset({"sequence", "replace", "mask", "repair", "link"})
-"""What step 1 asks for beyond adding images."""
-
-
 def build_project_page(hub: Hub, gauges: Gauges, ident: str) -> None:
     """Build the page for the client that asked for it; the session is waited for behind it."""
     page = _ProjectPage(hub, ident, ui.context.client)
@@ -78,6 +61,10 @@ class _ProjectPage:
                 with ui.element("div").classes("scroll unfolded").props("data-for=3"):
                     self._part("Layers")
                     self._part("Quality")
+                with ui.element("div").classes("scroll").props("data-for=4"):
+                    self._part("ExportFacts")
+                with ui.element("div").classes("scroll").props("data-for=5"):
+                    self._part("BatchFacts")
                 with ui.element("div").classes("scroll").props("data-for=1"):
                     self._part("ImageProperties")
                 self._part("Rail")
@@ -99,6 +86,10 @@ class _ProjectPage:
                 self._part("Tools")
                 self._part("Classes")
                 self._part("Classifiers")
+            with ui.element("div").classes("scroll").props("data-for=4"):
+                self._part("ExportChoice")
+            with ui.element("div").classes("scroll").props("data-for=5"):
+                self._part("BatchChoice")
 
     def _build_main(self) -> None:
         with ui.element("main").classes("main"):
@@ -108,13 +99,14 @@ class _ProjectPage:
                     self._part("Toast")
                 self._part("Dims")
                 self._part("Lanes")
-            for step, name in (("1", "ImageTable"), ("2", "FeatureTable"), ("4", "Export"), ("5", "Batch")):
+            for step, name in (
+                ("1", "ImageTable"),
+                ("2", "FeatureTable"),
+                ("4", "ExportPage"),
+                ("5", "BatchPage"),
+            ):
                 with ui.element("div").classes("page-of").props(f"data-for={step}"):
-                    if step in PLAIN:
-                        title, sentence, _ = PLAIN[step]
-                        self._parts[name] = Part("PlainPage", title=title, sentence=sentence)
-                    else:
-                        self._part(name)
+                    self._part(name)
 
     def _part(self, name: str, **data: Any) -> Part:
         part = Part(name, self.act, **data)
@@ -144,8 +136,6 @@ class _ProjectPage:
                 loop.call_soon_threadsafe(self._heard, event)
 
         self._client.on_delete(session.listen(heard))
-        for name, (_, _, command) in zip(("Export", "Batch"), PLAIN.values(), strict=True):
-            self._parts[name].set(command=command.format(project=session.path, image="IMAGE.tif"))
         self._reader = ProjectReader(session)
         self._facts = ImageFacts(session)
         self._read_soon()

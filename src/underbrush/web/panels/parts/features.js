@@ -45,20 +45,3 @@ export const Presets = {
     </section>
   `,
 };
-
-/** A step that is done on the command line so far: one sentence and the command, to copy. */
-export const PlainPage = {
-  components: { Icon },
-  props: { title: String, sentence: String, command: { type: String, default: "" } },
-  setup: (/** @type {any} */ props) => ({ copy: () => navigator.clipboard?.writeText(props.command) }),
-  template: `
-    <div class="page">
-      <div class="bar"><h2>{{ title }}</h2></div>
-      <div class="padded">
-        <p class="fg lead">{{ sentence }}</p>
-        <div class="path line">{{ command }}</div>
-        <button type="button" class="btn s" data-tip="Copy the command" @click="copy"><Icon n="copy" />Copy command</button>
-      </div>
-    </div>
-  `,
-};

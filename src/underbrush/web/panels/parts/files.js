@@ -18,6 +18,7 @@ const TITLES = /** @type {Record<string, [string, string]>} */ ({
   replace: ["Another file for this image", "Replace"],
   mask: ["Masks: 0 is left out", "Use as mask"],
   repair: ["Where is the missing file now?", "Use this file"],
+  batch: ["Files for the batch", "Take"],
   browse: ["Browse this computer", "Open"],
 });
 

@@ -1,6 +1,8 @@
 /** All parts of the page, by the names that the page in Python calls them. */
+import { BatchChoice, BatchFacts, BatchPage } from "./batch.js";
 import { Classes } from "./classes.js";
-import { PlainPage, Presets } from "./features.js";
+import { ExportChoice, ExportFacts, ExportPage } from "./exports.js";
+import { Presets } from "./features.js";
 import { DropZone } from "./dropping.js";
 import { FilesDialog } from "./files.js";
 import { Banner, Rail, Steps, Toast, ViewerFrame } from "./frame.js";
@@ -21,10 +23,16 @@ import { Topbar } from "./topbar.js";
 export const PARTS = {
   AddImages,
   Banner,
+  BatchChoice,
+  BatchFacts,
+  BatchPage,
   Classes,
   Classifiers,
   Dims,
   DropZone,
+  ExportChoice,
+  ExportFacts,
+  ExportPage,
   FeatureTable,
   FilesDialog,
   ImageProperties,
@@ -32,7 +40,6 @@ export const PARTS = {
   KeysDialog,
   Lanes,
   Layers,
-  PlainPage,
   Presets,
   Quality,
   Rail,

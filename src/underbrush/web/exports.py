@@ -1,0 +1,292 @@
+"""Addresses of steps 4 and 5: what an export would give, starting it, how far it is, its texts."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.responses import JSONResponse
+
+from underbrush.errors import CommandError, UnderbrushError, UsageError
+from underbrush.project.values_json import export_to_json
+from underbrush.web.browse import Roots
+
+if TYPE_CHECKING:
+    from underbrush.engine.export_wish import Wish
+    from underbrush.engine.exporting import Exporter
+    from underbrush.engine.session import Session
+    from underbrush.web.hub import Hub
+
+MOST = 500
+"""Files that are taken at once."""
+MOST_BODY = 2_000_000
+_OPENERS = {"darwin": "open", "win32": "explorer"}
+
+
+class Exports:
+    """The exporter of each open project."""
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+        self._lock = threading.Lock()
+        self._exporters: dict[str, tuple[Session, Exporter]] = {}
+
+    def of(self, ident: str, session: Session) -> Exporter:
+        """The exporter of a session, made at its first use."""
+        from underbrush.engine.batch import Limits  # noqa: PLC0415  (numba: late)
+        from underbrush.engine.exporting import Exporter  # noqa: PLC0415
+
+        with self._lock:
+            known = self._exporters.get(ident)
+            if known is not None and known[0] is session:
+                return known[1]
+            if known is not None:
+                known[1].close(0)
+            settings = self._hub.settings
+            allowed = self._hub.roots.with_folder(session.path.parent)
+            made = Exporter(
+                session, Limits(settings.threads, settings.memory), lambda path: check_place(path, allowed)
+            )
+            self._exporters[ident] = session, made
+            return made
+
+    def close(self) -> None:
+        """End all that runs; nothing half-written is left."""
+        with self._lock:
+            exporters = [made for _, made in self._exporters.values()]
+            self._exporters.clear()
+        for made in exporters:
+            made.close()
+
+
+def check_place(path: Path, allowed: Roots) -> None:
+    """Refuse a file outside of the allowed roots; links on the way are followed.
+
+    Raises
+    ------
+    UsageError
+        It would lie outside, or be hidden.
+    """
+    try:
+        real = path.resolve()
+    except (OSError, RuntimeError):
+        real = path
+    if not allowed.holds(real):
+        raise UsageError(
+            "results cannot be written here: it is not among the folders that may be opened",
+            where=path,
+            remedy="choose another path, or start underbrush with --root and this folder",
+        )
+
+
+def images_in(paths: list[str], roots: Roots) -> list[str]:
+    """Files, patterns and folders as files; of a folder, its images.
+
+    Raises
+    ------
+    UnderbrushError
+        Nothing was found, too much was found, or a path may not be seen.
+    """
+    from underbrush.web.panels.opening import expanded  # noqa: PLC0415  (imports NiceGUI)
+
+    found: list[str] = []
+    for path in expanded(paths, roots):
+        if not Path(path).is_dir():
+            found.append(path)
+            continue
+        inside = [str(e.path) for e in roots.listing(path).entries if e.kind == "image"]
+        if not inside:
+            raise UsageError("no image lies in this folder", where=path, remedy="choose another")
+        found += inside
+    if len(found) > MOST:
+        raise UsageError(f"{len(found)} files are too many at once", remedy=f"choose up to {MOST}")
+    return list(dict.fromkeys(found))
+
+
+async def _body(request: Request) -> dict[str, Any]:
+    if int(request.headers.get("content-length") or 0) > MOST_BODY:
+        raise UsageError("the request is too large")
+    try:
+        said = await request.json()
+    except (ValueError, RecursionError):
+        raise UsageError("the request is no JSON") from None
+    if not isinstance(said, dict):
+        raise UsageError("the request is no object")
+    return said
+
+
+def _texts_of(said: dict[str, Any], key: str) -> list[str]:
+    found = said.get(key, [])
+    if not isinstance(found, list) or len(found) > MOST or not all(isinstance(t, str) for t in found):
+        raise UsageError(f"{key} is no list of up to {MOST} texts")
+    return found
+
+
+def _kind(said: dict[str, Any]) -> str:
+    kind = said.get("kind", "export")
+    if kind not in ("export", "batch"):
+        raise UsageError("kind is neither export nor batch")
+    return str(kind)
+
+
+def _wish(said: dict[str, Any]) -> Wish:
+    from underbrush.engine.export_wish import wish_from_json  # noqa: PLC0415  (numpy: late)
+
+    try:
+        return wish_from_json(said.get("wish"))
+    except CommandError as error:
+        raise UsageError(error.problem, remedy=error.remedy) from None
+
+
+def _axes_of_first(session: Session) -> str:
+    """In which order the project counts a region."""
+    for lane in session.document.lane_order:
+        try:
+            return session.image(lane).axes
+        except UnderbrushError:
+            continue
+    return "yx"
+
+
+def _state(session: Session, exporter: Exporter) -> dict[str, Any]:
+    from underbrush.engine.export_wish import DTYPES, KINDS, wish_of  # noqa: PLC0415
+
+    axes = _axes_of_first(session)
+    return {
+        "jobs": exporter.state(),
+        "stored": wish_of(session.document.settings.export, axes).to_json(),
+        "axes": axes,
+        "classifiers": sorted(session.document.frozen),
+        "dtypes": list(DTYPES),
+        "results": list(KINDS),
+    }
+
+
+def _looked(session: Session, exporter: Exporter, wish: Wish, lane: str) -> dict[str, Any]:
+    from underbrush.engine.export_wish import settings_of  # noqa: PLC0415
+
+    before = session.document.settings.export
+    kept = settings_of(wish, before, _axes_of_first(session), session.path.stem)
+    return {**exporter.look(wish, lane), "settings": export_to_json(kept), "stored": kept == before}
+
+
+def _opened(folder: str) -> bool:
+    """Show a folder in the desktop's own program, where this machine has a desktop."""
+    opener = _OPENERS.get(sys.platform, "xdg-open")
+    has_desktop = sys.platform in _OPENERS or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    if not has_desktop:
+        return False
+    try:
+        subprocess.Popen(
+            [opener, folder], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+    except OSError:
+        return False
+    return True
+
+
+def add_exports(app: FastAPI, hub: Hub) -> Exports:
+    """Add all addresses below /api/p/{ident}/exports; close what is given when the server ends."""
+    exports = Exports(hub)
+    router = APIRouter(prefix="/api/p/{ident}/exports")
+
+    async def ready(ident: str) -> tuple[Session, Exporter]:
+        session = await hub.ready(ident)
+        return session, await asyncio.to_thread(exports.of, ident, session)
+
+    def answer(said: dict[str, Any]) -> Response:
+        return JSONResponse(said, headers={"cache-control": "no-store"})
+
+    @router.get("")
+    async def state(ident: str) -> Response:
+        session, exporter = await ready(ident)
+        return answer(await asyncio.to_thread(_state, session, exporter))
+
+    @router.get("/jobs")
+    async def jobs(ident: str) -> Response:
+        _, exporter = await ready(ident)
+        return answer({"jobs": await asyncio.to_thread(exporter.state)})
+
+    @router.post("/look")
+    async def look(ident: str, request: Request) -> Response:
+        said = await _body(request)
+        session, exporter = await ready(ident)
+        wish, lane = _wish(said), str(said.get("lane", ""))
+        return answer(await asyncio.to_thread(_looked, session, exporter, wish, lane))
+
+    @router.post("/texts")
+    async def texts(ident: str, request: Request) -> Response:
+        said = await _body(request)
+        _, exporter = await ready(ident)
+        wish, kind, lanes = _wish(said), _kind(said), _texts_of(said, "lanes")
+        return answer(await asyncio.to_thread(exporter.texts, wish, kind, lanes))
+
+    _add_jobs(router, hub, exports)
+    app.include_router(router)
+    return exports
+
+
+def _add_jobs(router: APIRouter, hub: Hub, exports: Exports) -> None:
+    async def ready(ident: str) -> tuple[Session, Exporter]:
+        session = await hub.ready(ident)
+        return session, await asyncio.to_thread(exports.of, ident, session)
+
+    def now(exporter: Exporter) -> Response:
+        return JSONResponse({"jobs": exporter.state()}, headers={"cache-control": "no-store"})
+
+    @router.post("/start")
+    async def start(ident: str, request: Request) -> Response:
+        said = await _body(request)
+        _, exporter = await ready(ident)
+        if _kind(said) == "batch":
+            await asyncio.to_thread(exporter.run_batch, _wish(said))
+        else:
+            await asyncio.to_thread(exporter.export, _wish(said), _texts_of(said, "lanes"))
+        return now(exporter)
+
+    @router.post("/files")
+    async def files(ident: str, request: Request) -> Response:
+        said = await _body(request)
+        session, exporter = await ready(ident)
+        roots = hub.roots.with_folder(session.path.parent)
+
+        def choose() -> None:
+            masks = _texts_of(said, "masks")
+            images = images_in(_texts_of(said, "paths"), roots)
+            exporter.choose(images, images_in(masks, roots) if masks else [])
+
+        await asyncio.to_thread(choose)
+        return now(exporter)
+
+    @router.post("/retry")
+    async def retry(ident: str, request: Request) -> Response:
+        said = await _body(request)
+        _, exporter = await ready(ident)
+        rows = said.get("rows")
+        if rows is not None and not (isinstance(rows, list) and all(isinstance(n, int) for n in rows)):
+            raise UsageError("rows is no list of whole numbers")
+        await asyncio.to_thread(exporter.retry, _kind(said), rows)
+        return now(exporter)
+
+    @router.post("/cancel")
+    async def cancel(ident: str) -> Response:
+        _, exporter = await ready(ident)
+        exporter.cancel()
+        await asyncio.to_thread(exporter.wait, 1.0)
+        return now(exporter)
+
+    @router.post("/folder")
+    async def folder(ident: str, request: Request) -> Response:
+        said = await _body(request)
+        _, exporter = await ready(ident)
+        wanted = str(said.get("folder", ""))
+        known = {f for job in exporter.state().values() for f in job["folders"]}
+        if wanted not in known:
+            raise UsageError("no result lies in this folder", where=wanted[:300])
+        return JSONResponse({"opened": await asyncio.to_thread(_opened, wanted), "folder": wanted})
