@@ -61,7 +61,9 @@ def describe_image(image: Image) -> dict[str, Any]:
         "dtype": str(image.dtype),
         "pixel_size": {a: [size, unit] for a, (size, unit) in image.pixel_size.items()},
         "levels": [list(level) for level in image.levels],
+        "level_names": list(image.info.level_names),
         "channels": list(image.info.channels),
+        "display": [list(window) for window in image.info.display],
         "problems": list(image.info.problems),
     }
 
@@ -160,8 +162,12 @@ def _image_lines(d: dict[str, Any]) -> list[str]:
     if len(d["levels"]) > 1:
         levels = ", ".join("x".join(str(n) for n in level) for level in d["levels"])
         lines.append(f"  levels      {levels}")
+        if d["level_names"]:
+            lines.append(f"  their keys  {', '.join(d['level_names'])}")
     if d["channels"]:
         lines.append(f"  channels    {', '.join(d['channels'])}")
+    if d["display"]:
+        lines.append(f"  display     {', '.join(f'{low:g} to {high:g}' for low, high in d['display'])}")
     return lines + [f"  ! {p}" for p in d["problems"]]
 
 
