@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 # Kernels compile once into a cache that every test process shares.
 export UNDERBRUSH_TEST_DATA ?= ../shared/data
 
-.PHONY: setup demo test check check-js bench soak clean
+.PHONY: setup demo test check check-js chromium bench soak clean
 
 setup: $(VENV)/.installed
 $(VENV)/.installed: pyproject.toml
@@ -33,7 +33,12 @@ check: $(VENV)/.test-installed check-js
 	@$(BIN)/ruff format --quiet --check src tests benchmarks examples
 	@$(BIN)/mypy --no-error-summary
 
-test: check
+# The app is tried in a real browser; where there is none and none can be installed, those tests skip and say so.
+chromium:
+	@command -v chromium >/dev/null || (apt-get update -qq && apt-get install -qq -y chromium) >/dev/null 2>&1 \
+	|| echo "Chromium is not there and could not be installed: the tests in a browser are skipped"
+
+test: check chromium
 	@$(BIN)/pytest -n 2 --dist worksteal -m "not soak"
 
 soak: $(VENV)/.test-installed
