@@ -16,12 +16,13 @@ from underbrush.engine.comparing import Traits, traits_of
 from underbrush.engine.export_wish import FREE_AXES, Wish, result_path
 from underbrush.engine.label_export import label_spec
 from underbrush.engine.label_images import open_beside
-from underbrush.engine.lanes import stored_axes
+from underbrush.engine.lanes import lane_address, open_lane
 from underbrush.engine.model import Model, kept_model
 from underbrush.errors import OutputError, ProjectError, UnderbrushError, UsageError
 from underbrush.files.problems import resolved
 from underbrush.project.document import Document
 from underbrush.project.resolve import resolve_source
+from underbrush.project.schema import Lane
 from underbrush.sinks.base import OutputSpec, Sink
 from underbrush.sinks.formats import FORMATS, check_sink
 from underbrush.sources.base import Image
@@ -44,6 +45,8 @@ class Item:
     axes: str | None = None
     """How it is read where the file says otherwise or nothing."""
     mask: str | None = None
+    plain: bool = True
+    """Whether address and axes alone give this image, without its project."""
 
 
 def lane_item(session: Session, lane: str) -> Item:
@@ -61,13 +64,40 @@ def lane_item(session: Session, lane: str) -> Item:
     found = resolve_source(entry.raw, document.base)
     if found.address is None:
         raise ProjectError(found.problem.rstrip("."), where=session.path)
-    with open_image(found.address) as image:
-        wanted = stored_axes(entry.raw, image)
-        axes = None if wanted == image.axes and image.info.axes_known else wanted
     mask = None if entry.mask is None else resolve_source(entry.mask, document.base)
     if mask is not None and mask.address is None:
         raise ProjectError(mask.problem.rstrip("."), where=session.path)
-    return Item(found.address, entry.nickname, lane, axes, None if mask is None else mask.address)
+    address = lane_address(entry.raw, found)
+    axes, plain = _as_named(address, session.image(lane))
+    return Item(address, entry.nickname, lane, axes, None if mask is None else mask.address, plain)
+
+
+def _as_named(address: str, meant: Image) -> tuple[str | None, bool]:
+    """The axes to name so that an address alone gives the image that is meant, and whether it then does."""
+    try:
+        with open_image(address) as image:
+            axes = None if meant.axes == image.axes and image.info.axes_known else meant.axes
+            return axes, image.with_axes(meant.axes).shape5 == meant.shape5
+    except UnderbrushError:  # files of a stack that only the project knows how to lay together
+        return None, False
+
+
+def opened_item(stack: ExitStack, session: Session, item: Item) -> tuple[Image, Image | None]:
+    """The image and its mask, opened for as long as ``stack`` is entered.
+
+    Raises
+    ------
+    UnderbrushError
+        One of them cannot be read.
+    """
+    entry = None if item.lane is None else session.document.lanes.get(item.lane)
+    if entry is None:
+        image = open_image(item.address, item.axes)
+    else:
+        image = open_lane(Lane(entry.nickname, entry.raw), session.document.base)
+    stack.enter_context(image)
+    mask = stack.enter_context(open_beside(item.mask, image)) if item.mask else None
+    return image, mask
 
 
 def file_item(address: str, mask: str | None, training_axes: Sequence[str]) -> Item:
@@ -159,24 +189,8 @@ def inspected(
     raise AssertionError("a request was carried out that was only to be looked at")
 
 
-def inspected_file(model: Model | None, document: Document, request: Request, limits: Limits) -> OutputSpec:
-    """`inspected` of a file that is opened for it, and whether its format can hold it.
-
-    Raises
-    ------
-    UnderbrushError
-        As there; it cannot be opened; the format cannot hold the result.
-    """
-    with ExitStack() as stack:
-        image = stack.enter_context(open_image(request.image, request.axes))
-        mask = stack.enter_context(open_beside(request.mask, image)) if request.mask else None
-        spec = inspected(model, document, request, (image, mask), limits)
-    check_sink(spec, request.format)
-    return spec
-
-
 def refusals(spec: OutputSpec, suffix: str) -> dict[str, str]:
-    """For each format why it cannot hold a result; empty where it can. ``suffix`` is the ending of its path."""
+    """For each format why it cannot hold a result, or nothing; ``suffix`` is the ending of its path."""
     found = {}
     for known in FORMATS:
         name = spec.path.name.removesuffix(suffix) + known.suffixes[0]
@@ -193,45 +207,6 @@ def known_axes(spec: OutputSpec) -> str:
     """Axes that hold all that a result has: formats with an order of their own do not ask for one."""
     sizes = dict(zip("tczyx", spec.shape, strict=True))
     return "".join(a for a in "tzyxc" if sizes[a] > 1 or a in "yx")
-
-
-def inspected_file(model: Model | None, document: Document, request: Request, limits: Limits) -> OutputSpec:
-    """`inspected` of a file that is opened for it, and whether its format can hold it.
-
-    Raises
-    ------
-    UnderbrushError
-        As there; it cannot be opened; the format cannot hold the result.
-    """
-    with ExitStack() as stack:
-        image = stack.enter_context(open_image(request.image, request.axes))
-        mask = stack.enter_context(open_beside(request.mask, image)) if request.mask else None
-        spec = inspected(model, document, request, (image, mask), limits)
-    check_sink(spec, request.format)
-    return spec
-
-
-def refusals(spec: OutputSpec, suffix: str) -> dict[str, str]:
-    """For each format why it cannot hold a result; empty where it can. ``suffix`` is the ending of its path."""
-    found = {}
-    for known in FORMATS:
-        name = spec.path.name.removesuffix(suffix) + known.suffixes[0]
-        axes = spec.axes if known.name in FREE_AXES else known_axes(spec)
-        try:
-            check_sink(replace(spec, path=spec.path.with_name(name), axes=axes), known.name)
-            found[known.name] = ""
-        except UnderbrushError as error:
-            found[known.name] = in_window(type(error)(error.problem, remedy=error.remedy))
-    return found
-
-
-def known_axes(spec: OutputSpec) -> str:
-    """Axes that hold all that a result has: formats with an order of their own do not ask for one."""
-    return "".join(
-        a
-        for a, n in zip("tzyxc", (spec.shape[i] for i in (0, 2, 3, 4, 1)), strict=True)
-        if n > 1 or a in "yx"
-    )
 
 
 def model_in_force(session: Session, name: str | None) -> Model:

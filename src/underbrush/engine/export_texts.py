@@ -72,11 +72,18 @@ def _options(wish: Wish) -> dict[str, str]:
     return {name: value for name, value in said.items() if value}
 
 
-def command_text(wish: Wish, project: Path, requests: Sequence[Request]) -> str:
+def _left_out(names: Sequence[str]) -> list[str]:
+    """Lines about images that only the project knows how to put together from their files."""
+    return [
+        f"# {name!r} is not here: only the window knows how its files are laid together." for name in names
+    ]
+
+
+def command_text(wish: Wish, project: Path, requests: Sequence[Request], left_out: Sequence[str] = ()) -> str:
     """What writes the same files from a shell, a line for each group of images; empty for labels."""
     if wish.result == "labels":
         return ""
-    lines = []
+    lines = _left_out(left_out)
     for output, axes, group in _groups(wish, project, requests):
         words = ["underbrush", "predict", str(project), *(r.image for r in group), "--output", output]
         for name, value in {**_options(wish), **({"axes": axes} if axes else {})}.items():
@@ -86,11 +93,11 @@ def command_text(wish: Wish, project: Path, requests: Sequence[Request]) -> str:
     return "\n".join(lines)
 
 
-def python_text(wish: Wish, project: Path, requests: Sequence[Request]) -> str:
+def python_text(wish: Wish, project: Path, requests: Sequence[Request], left_out: Sequence[str] = ()) -> str:
     """What writes the same files from Python; empty for labels."""
     if wish.result == "labels":
         return ""
-    lines = ["import underbrush", ""]
+    lines = [*_left_out(left_out), "import underbrush", ""]
     for output, axes, group in _groups(wish, project, requests):
         images = [r.image for r in group]
         masks = [r.mask for r in group if r.mask]

@@ -15,7 +15,7 @@ import numpy as np
 
 from underbrush import __version__
 from underbrush.engine import priorities
-from underbrush.engine.batch import Limits, predict_file
+from underbrush.engine.batch import Limits, predict_image
 from underbrush.engine.comparing import differences, traits_of
 from underbrush.engine.current import read_current
 from underbrush.engine.export_jobs import MOST_ROWS, Job, Row, now_text
@@ -25,9 +25,9 @@ from underbrush.engine.export_plan import (
     free_outputs,
     in_window,
     inspected,
-    inspected_file,
     lane_item,
     model_in_force,
+    opened_item,
     outputs_of,
     refusals,
     request_of,
@@ -45,7 +45,8 @@ from underbrush.engine.naming import nickname_of
 from underbrush.engine.scheduler import Cancelled
 from underbrush.errors import UnderbrushError, UsageError
 from underbrush.files import check_kept, check_output
-from underbrush.project.document import Document, document_of
+from underbrush.project.document import Document
+from underbrush.project.resolve import resolve_source
 from underbrush.sinks.formats import check_sink
 from underbrush.sources.opening import open_image
 
@@ -141,12 +142,14 @@ class Exporter:
         if kind == "batch" and job is not None:
             items = [row.item for row in job.rows]
         paths = outputs_of(wish, session.path, items)
-        requests = [request_of(wish, item, path) for item, path in zip(items, paths, strict=True)]
+        pairs = list(zip(items, paths, strict=True))
+        requests = [request_of(wish, item, path) for item, path in pairs if item.plain]
+        left_out = [item.nickname or item.address for item in items if not item.plain]
         model = None if wish.result == "labels" else model_in_force(session, wish.classifier)
         methods = methods_text(wish, session.document, _method_facts(model, session.document))
         return {
-            "command": command_text(wish, session.path, requests),
-            "python": python_text(wish, session.path, requests),
+            "command": command_text(wish, session.path, requests, left_out),
+            "python": python_text(wish, session.path, requests, left_out),
             "methods": methods,
         }
 
@@ -325,7 +328,7 @@ class Exporter:
                 row.item, row.differences, row.compared = item, differences(traits, training), True
                 row.state = "waiting"
             except (UnderbrushError, OSError, MemoryError) as error:
-                row.unreadable = row.sentence = _sentence(error)
+                row.unreadable = row.sentence = _sentence(error, row.item)
                 row.state = "failed"
 
     def _is_there(self, lane: str) -> bool:
@@ -366,10 +369,10 @@ class Exporter:
         while wish.classifier is None and session.training.state == "running" and time.monotonic() < until:
             if job.cancel.wait(0.05):
                 raise Cancelled
+        document = session.document
         if session.read_only is None:
             session.save()
         project = read_current(session.path)
-        document = document_of(project)
         model: Model | None = None
         if wish.result != "labels":
             kept = wish.classifier
@@ -393,7 +396,7 @@ class Exporter:
                     row.item = lane_item(self._session, row.item.lane)
                 rows.append(row)
             except (UnderbrushError, OSError) as error:
-                row.state, row.sentence = "failed", _sentence(error)
+                row.state, row.sentence = "failed", _sentence(error, row.item)
         paths = outputs_of(wish, project, [row.item for row in rows])
         for folder in {path.parent for path in paths}:
             check_record(folder)
@@ -401,7 +404,7 @@ class Exporter:
             rows, paths = self._skip_done(wish, rows, paths, ready)
         paths = free_outputs(wish, paths)
         inputs = [a for row in job.rows for a in (row.item.address, row.item.mask) if a]
-        lanes = [lane.address for lane in self._lane_items()]
+        lanes = self._lane_addresses()
         check_kept(paths, [*inputs, *lanes, str(project)])
         for row, path in zip(rows, paths, strict=True):
             if job.cancel.is_set():
@@ -409,27 +412,28 @@ class Exporter:
             self._check_place(path)
             row.output, row.request = path, request_of(wish, row.item, path)
             try:
-                spec = inspected_file(ready.model, ready.document, row.request, self._limits)
+                with ExitStack() as stack:
+                    opened = opened_item(stack, self._session, row.item)
+                    spec = inspected(ready.model, ready.document, row.request, opened, self._limits)
+                check_sink(spec, wish.format)
                 row.weight = float(np.prod(spec.shape)) / spec.shape[1]
                 row.facts = row.facts or spec_facts(spec)
             except (UnderbrushError, OSError, MemoryError) as error:
-                row.state, row.sentence, row.output = "failed", _sentence(error), None
-        requests = [row.request for row in job.rows if row.request is not None and row.state != "failed"]
+                row.state, row.sentence, row.output = "failed", _sentence(error, row.item), None
+        named = [row for row in job.rows if row.request is not None and row.state != "failed"]
+        requests = [row.request for row in named if row.request is not None and row.item.plain]
+        left_out = [row.name for row in named if not row.item.plain]
         job.texts = {
-            "command": command_text(wish, project, requests),
-            "python": python_text(wish, project, requests),
+            "command": command_text(wish, project, requests, left_out),
+            "python": python_text(wish, project, requests, left_out),
             "methods": ready.methods,
         }
 
-    def _lane_items(self) -> list[Item]:
-        """Images of the project that can be found: none of them is ever written over."""
-        found = []
-        for lane in self._session.document.lane_order:
-            try:
-                found.append(lane_item(self._session, lane))
-            except (UnderbrushError, OSError):
-                continue
-        return found
+    def _lane_addresses(self) -> list[str]:
+        """Images of the project and their masks: none of them is ever written over."""
+        document = self._session.document
+        sources = [s for e in document.lanes.values() for s in (e.raw, e.mask) if s is not None]
+        return [a for s in sources if (a := resolve_source(s, document.base).address)]
 
     def _skip_done(
         self, wish: Wish, rows: list[Row], paths: list[Path], ready: _Ready
@@ -460,16 +464,23 @@ class Exporter:
 
         notices: tuple[str, ...] = ()
         try:
-            if ready.model is None:
-                assert row.item.lane is not None
-                check_output(row.output, [row.item.address, str(self._session.path)])
-                with open_image(row.item.address, row.item.axes) as image:
-                    write_labels(ready.document, row.item.lane, row.request, image, progress, job.cancel)
-            else:
-                done = predict_file(ready.model, row.request, self._limits, progress, job.cancel)
-                notices = done.notices
+            inputs = [row.item.address, row.item.mask, str(self._session.path)]
+            check_output(row.output, [address for address in inputs if address])
+            with ExitStack() as stack:
+                opened = opened_item(stack, self._session, row.item)
+                if ready.model is not None:
+                    done = predict_image(ready.model, row.request, opened, self._limits, progress, job.cancel)
+                    notices = done.notices
+                elif row.item.lane is not None:
+                    write_labels(ready.document, row.item.lane, row.request, opened[0], progress, job.cancel)
+                else:
+                    raise UsageError("a file has no strokes", remedy="choose another result")
         except (UnderbrushError, OSError, MemoryError) as error:
-            row.state, row.sentence, row.seconds = "failed", _sentence(error), time.monotonic() - begun
+            row.state, row.sentence, row.seconds = (
+                "failed",
+                _sentence(error, row.item),
+                time.monotonic() - begun,
+            )
             return False
         with self._lock:
             row.seconds, row.share, row.sentence = time.monotonic() - begun, 1.0, " ".join(notices)
@@ -532,9 +543,11 @@ def paired(files: Sequence[str], masks: Sequence[str]) -> list[tuple[str, str | 
     return [(file, found[file]) for file in files]
 
 
-def _sentence(error: BaseException) -> str:
+def _sentence(error: BaseException, item: Item) -> str:
+    """What went wrong with an image; which one it is stands beside it."""
     if isinstance(error, UnderbrushError):
-        return in_window(error)
+        own = bool(error.where) and error.where in (item.address, str(Path(item.address)))
+        return in_window(type(error)(error.problem, remedy=error.remedy) if own else error)
     if isinstance(error, MemoryError):
         return "There was not enough memory; close other projects, or start with a higher --memory."
     return f"The file cannot be read ({error}); check the disk or the network folder, then retry."
