@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from underbrush.core.label_map import LabelMap
+from underbrush.engine.change_meter import ChangeMeter
 from underbrush.engine.context import SessionContext
 from underbrush.engine.events import DocumentChanged, LabelsChanged, Notice, SaveChanged, TrainingChanged
 from underbrush.engine.lane_images import LaneImages, image_key
@@ -24,8 +25,9 @@ from underbrush.engine.live import Live
 from underbrush.engine.live_rows import LiveRows
 from underbrush.engine.safekeeping import IDLE_S, Safekeeping
 from underbrush.engine.start import Start, reading_start, writing_start
-from underbrush.engine.teaching import AS_IT_WAS, Lesson, Teaching
+from underbrush.engine.teaching import AS_IT_WAS, Lesson, Teaching, kept_lesson
 from underbrush.engine.trainer import Trainer
+from underbrush.engine.uncertain import Asked, UncertainPlaces
 from underbrush.engine.views import View, ViewEvent
 from underbrush.errors import ProjectError, UnderbrushError
 from underbrush.project.commands import Command, FreezeClassifier, resolve
@@ -112,10 +114,16 @@ class Session:
         self._answers: OrderedDict[tuple[str, int], Ack] = OrderedDict()
         self._kept_came, self._edited = False, False
         self._teaching: Teaching | None = None
+        self.changes = ChangeMeter()
+        """How much of what is looked at the last strokes changed."""
+        self.shown_classifier: str | None = None
+        """The kept classifier whose result is looked at; None: the current one."""
         self._live: Live | None = None
         self._images = LaneImages(budget.images, budget.pixels)
         self._sources: dict[str, Source] = {}
         self._bring_images(start.document)
+        self.uncertain = UncertainPlaces(self._images, self._asked)
+        """Where a stroke would help most."""
         self._closed = False
         self._safe: Safekeeping | None = None
         if start.journal is not None:
@@ -190,6 +198,7 @@ class Session:
                 return
             self._closed = True
         try:
+            self.uncertain.close()
             if self._teaching is not None:
                 self._teaching.close()
             if self._live is not None:
@@ -343,6 +352,10 @@ class Session:
         self._edited = True
         if any(isinstance(change, CellChange) for change in edit.changes):
             self._bring_images(document)
+            if self.shown_classifier is not None and self.shown_classifier not in document.frozen:
+                # Deleted, or renamed: what is looked at must have the name that is said.
+                self.shown_classifier = None
+                self._taught().show(None)
         ack = Ack(edit.sequence, history.last, edit.title, edit.notices)
         self._answers[edit.client, edit.number] = ack
         while len(self._answers) > KEPT_ANSWERS:
@@ -399,6 +412,30 @@ class Session:
         """Use a forest that was trained elsewhere for the document as it is."""
         self._taught().adopt(lesson)
 
+    def show_classifier(self, name: str | None) -> None:
+        """Look at the result of a kept classifier; None: at the current one. Painting and training go on.
+
+        Raises
+        ------
+        ProjectError
+            There is none of this name, or its features are not known.
+        """
+        teaching = self._taught()
+        with self._lock:
+            document = self._document
+            if name is not None and name not in document.frozen:
+                known = ", ".join(sorted(document.frozen)) or "none"
+                raise ProjectError(
+                    f"there is no classifier {name!r}",
+                    where=self.path,
+                    remedy=f"its classifiers are: {known}",
+                )
+            lesson = None if name is None else kept_lesson(document, document.frozen[name])
+            teaching.show(lesson)
+            self.shown_classifier = name
+            title = "Current classifier shown" if name is None else f"Classifier {name} shown"
+            self._emit(DocumentChanged(self._history.last, title))
+
     def probabilities_at(self, lane: str, t: int, z: int, y: int, x: int) -> NDArray[np.float32] | None:
         """Probability of each class by value, (n_classes,) float32, at a pixel; None without a forest.
 
@@ -415,6 +452,14 @@ class Session:
         return self._taught().class_ids(key)
 
     # -- inside --------------------------------------------------------------------------------------
+
+    def _asked(self) -> Asked | None:
+        """What uncertain places are looked for with."""
+        lesson = None if self._closed else self.lesson
+        if lesson is None:
+            return None
+        document = self._document
+        return Asked(lesson.recipe, document.lane_order, document.labels)
 
     def _looking(self) -> Live:
         self._taught()
@@ -451,6 +496,7 @@ class Session:
             self._safe.touch()
 
     def _emit(self, event: Event) -> None:
+        self.changes.heard(event)
         for listener in self._listeners:
             try:
                 listener(event)

@@ -17,9 +17,9 @@ from underbrush.engine.lane_images import LaneImages
 from underbrush.engine.live import Live
 from underbrush.engine.live_rows import LabelledPixels
 from underbrush.engine.trainer import Trainer, TrainingBegun, TrainingDone, TrainingEvent, TrainingJob
-from underbrush.errors import UnderbrushError
+from underbrush.errors import ProjectError, UnderbrushError
 from underbrush.project.document import Document
-from underbrush.project.entries import Trained
+from underbrush.project.entries import FrozenClassifier, Trained
 from underbrush.project.schema import ClassifierInfo
 
 KEPT_FORESTS = 8
@@ -70,6 +70,8 @@ class Teaching:
         self._document: Document | None = None
         self._lessons: OrderedDict[str, Lesson] = OrderedDict()
         self._lesson: Lesson | None = None
+        self._shown: Lesson | None = None
+        """A kept classifier that is looked at instead."""
         self._wanted = ""
         """Training key of the document as it is."""
         self._asked: OrderedDict[str, Document] = OrderedDict()
@@ -154,6 +156,19 @@ class Teaching:
                 self._trainer.cancel()
                 self._use(lesson, "Result of the strokes as they are.")
 
+    def show(self, lesson: Lesson | None) -> None:
+        """Look at the result of this classifier instead of the one in force; None: back to that one.
+
+        Training goes on meanwhile.
+        """
+        with self._lock:
+            self._shown = lesson
+            if lesson is not None:
+                self._classes[lesson.recipe.key] = lesson.classes
+            self._put()
+            if not self._on:
+                self._live.update_once()
+
     def close(self) -> None:
         """End training."""
         with self._lock:
@@ -161,6 +176,11 @@ class Teaching:
         self._trainer.close()
 
     # -- inside -----------------------------------------------------------------------------------------
+
+    def _put(self) -> None:
+        """Tell who predicts what is looked at."""
+        seen = self._shown or self._lesson
+        self._live.set_recipe(None if seen is None else seen.recipe)
 
     def _is_current(self, document: Document) -> bool:
         lesson = self._lesson
@@ -203,7 +223,7 @@ class Teaching:
         """Without strokes of two classes there is no result, as if nothing had ever been painted."""
         if _painted(document) < 2 and self._lesson is not None:
             self._lesson = None
-            self._live.set_recipe(None)
+            self._put()
 
     def _parts(self, document: Document) -> tuple[LabelledPixels, ...]:
         """The labelled pixels of each image, on the thread that trains."""
@@ -265,7 +285,7 @@ class Teaching:
     def _use(self, lesson: Lesson, sentence: str, seconds: float = 0.0) -> None:
         self._lesson = lesson
         self._classes[lesson.recipe.key] = lesson.classes
-        self._live.set_recipe(lesson.recipe)
+        self._put()
         document = self._document
         said = sentence or _missing_hint(document) or _done(seconds)
         self._tell(TrainingChanged("done", said, lesson.recipe.key, seconds, lesson.oob))
@@ -292,6 +312,33 @@ def lesson_of(document: Document, trained: Trained) -> Lesson:
     recipe = Recipe(selection, forest, n_classes, document.settings.channels)
     names = trained.info.feature_names
     return Lesson(trained, recipe, document.class_order, feature_names=names)
+
+
+def kept_lesson(document: Document, kept: FrozenClassifier) -> Lesson:
+    """What a classifier that was kept gives to prediction; its classes are those of the same name now.
+
+    Raises
+    ------
+    ProjectError
+        Its features are not known.
+    """
+    use, settings = kept.use, document.settings
+    selection = settings.selection if use is None else use.selection
+    if selection is None:
+        raise ProjectError(
+            f"the features of the classifier {kept.name!r} are not known",
+            remedy="choose the features that it was trained with",
+        )
+    n_classes = max(len(use.classes) if use else 0, int(max(kept.forest.classes)))
+    recipe = Recipe(selection, kept.forest, n_classes, settings.channels if use is None else use.channels)
+    by_name = {document.classes[k].info.name: k for k in document.class_order}
+    ids = (
+        tuple(by_name.get(info.name, 0) for info in use.classes)
+        if use is not None and use.classes
+        else document.class_order
+    )
+    info = ClassifierInfo("forest", kept.forest.n_trees, (kept.forest.n_trees,), ())
+    return Lesson(Trained(f"kept {kept.name}", kept.forest, info), recipe, ids)
 
 
 def lesson_from(document: Document, result: TrainedForest, names: Sequence[str]) -> Lesson:
