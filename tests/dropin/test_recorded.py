@@ -211,3 +211,28 @@ def test_axes_that_are_stored_in_another_order(data, done):
     with h5py.File(image) as file:
         assert dataset(path).values.shape[:-1] == file["exported_data"].shape[:-1]
     assert dataset(path).axes == "txyzc"
+
+
+@pytest.mark.parametrize("format", ["png sequence", "tif sequence"])
+def test_sequences(data, done, clean, format):
+    """One file for each time point, numbered with as many digits as the last needs."""
+    recorded = data / "golden" / "tyx_2c"
+    name = "--output_filename_format=s/{nickname}_{slice_index}.x"
+    options = (f"--output_format={format}", "--export_source=Simple Segmentation", name)
+    done(recorded / "tyx_2c.ilp", *options, recorded / "train.h5")
+    theirs = dataset(recorded / "exports" / "batch_train_Simple_Segmentation.h5").values
+    ending = format.split()[0]
+    files = sorted((clean / "s").iterdir())
+    assert [f.name for f in files] == [f"train_{k}.{ending}" for k in range(9)]
+    for file, frame in zip(files, theirs, strict=True):
+        read = tifffile.imread(file) if ending == "tif" else np.asarray(Image.open(file))
+        agrees(read, frame[..., 0])
+    region = "--cutout_subregion=[(7,None,None,None),(None,None,None,None)]"
+    done(
+        recorded / "tyx_2c.ilp",
+        *options,
+        region,
+        "--output_filename_format=c_{slice_index}",
+        recorded / "train.h5",
+    )
+    assert sorted(p.name for p in clean.glob("c_*")) == [f"c_7.{ending}", f"c_8.{ending}"]

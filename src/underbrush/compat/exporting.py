@@ -117,7 +117,12 @@ class Export:
                 casts=True,
                 outside=True,
                 value_range=self.value_range,
-                sink=opener(settings.format),
+                sink=opener(
+                    settings.format,
+                    {"c": channels[0]}
+                    | {a: s[0] for a, s in spans.items()}
+                    | dict.fromkeys(set("tz") - set(spans), 0),
+                ),
             ),
         )
 

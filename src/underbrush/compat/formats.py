@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 
 from underbrush.errors import OutputError
 from underbrush.sinks.base import OutputSpec, Sink
 from underbrush.sinks.formats import check_sink, open_sink
 from underbrush.sinks.plane import PLANE_FORMATS, open_plane
+from underbrush.sinks.plane_sequence import open_sequence, sequence_axes
 
 _PICTURES = (
     "bmp", "gif", "hdr", "jpg", "jpeg", "pbm", "pgm", "png", "pnm", "ppm", "ras", "tif", "tiff",
@@ -31,8 +32,8 @@ ENDINGS = {**{p: p for p in _PICTURES}, **{f"{p} sequence": p for p in _PICTURES
 _OURS = {"numpy": "npy", "multipage tiff": "ome-tiff"}
 
 
-def opener(name: str) -> Callable[[OutputSpec], Sink]:
-    """What opens a file of a format.
+def opener(name: str, first: Mapping[str, int]) -> Callable[[OutputSpec], Sink]:
+    """What opens a file of a format; ``first`` is the first pixel of each axis, for the numbers of slices.
 
     Raises
     ------
@@ -45,9 +46,15 @@ def opener(name: str) -> Callable[[OutputSpec], Sink]:
         return partial(_checked, format=_OURS[name])
     if name in PLANE_FORMATS:
         return partial(open_plane, format=name)
-    known = ", ".join(["hdf5", "compressed hdf5", *_OURS, *PLANE_FORMATS])
+    if name.removesuffix(" sequence") in PLANE_FORMATS:
+        return partial(_sequence, format=name.removesuffix(" sequence"), first=first)
+    known = ", ".join(["hdf5", "compressed hdf5", *_OURS, *PLANE_FORMATS, "png sequence and the like"])
     problem = f"this version does not write {name!r}" if name in ENDINGS else f"there is no format {name!r}"
     raise OutputError(problem, remedy=f"use one of {known}")
+
+
+def _sequence(spec: OutputSpec, format: str, first: Mapping[str, int]) -> Sink:
+    return open_sequence(spec, format, first[sequence_axes(spec)[0]])
 
 
 def _hdf5(spec: OutputSpec, compressed: bool) -> Sink:

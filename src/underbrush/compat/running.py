@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -24,12 +25,13 @@ from underbrush.engine.building import stored_options, trained
 from underbrush.engine.current import read_current
 from underbrush.engine.model import Model, model_of
 from underbrush.engine.own import own_channels
-from underbrush.errors import ProjectError, UsageError
+from underbrush.errors import OutputError, ProjectError, UsageError
 from underbrush.files import check_kept, check_output
 from underbrush.project.resolve import resolve_source
 from underbrush.project.schema import WORKFLOW, ExportSettings, Project
 from underbrush.project.storage import open_storage
 from underbrush.project.write import write_project
+from underbrush.sinks.plane_sequence import SLICE
 from underbrush.sources.base import Image
 
 Say = Callable[[str], None]
@@ -209,7 +211,25 @@ def _check_outputs(job: Job, project: Project, wanted: list[tuple[Input, Request
     lanes = [resolve_source(lane.raw, project).address for lane in project.lanes]
     files = [file for given, _ in wanted for file in given.files]
     masks = [file for given in job.masks for file in find_input(given).files]
-    check_kept(outputs, [*files, *masks, *(address for address in lanes if address)])
+    kept = [*files, *masks, *(address for address in lanes if address)]
+    check_kept(outputs, kept)
+    for output in outputs:
+        _check_slices(output, kept)
+
+
+def _check_slices(output: Path, kept: list[str]) -> None:
+    """Refuse a sequence whose files might replace one that is read."""
+    if SLICE not in output.name:
+        return
+    numbered = re.compile(r"\d+".join(re.escape(part) for part in output.name.split(SLICE)))
+    for file in kept:
+        path = Path(file)
+        if numbered.fullmatch(path.name) and path.resolve().parent == output.resolve().parent:
+            raise OutputError(
+                f"a slice of the result might overwrite the input {file}",
+                where=output,
+                remedy="choose another name or folder for the result",
+            )
 
 
 def _export(job: Job, project: Project, n_stages: int) -> Export:

@@ -76,14 +76,7 @@ def open_plane(spec: OutputSpec, format: str) -> Sink:
     axes = plane_axes(spec)
     if format in ("tif", "tiff"):
         return PlaneTiffSink(spec, axes)
-    channels = PICTURES[format][1]
-    if spec.shape[1] not in channels:
-        held = " or ".join(str(n) for n in channels)
-        raise OutputError(
-            f"{format} holds {held} channels, the result has {spec.shape[1]}",
-            where=spec.path,
-            remedy="write tiff or hdf5, or cut out one channel",
-        )
+    check_channels(spec, format)
     if math.prod(spec.shape) * spec.dtype.itemsize > MOST_BYTES:
         raise OutputError(
             f"a plane of {math.prod(spec.shape)} values is too large for {format}",
@@ -91,6 +84,24 @@ def open_plane(spec: OutputSpec, format: str) -> Sink:
             remedy="write tiff or hdf5",
         )
     return PlanePictureSink(spec, axes, format)
+
+
+def check_channels(spec: OutputSpec, format: str) -> None:
+    """Refuse a number of channels that a picture format does not hold.
+
+    Raises
+    ------
+    OutputError
+        Says how many it holds.
+    """
+    channels = PICTURES[format][1] if format in PICTURES else (spec.shape[1],)
+    if spec.shape[1] not in channels:
+        held = " or ".join(str(n) for n in channels)
+        raise OutputError(
+            f"{format} holds {held} channels, the result has {spec.shape[1]}",
+            where=spec.path,
+            remedy="write tiff or hdf5, or cut out one channel",
+        )
 
 
 class PlaneTiffSink(Sink):
@@ -121,35 +132,36 @@ class PlaneTiffSink(Sink):
                 file, bigtiff=self._spool.encoded_bytes > BIG_BYTES, byteorder="<", shaped=False
             ) as writer,
         ):
-            writer.write(self._spool.encoded(), **self._options())
+            writer.write(self._spool.encoded(), **tiff_options(self.spec, self._layout))
         self._spool.close()
 
     def abort(self) -> None:
         """See `Sink.abort`."""
         self._spool.close()
 
-    def _options(self) -> dict[str, Any]:
-        """The arguments of `tifffile.TiffWriter.write`."""
-        rows, columns, channels = self._layout.shape
-        options: dict[str, Any] = {
-            "shape": (rows, columns) if channels == 1 else (rows, columns, channels),
-            "dtype": self._layout.dtype,
-            "photometric": "rgb" if channels in (3, 4) else "minisblack",
-            "compression": "lzw",
-            "rowsperstrip": self._layout.tile[0],
-            "metadata": None,
-        }
-        extra = {2: ("unassalpha",), 4: ("unassalpha",)}.get(channels, ("unspecified",) * (channels - 1))
-        if channels > 1:
-            options["planarconfig"] = "contig"
-        if channels > 1 and channels != 3:
-            options["extrasamples"] = extra
-        known = known_sizes(self.spec.pixel_size)
-        metres = [known[a][0] * METRES[known[a][1]] for a in "xy" if a in known and known[a][1] in METRES]
-        if len(metres) == 2:
-            options["resolution"] = (0.01 / metres[0], 0.01 / metres[1])
-            options["resolutionunit"] = "centimeter"
-        return options
+
+def tiff_options(spec: OutputSpec, layout: TileLayout) -> dict[str, Any]:
+    """The arguments of `tifffile.TiffWriter.write` for one plane whose strips are the tiles of ``layout``."""
+    rows, columns, channels = layout.shape
+    options: dict[str, Any] = {
+        "shape": (rows, columns) if channels == 1 else (rows, columns, channels),
+        "dtype": layout.dtype,
+        "photometric": "rgb" if channels in (3, 4) else "minisblack",
+        "compression": "lzw",
+        "rowsperstrip": layout.tile[0],
+        "metadata": None,
+    }
+    extra = {2: ("unassalpha",), 4: ("unassalpha",)}.get(channels, ("unspecified",) * (channels - 1))
+    if channels > 1:
+        options["planarconfig"] = "contig"
+    if channels > 1 and channels != 3:
+        options["extrasamples"] = extra
+    known = known_sizes(spec.pixel_size)
+    metres = [known[a][0] * METRES[known[a][1]] for a in "xy" if a in known and known[a][1] in METRES]
+    if len(metres) == 2:
+        options["resolution"] = (0.01 / metres[0], 0.01 / metres[1])
+        options["resolutionunit"] = "centimeter"
+    return options
 
 
 class PlanePictureSink(Sink):
@@ -172,31 +184,31 @@ class PlanePictureSink(Sink):
 
     def commit(self) -> None:
         """See `Sink.commit`."""
-        from PIL import Image  # noqa: PLC0415 - not needed before
-
         if self._left:
             raise incomplete(self.spec.path, f"{self._left} pixels")
-        pixels = self._fitting()
-        if pixels.shape[2] == 1:
-            pixels = pixels[..., 0]
-        # Encoded in memory: Pillow would write past our file layer, straight to the descriptor.
-        encoded = io.BytesIO()
-        options = {"quality": 95, "subsampling": 0} if PICTURES[self._format][0] == "JPEG" else {}
-        Image.fromarray(np.ascontiguousarray(pixels)).save(encoded, PICTURES[self._format][0], **options)
-        self._replacing.file.write(encoded.getbuffer())
+        self._replacing.file.write(picture_bytes(self._pixels, self._format))
         self._replacing.commit()
 
     def abort(self) -> None:
         """See `Sink.abort`."""
         self._replacing.abort()
 
-    def _fitting(self) -> NDArray[Any]:
-        pixels = self._pixels
-        if pixels.dtype == np.uint8:
-            return pixels
-        if pixels.dtype == np.uint16 and self._format == "png" and pixels.shape[2] == 1:
-            return pixels
-        return stretched(pixels)
+
+def picture_bytes(pixels: NDArray[Any], format: str) -> bytes:
+    """A picture file of (rows, columns, channels) pixels, stretched where the format has not their type."""
+    from PIL import Image  # noqa: PLC0415 - not needed before
+
+    deep = pixels.dtype == np.uint16 and format == "png" and pixels.shape[2] == 1
+    if pixels.dtype != np.uint8 and not deep:
+        pixels = stretched(pixels)
+    if pixels.shape[2] == 1:
+        pixels = pixels[..., 0]
+    # Encoded in memory: Pillow would write past our file layer, straight to the descriptor.
+    encoded = io.BytesIO()
+    name = PICTURES[format][0]
+    options = {"quality": 95, "subsampling": 0} if name == "JPEG" else {}
+    Image.fromarray(np.ascontiguousarray(pixels)).save(encoded, name, **options)
+    return encoded.getvalue()
 
 
 def stretched(pixels: NDArray[Any]) -> NDArray[np.uint8]:
