@@ -3,6 +3,7 @@ import { computed } from "vue";
 import { Icon, IconButton } from "./basics.js";
 import { hex, painted } from "./classes.js";
 import { shown } from "./contrast.js";
+import { anyBusy, cancel } from "./export_store.js";
 import { app, link, shownLane } from "./link.js";
 import { counted, percent } from "./words.js";
 
@@ -53,7 +54,11 @@ export const Status = {
       link.live = false;
       app()?.setLive(false);
     };
-    return { link, at, values, probabilities, sentence, progress, unsent, percent, stop };
+    const writing = computed(() => {
+      const job = anyBusy();
+      return job ? { name: job.kind === "batch" ? "Batch" : "Export", percent: Math.round(100 * job.share) } : null;
+    });
+    return { link, at, values, probabilities, sentence, progress, unsent, percent, stop, writing, cancel };
   },
   template: `
     <footer class="status">
@@ -78,6 +83,12 @@ export const Status = {
       <span v-if="preparing" class="hstack">
         <span class="trunc">{{ preparing }}</span>
         <span class="prog w96"><i :style="{ width: (prepared || 0) + '%' }"></i></span>
+      </span>
+      <span v-else-if="writing" class="hstack predicting">
+        <span>{{ writing.name }}</span>
+        <span class="prog"><i :style="{ width: writing.percent + '%' }"></i></span>
+        <span class="pc3">{{ writing.percent }} %</span>
+        <IconButton class="t" icon="x" :name="'Cancel the ' + writing.name.toLowerCase() + '; finished files stay'" @click="cancel" />
       </span>
       <span v-else-if="progress !== null" class="hstack predicting">
         <span>Predicting</span>
