@@ -15,16 +15,18 @@ from underbrush.core.features.selection import FeatureSelection
 from underbrush.core.label_map import LabelMap
 from underbrush.core.runs import Runs
 from underbrush.errors import UnderbrushError, UsageError
-from underbrush.project.values_json import selection_from_json
+from underbrush.project.values_json import selection_from_json, selection_to_json
 from underbrush.web.browse import Roots
 from underbrush.web.hub import Preparing
+from underbrush.web.panels.feature_cost import told_cost
 from underbrush.web.panels.opening import MOST, expanded
 from underbrush.web.panels.preparing import preparing_data
-from underbrush.web.panels.project_reader import ProjectReader
+from underbrush.web.panels.project_reader import MOST_MARKS, ProjectReader
 from underbrush.web.panels.readings import (
     balance_sentence,
     classifier_rows,
     feature_data,
+    feature_images,
     feature_table,
     importance_rows,
     same_features,
@@ -67,6 +69,28 @@ def test_own_choice_is_no_preset_and_none_is_one() -> None:
     own = FeatureSelection(("GaussianSmoothing",), (1.0, 2.0), ((True, False),))
     assert feature_data(own, [FLAT], 1)[0]["chosen"] == ""
     assert feature_data(None, [FLAT], 1)[0]["chosen"] == "None"
+
+
+def test_feature_images_have_the_names_that_the_engine_knows() -> None:
+    own = FeatureSelection(("StructureTensorEigenvalues",), (1.0, 2.0), ((True, True),), (True, False))
+    rows = feature_images(own, (0, 3), volume=True)
+    assert [row["name"] for row in rows] == list(own.names(2, True))
+    assert [(row["scale"], row["flat"], row["channel"], row["part"]) for row in rows] == [
+        (scale, flat, channel, part)
+        for scale, flat, parts in ((1.0, True, 2), (2.0, False, 3))
+        for channel in (0, 3)
+        for part in range(parts)
+    ]
+    assert feature_images(None, (0,), volume=False) == []
+
+
+@pytest.mark.parametrize("volume", [False, True])
+def test_a_choice_of_features_is_measured(volume: bool) -> None:
+    selection = FeatureSelection.all((1.0,))
+    said = told_cost({"key": "k", "selection": selection_to_json(selection)}, 3, volume)
+    assert said is not None and said["key"] == "k" and 0.1 < said["ms"] < 1e6
+    assert told_cost({"key": "k", "selection": None}, 1, volume) is None
+    assert told_cost({"key": "k", "selection": {"filters": "all"}}, 1, volume) is None
 
 
 def test_the_same_features_written_otherwise_are_the_same() -> None:
@@ -169,6 +193,15 @@ class TestReader:
         said = ProjectReader(session).read()  # type: ignore[arg-type]
         assert said["Presets"]["chosen"] == "Recommended" and said["Presets"]["count"] == 49
         assert said["Steps"] == {"counts": {"features": 49}}
+        images = said["FeatureImages"]["images"]
+        assert len(images) == 49 and images[0] == {
+            "name": "Gaussian Smoothing (σ=0.3) in 2D",
+            "id": "GaussianSmoothing",
+            "scale": 0.3,
+            "flat": True,
+            "channel": 0,
+            "part": 0,
+        }
         assert said["Quality"]["trained"] is False and said["Quality"]["balance"] == ""
         assert said["Quality"]["importance"] == [] and said["Quality"]["oob"] is None
 
@@ -187,8 +220,25 @@ class TestReader:
         labels, _ = LabelMap.empty(volume=True).painted(runs, np.array([1, 1, 2], np.uint8))
         session = FakeSession(tmp_path / "v.ilp", replace(document, labels={lane: labels}), shape=VOLUME)
         said = ProjectReader(session).read()  # type: ignore[arg-type]
-        assert said["Dims"]["marks"][lane] == {"z": [(5, 1), (7, 1), (7, 2)]}
+        assert said["Dims"]["marks"][lane] == {
+            "z": [(5, 1), (7, 1), (7, 2)],
+            "y": [(1, 1), (2, 1), (9, 2)],
+            "x": [(1, 1), (2, 1), (3, 1), (9, 2), (10, 2), (11, 2), (12, 2)],
+        }
         assert said["Quality"]["balance"].startswith("The classes")
+
+    def test_very_many_strokes_are_marked_evenly(self, tmp_path: Path) -> None:
+        from dataclasses import replace
+
+        document = nuclei_document()
+        lane = document.lane_order[0]
+        runs = Runs.from_array(np.array([[0, 5, 1, 0, 690]], np.int32))
+        labels, _ = LabelMap.empty(volume=True).painted(runs, np.array([1], np.uint8))
+        session = FakeSession(
+            tmp_path / "v.ilp", replace(document, labels={lane: labels}), shape=(1, 1, 9, 520, 696)
+        )
+        marks = ProjectReader(session).read()["Dims"]["marks"][lane]["x"]  # type: ignore[arg-type]
+        assert len(marks) == MOST_MARKS and marks[0] == (0, 1) and marks[-1] == (689, 1)
 
     def test_missing_images_are_as_the_project_knows_them(self, tmp_path: Path) -> None:
         session = FakeSession(tmp_path / "nuclei.ilp", nuclei_document())

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { FeatureRange, rangeOf } from "../../../src/underbrush/web/viewer/featurerange.js";
 import { initialLayers, laidOver, shownFeature, wantedLayers, withLayer } from "../../../src/underbrush/web/viewer/layers.js";
+import { reach, withChangedScale } from "../../../src/underbrush/web/panels/parts/choice.js";
 import { OverlayTiles } from "../../../src/underbrush/web/viewer/overlaytiles.js";
 
 const FEATURE = "feature:Gaussian Smoothing (σ=1.0) [1]";
@@ -57,4 +58,19 @@ test("contrast is found from all tiles of one feature, and anew for another", ()
   assert.deepEqual(range.of(FEATURE, "a1"), [5, 6]);
   for (let x = 0; x < 200; x++) range.note(head({ key: "other", x }), Float32Array.of(x));
   assert.deepEqual(range.of(FEATURE, "a1"), [136, 199], "of the newest tiles");
+});
+
+test("the reach is that of the kernels", () => {
+  // Sums of their taps, as the engine has them.
+  const known = { GaussianSmoothing: [[0.3, 2], [0.7, 3], [1, 6], [1.6, 6], [3.5, 14], [5, 19], [10, 37]], StructureTensorEigenvalues: [[0.7, 4], [1, 7], [10, 38]] };
+  for (const [filter, rows] of Object.entries(known)) for (const [scale, pixels] of rows) assert.equal(reach(filter, scale), pixels, `${filter} ${scale}`);
+});
+
+test("a scale that is changed keeps what was ticked, as far as it can be, and its place in order", () => {
+  const filters = [{ id: "a", name: "A", group: "", tensor: false, min: 0.3 }, { id: "b", name: "B", group: "", tensor: false, min: 0.7 }];
+  const choice = { scales: [1, 2], flat: [true, false], cells: { a: [true, false], b: [true, true] } }, sizes = { z: 30, y: 30, x: 30 };
+  const after = withChangedScale(choice, 0, 5, filters, sizes);
+  assert.deepEqual(after, { scales: [2, 5], flat: [false, true], cells: { a: [false, true], b: [true, true] } });
+  assert.deepEqual(withChangedScale(choice, 0, 0.5, filters, sizes).cells, { a: [true, false], b: [false, true] });
+  assert.equal(withChangedScale(choice, 0, 2, filters, sizes), choice, "there is one of that sigma");
 });

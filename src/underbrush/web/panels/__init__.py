@@ -22,7 +22,10 @@ MARK = (LOOK / "mark.svg").read_text(encoding="utf-8")
 
 def _style() -> None:
     """The look, in the head: the page is never seen without it."""
-    css = "\n".join((LOOK / name).read_text(encoding="utf-8") for name in ("tokens.css", "app.css", "export.css"))
+    css = "\n".join(
+        (LOOK / name).read_text(encoding="utf-8")
+        for name in ("tokens.css", "app.css", "export.css", "features.css")
+    )
     ui.add_head_html(f"<style>\n{css}\n</style>")
 
 

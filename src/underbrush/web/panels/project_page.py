@@ -11,6 +11,7 @@ from nicegui import background_tasks, ui
 
 from underbrush import __version__
 from underbrush.errors import UnderbrushError
+from underbrush.web.panels.feature_cost import told_cost
 from underbrush.web.panels.gauges import Gauges
 from underbrush.web.panels.image_acts import acted, adding
 from underbrush.web.panels.image_facts import ImageFacts
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
     from underbrush.web.hub import Hub
 
 _LOG = logging.getLogger(__name__)
+
+IMAGE_ACTS = frozenset({"sequence", "replace", "mask", "repair", "link"})
+"""What step 1 asks for beyond adding images."""
+
 
 def build_project_page(hub: Hub, gauges: Gauges, ident: str) -> None:
     """Build the page for the client that asked for it; the session is waited for behind it."""
@@ -61,12 +66,14 @@ class _ProjectPage:
                 with ui.element("div").classes("scroll unfolded").props("data-for=3"):
                     self._part("Layers")
                     self._part("Quality")
+                with ui.element("div").classes("scroll unfolded").props("data-for=2"):
+                    self._part("FeatureImages")
+                with ui.element("div").classes("scroll").props("data-for=1"):
+                    self._part("ImageProperties")
                 with ui.element("div").classes("scroll").props("data-for=4"):
                     self._part("ExportFacts")
                 with ui.element("div").classes("scroll").props("data-for=5"):
                     self._part("BatchFacts")
-                with ui.element("div").classes("scroll").props("data-for=1"):
-                    self._part("ImageProperties")
                 self._part("Rail")
             status = self._part("Status")
             for name in ("KeysDialog", "FilesDialog"):
@@ -81,7 +88,8 @@ class _ProjectPage:
             with ui.element("div").classes("scroll").props("data-for=1"):
                 self._part("AddImages")
             with ui.element("div").classes("scroll").props("data-for=2"):
-                self._part("Presets")
+                for name in ("Presets", "FeatureChannels", "FeatureScales"):
+                    self._part(name)
             with ui.element("div").classes("scroll").props("data-for=3"):
                 self._part("Tools")
                 self._part("Classes")
@@ -105,7 +113,8 @@ class _ProjectPage:
                 ("4", "ExportPage"),
                 ("5", "BatchPage"),
             ):
-                with ui.element("div").classes("page-of").props(f"data-for={step}"):
+                see = "page-of see" if step == "2" else "page-of"
+                with ui.element("div").classes(see).props(f"data-for={step}"):
                     self._part(name)
 
     def _part(self, name: str, **data: Any) -> Part:
@@ -207,6 +216,14 @@ class _ProjectPage:
                 await self._go(lambda: open_named(self._hub, paths))
             elif name == "add" and named and isinstance(paths, list):
                 await self._add(paths)
+            elif name == "cost" and self._session is not None and not self._hub.preparing.running:
+                table = self._parts["FeatureTable"]
+                data = table.data
+                cost = await asyncio.to_thread(
+                    told_cost, wanted, data.get("channels", 1), data.get("volume", False)
+                )
+                if cost is not None and not self._gone():
+                    table.set(cost=cost)
             elif name in IMAGE_ACTS and self._session is not None:
                 await self._change_images(self._session, wanted, list(paths or []) if named else [])
         except UnderbrushError as error:

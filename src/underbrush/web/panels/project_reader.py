@@ -8,9 +8,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from underbrush.errors import UnderbrushError
-from underbrush.web.panels.readings import balance_sentence, classifier_rows, feature_data, importance_rows
+from underbrush.web.panels.readings import (
+    balance_sentence,
+    classifier_rows,
+    feature_data,
+    feature_images,
+    importance_rows,
+)
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from underbrush.core.geometry import Shape5
     from underbrush.engine.session import Session
     from underbrush.engine.teaching import Lesson
@@ -34,7 +42,8 @@ class ProjectReader:
         session = self._session
         document = session.document
         shapes = [shape for lane in document.lane_order if (shape := self._shape(document, lane))]
-        presets, table = feature_data(document.settings.selection, shapes, _channels(document, shapes))
+        selection, channels = document.settings.selection, _channels(document, shapes)
+        presets, table = feature_data(selection, shapes, len(channels))
         return {
             "Quality": self._quality(document),
             "Classifiers": {
@@ -43,6 +52,7 @@ class ProjectReader:
             },
             "Presets": {**presets, "locked": session.read_only is not None},
             "FeatureTable": {**table, "locked": session.read_only is not None},
+            "FeatureImages": {"images": feature_images(selection, channels, table["volume"])},
             "Steps": {"counts": {"features": presets["count"]}},
             "Dims": {"marks": {lane: self._slices(document, lane) for lane in document.lane_order}},
         }
@@ -93,13 +103,20 @@ class ProjectReader:
         found = {
             axis: [
                 (int(at), int(ident))
-                for at, ident in np.unique(np.stack([where[:, column], ids], axis=1), axis=0)[:MOST_MARKS]
+                for at, ident in _thinned(np.unique(np.stack([where[:, column], ids], axis=1), axis=0))
             ]
             for axis, column, size in axes
             if size > 1
         }
         self._marks[lane] = (labels, found)
         return found
+
+
+def _thinned(rows: NDArray[np.intp]) -> NDArray[np.intp]:
+    """At most `MOST_MARKS` of the rows, evenly chosen."""
+    if len(rows) <= MOST_MARKS:
+        return rows
+    return rows[np.linspace(0, len(rows) - 1, MOST_MARKS).astype(np.intp)]
 
 
 def _importance(lesson: Lesson | None) -> list[tuple[str, float]]:
@@ -110,8 +127,8 @@ def _importance(lesson: Lesson | None) -> list[tuple[str, float]]:
     return importance_rows(lesson.feature_names, lesson.importances.tolist(), flat)
 
 
-def _channels(document: Document, shapes: list[Shape5]) -> int:
-    """How many channels feed the features."""
+def _channels(document: Document, shapes: list[Shape5]) -> tuple[int, ...]:
+    """The channels that feed the features."""
     if document.settings.channels is not None:
-        return len(document.settings.channels)
-    return shapes[0][1] if shapes else 1
+        return document.settings.channels
+    return tuple(range(shapes[0][1] if shapes else 1))

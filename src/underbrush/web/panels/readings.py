@@ -72,7 +72,13 @@ def feature_data(
                 "tip": _TIPS[name],
             }
         )
-    data = {"presets": rows, "chosen": chosen, "count": count, "channels": channels}
+    data = {
+        "presets": rows,
+        "chosen": chosen,
+        "selection": selection_to_json(selection) if selection else None,
+        "count": count,
+        "channels": channels,
+    }
     return data, feature_table(selection, shapes, channels)
 
 
@@ -117,6 +123,31 @@ def feature_table(
         "volume": volume,
         "vigra": selection is not None and selection.vigra_structure,
     }
+
+
+def feature_images(
+    selection: FeatureSelection | None, channels: Sequence[int], volume: bool
+) -> list[dict[str, Any]]:
+    """Data of the part ``FeatureImages``: each feature that can be looked at, in their order.
+
+    ``channels`` are those of the image that feed the features.
+    """
+    if selection is None or not channels:
+        return []
+    rows = [
+        {
+            "id": term.filter_id.partition("/")[0],
+            "scale": term.scale,
+            "flat": term.in_2d or not volume,
+            "channel": channel,
+            "part": part,
+        }
+        for term in selection.terms(volume)
+        for channel in channels
+        for part in range(BY_ID[term.filter_id].channels(2 if term.in_2d else 3))
+    ]
+    names = selection.names(len(channels), volume)
+    return [{"name": name, **row} for name, row in zip(names, rows, strict=True)]
 
 
 def _sentence_case(name: str) -> str:

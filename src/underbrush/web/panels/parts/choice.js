@@ -23,6 +23,31 @@ export function impossible(filter, scale, flat, sizes) {
     : `The smallest image has ${least} px and this scale needs ${needed}.`;
 }
 
+/** Taps of a kernel on each side: its window is so many sigmas wide. @param {number} window @param {number} sigma */
+const radius = (window, sigma) => Math.max(1, Math.floor(window * sigma + 0.5));
+
+/**
+ * How many pixels on each side a value depends on. Above a sigma of 1 the image is smoothed first, and the filter itself
+ * has a sigma of 1; a structure tensor filters twice, with half the sigma and with the whole.
+ * @param {string} filter id @param {number} scale
+ */
+export function reach(filter, scale) {
+  const own = Math.min(scale, 1), first = radius(3.5, scale > 1 ? Math.sqrt(scale * scale - 1) : scale);
+  return first + (filter.startsWith("StructureTensor") ? radius(2, own / 2) + radius(2, own) : radius(2, own));
+}
+
+/**
+ * The choice with a scale changed; the same where another one has that sigma.
+ * @param {Choice} choice @param {number} at @param {number} scale @param {Filter[]} filters @param {Sizes} sizes
+ * @returns {Choice}
+ */
+export function withChangedScale(choice, at, scale, filters, sizes) {
+  if (choice.scales.includes(scale)) return choice;
+  const ticked = filters.filter((filter) => choice.cells[filter.id][at]), flat = choice.flat[at];
+  const after = withScale(withoutScale(choice, at), scale, flat), place = after.scales.indexOf(scale);
+  return withCells(after, ticked.map((filter) => [filter, place]), true, sizes);
+}
+
 /**
  * How many features a choice gives.
  * @param {Choice} choice @param {Filter[]} filters @param {number} channels

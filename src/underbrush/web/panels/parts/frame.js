@@ -149,12 +149,16 @@ export const Steps = {
 export const Rail = {
   components: { IconButton },
   setup: () => ({
+    link,
     open: () => {
       link.rightOpen = true;
     },
   }),
   template: `
-    <div class="rail">
+    <div v-if="link.step === 2" class="rail">
+      <IconButton icon="layers" name="Show the feature images" keyed="Tab" @click="open" />
+    </div>
+    <div v-else class="rail">
       <IconButton icon="layers" name="Show layers and quality" keyed="Tab" @click="open" />
       <IconButton icon="chart" name="Quality" @click="open" />
     </div>

@@ -2,7 +2,8 @@
 import { BatchChoice, BatchFacts, BatchPage } from "./batch.js";
 import { Classes } from "./classes.js";
 import { ExportChoice, ExportFacts, ExportPage } from "./exports.js";
-import { Presets } from "./features.js";
+import { FeatureImages } from "./feature_images.js";
+import { FeatureChannels, FeatureScales, Presets } from "./features.js";
 import { DropZone } from "./dropping.js";
 import { FilesDialog } from "./files.js";
 import { Banner, Rail, Steps, Toast, ViewerFrame } from "./frame.js";
@@ -11,7 +12,7 @@ import { ImageProperties } from "./image_properties.js";
 import { KeysDialog } from "./keys.js";
 import { Dims, Lanes } from "./lanes.js";
 import { Layers } from "./layers.js";
-import { link, say, sendAll } from "./link.js";
+import { app, link, say, sendAll } from "./link.js";
 import { FeatureTable } from "./matrix.js";
 import { Classifiers, Quality } from "./quality.js";
 import { Start, StartStatus } from "./start.js";
@@ -33,6 +34,9 @@ export const PARTS = {
   ExportChoice,
   ExportFacts,
   ExportPage,
+  FeatureChannels,
+  FeatureImages,
+  FeatureScales,
   FeatureTable,
   FilesDialog,
   ImageProperties,
@@ -52,4 +56,4 @@ export const PARTS = {
   Topbar,
   ViewerFrame,
 };
-export { link, say, sendAll, startTooltips };
+export { app, link, say, sendAll, startTooltips };

@@ -3,6 +3,7 @@ import { computed } from "vue";
 import { Icon, IconButton } from "./basics.js";
 import { hex, painted } from "./classes.js";
 import { shown } from "./contrast.js";
+import { drafting, shownTitle } from "./feature_draft.js";
 import { anyBusy, cancel } from "./export_store.js";
 import { app, link, shownLane } from "./link.js";
 import { counted, percent } from "./words.js";
@@ -34,7 +35,12 @@ export const Status = {
             .slice(0, 3)
         : [];
     });
+    const feature = computed(() => {
+      const one = at.value.length ? link.cursor.feature : null;
+      return one && [shownTitle.value || one.name, shown(one.value)];
+    });
     const sentence = computed(() => {
+      if (link.step === 2 && drafting.shown) return "The disc shows how far this feature looks.";
       if (link.hint) return link.hint;
       if (link.connection.banner)
         return link.training?.state === "done" ? "The result shown is from before the connection was lost." : "";
@@ -58,16 +64,19 @@ export const Status = {
       const job = anyBusy();
       return job ? { name: job.kind === "batch" ? "Batch" : "Export", percent: Math.round(100 * job.share) } : null;
     });
-    return { link, at, values, probabilities, sentence, progress, unsent, percent, stop, writing, cancel };
+    return { link, at, values, feature, probabilities, sentence, progress, unsent, percent, stop, writing, cancel };
   },
   template: `
     <footer class="status">
-      <template v-if="link.step === 3">
+      <template v-if="link.step === 2 || link.step === 3">
         <span v-if="at.length" class="xy"><span v-for="[axis, n] in at">{{ axis }} <b>{{ n }}</b></span></span>
         <span v-else class="dim">Outside the image</span>
         <span class="sep"></span>
-        <template v-if="values.length"><span>Value <b>{{ values.join(' · ') }}</b></span><span class="sep"></span></template>
-        <template v-if="probabilities.length">
+        <template v-if="feature">
+          <span class="trunc">{{ feature[0] }} <b>{{ feature[1] }}</b></span><span class="sep"></span>
+        </template>
+        <template v-else-if="values.length"><span>Value <b>{{ values.join(' · ') }}</b></span><span class="sep"></span></template>
+        <template v-if="probabilities.length && link.step === 3">
           <span class="probs">
             <span v-for="one in probabilities">
               <i class="dot" :style="{ '--c': one.colour }"></i>{{ one.name }} <b>{{ one.p.toFixed(2) }}</b>

@@ -10,6 +10,7 @@ export interface LaneState {
 export interface State {
   project: string; name: string; revision: number; read_only: string | null; save: Save; lanes: LaneState[]; classes: ClassState[];
   features: any; undo: string | null; redo: string | null; live: boolean; training: any; classifiers: any[];
+  settings?: { n_trees: number; seed: number; balance: boolean; channels: number[] | null };
 }
 export interface Save { state: string; sentence: string }
 export interface KeyRow { group: string; action: string; title: string; keys: string[][]; note?: string; conflict?: string }
