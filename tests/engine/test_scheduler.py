@@ -51,6 +51,23 @@ def test_the_first_error_ends_the_run_and_nothing_else_is_begun():
     assert len(begun) < 10
 
 
+def test_cancel_does_not_wait_for_what_takes_long():
+    cancel, begun, release = threading.Event(), threading.Event(), threading.Event()
+
+    def work(i):
+        if i == 1:
+            begun.set()
+            release.wait(60)
+        return i
+
+    with pytest.raises(Cancelled):
+        for _ in run_side_by_side(range(10), work, 2, cancel):
+            assert begun.wait(60)
+            cancel.set()
+    assert not release.is_set()  # the long one is still at work, and nobody waits for it
+    release.set()
+
+
 def test_cancel():
     cancel = threading.Event()
     done = []

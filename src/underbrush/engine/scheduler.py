@@ -16,6 +16,8 @@ Result = TypeVar("Result")
 
 PATIENCE = 1.0
 """Seconds that Ctrl-C waits for tiles in hand: on a busy machine one can take many more."""
+CANCEL_PATIENCE = 0.5
+"""Seconds that a cancel in the window waits for them: a person is waiting too."""
 NAME = "tile"
 """What the names of the threads begin with."""
 
@@ -35,8 +37,8 @@ def run_side_by_side(
 
     No more items are taken than are being worked on, so that memory stays bounded however many there
     are. The first error ends the run: what has begun is waited for, nothing else is begun. Where the caller
-    loses interest (closes the results, or Ctrl-C comes), what has begun is waited for `PATIENCE` seconds and
-    then left to its end; see `left_behind`. With ``nice`` the threads give way to others of the machine, as
+    loses interest (closes the results, or Ctrl-C comes), what has begun is waited for `PATIENCE` seconds, or
+    `CANCEL_PATIENCE` where ``cancel`` was set, and then left to its end; see `left_behind`. With ``nice`` the threads give way to others of the machine, as
     `engine.priorities` says.
 
     Raises
@@ -68,6 +70,9 @@ def run_side_by_side(
                 continue
             running -= 1
             yield result
+    except Cancelled:
+        patience = CANCEL_PATIENCE
+        raise
     except Exception:
         patience = None
         raise
