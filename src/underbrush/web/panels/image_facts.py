@@ -203,7 +203,8 @@ def _question(
 ) -> dict[str, Any]:
     suffix, axes, sizes = key
     names = [Path(document.lanes[lane].raw.stored).name for lane in lanes]
-    shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    last = f"{len(names) - 2} more" if len(names) > 3 else names[-1]
+    shown = names[0] if len(names) == 1 else f"{', '.join(names[: 2 if len(names) > 3 else -1])} and {last}"
     several = len(lanes) > 1
     if len(axes) == 3:
         pages = "pages" if suffix in {".tif", ".tiff"} else "planes"
@@ -219,7 +220,11 @@ def _question(
         "lanes": list(lanes),
         "title": title,
         "detail": f"{shown} {'do' if several else 'does'} not say. "
-        + (f"One answer for all {len(lanes)}; it" if several else "The answer")
+        + (
+            f"One answer for {'both' if len(lanes) == 2 else f'all {len(lanes)}'}; it"
+            if several
+            else "The answer"
+        )
         + " can be changed later under axes.",
         "options": [{"axes": way, "text": text} for way, text in ways],
     }

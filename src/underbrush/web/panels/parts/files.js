@@ -18,7 +18,6 @@ const TITLES = /** @type {Record<string, [string, string]>} */ ({
   replace: ["Another file for this image", "Replace"],
   mask: ["Masks: 0 is left out", "Use as mask"],
   repair: ["Where is the missing file now?", "Use this file"],
-  batch: ["Files for the batch", "Take"],
   browse: ["Browse this computer", "Open"],
 });
 
@@ -81,7 +80,7 @@ export const FilesDialog = {
       },
       { immediate: true },
     );
-    const wanted = (/** @type {any} */ entry) => (!["add", "new", "batch"].includes(kind.value) ? true : entry.kind !== "project");
+    const wanted = (/** @type {any} */ entry) => (["open", "browse"].includes(kind.value) ? true : entry.kind !== "project");
     const entries = computed(() =>
       (listing.value?.entries || []).filter(
         (/** @type {any} */ one) => wanted(one) && (!filter.value || one.name.toLowerCase().includes(filter.value.toLowerCase())),
@@ -92,7 +91,7 @@ export const FilesDialog = {
     };
     const give = (/** @type {string[]} */ paths) => {
       if (!paths.length) return;
-      const name = kind.value === "add" ? "add" : "open";
+      const name = DEEDS.has(kind.value) ? kind.value : "open";
       if (kind.value === "batch") {
         close();
         held.files = paths.length === 1 ? paths[0] : "";
@@ -100,7 +99,7 @@ export const FilesDialog = {
         return;
       }
       close();
-      emit("act", { name, paths });
+      emit("act", { name, paths, lanes: [...selection.lanes], axis: selection.axis });
     };
     const pick = (/** @type {any} */ entry, /** @type {any} */ event = {}) => {
       if (entry.kind === "folder") {

@@ -132,11 +132,12 @@ export const ImageTable = {
       const there = all().map((lane) => lane.id);
       selection.lanes = selection.lanes.filter((id) => there.includes(id));
     });
-    const asked = computed(() =>
-      props.questions
-        .map((/** @type {any} */ one) => ({ ...one, lanes: one.lanes.filter((/** @type {string} */ id) => !answers.has(id)) }))
-        .filter((/** @type {any} */ one) => one.lanes.length),
-    );
+    const asked = computed(() => {
+      const open = (/** @type {string} */ id) => !answers.has(id) && all().some((lane) => lane.id === id);
+      return props.questions
+        .map((/** @type {any} */ one) => ({ ...one, lanes: one.lanes.filter(open) }))
+        .filter((/** @type {any} */ one) => one.lanes.length);
+    });
     const doubtful = computed(() => asked.value.flatMap((/** @type {any} */ one) => one.lanes));
     const answer = async (/** @type {any} */ question, /** @type {string} */ axes) => {
       answers.add(question.lanes);

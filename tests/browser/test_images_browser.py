@@ -1,0 +1,135 @@
+"""Step 1 in a real browser with the real app: questions, properties, moved folders, by mouse and by keys."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tifffile
+
+from browser.test_app_browser import ARGUMENTS, CHROMIUM, Server
+
+playwright = pytest.importorskip("playwright.sync_api")
+pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason="needs Chromium")
+
+AUDIT = (Path(__file__).parent / "audit.js").read_text(encoding="utf-8").partition("\n")[2]
+ROW = ".tbl.images tbody tr"
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    home = tmp_path_factory.mktemp("home")
+    noise = np.random.default_rng(1).integers(0, 200, (6, 120, 160), np.uint8)
+    (home / "data").mkdir()
+    for name in ("stack_a", "stack_b"):
+        np.save(home / "data" / f"{name}.npy", noise)
+    np.save(home / "mask.npy", (noise > 60).astype(np.uint8))
+    for n in range(3):
+        tifffile.imwrite(home / f"cell_{n}.tif", noise[n])
+    return home
+
+
+@pytest.fixture(scope="module")
+def page(home: Path) -> Iterator[Any]:
+    """One page that goes through all tests, in their order."""
+    server = Server(home)
+    address = server.start()
+    with playwright.sync_playwright() as p:
+        chromium = p.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
+        page = chromium.new_page(viewport={"width": 1440, "height": 900})
+        page.set_default_timeout(45_000)
+        errors: list[str] = []
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.goto(address)
+        paths = [str(home / "data" / f"stack_{k}.npy") for k in "ab"]
+        found = page.evaluate(
+            "paths => fetch('/api/open', {method: 'POST', body: JSON.stringify({paths}),"
+            " headers: {'content-type': 'application/json'}}).then(r => r.json())",
+            paths,
+        )
+        page.goto(f"{address.partition('/?')[0]}/p/{found['project']}")
+        page.click(".step:nth-child(1)")
+        yield page
+        chromium.close()
+    server.stop()
+    assert errors == []
+
+
+def cells(page: Any, column: int) -> list[str]:
+    texts: list[str] = page.locator(f"{ROW} td:nth-child({column})").all_inner_texts()
+    return texts
+
+
+def test_one_answer_settles_the_axes_of_all_files_of_a_kind(page: Any) -> None:
+    page.click("text=Time points (t)")
+    page.wait_for_selector("text=6 planes", state="detached")
+    page.wait_for_function(
+        f"[...document.querySelectorAll('{ROW} td:nth-child(3)')].every(e => e.innerText == 't y x')"
+    )
+    assert cells(page, 3) == ["t y x", "t y x"]
+    assert page.locator(".callout[role=group]").count() == 0
+
+
+def test_several_rows_are_changed_at_once_and_a_wrong_answer_is_refused(page: Any) -> None:
+    page.click(f"{ROW}:nth-child(1)")
+    page.click(f"{ROW}:nth-child(2)", modifiers=["Shift"])
+    page.wait_for_selector("text=Properties, 2 rows")
+    page.fill("#p-axes", "zzx")
+    page.wait_for_selector("text=Name each axis once.")
+    page.fill("#p-axes", "z y x")
+    page.keyboard.press("Enter")
+    page.wait_for_function(
+        f"[...document.querySelectorAll('{ROW} td:nth-child(3)')].every(e => e.innerText == 'z y x')"
+    )
+
+
+@pytest.mark.parametrize("size", [(1440, 900), (1280, 580)])
+def test_table_and_properties_are_legible_in_every_window(page: Any, size: tuple[int, int]) -> None:
+    page.set_viewport_size({"width": size[0], "height": size[1]})
+    page.wait_for_timeout(300)
+    assert page.evaluate(AUDIT) == []
+    assert page.is_visible("text=Properties, 2 rows")
+
+
+def test_by_keys_alone_a_row_is_chosen_renamed_and_moved(page: Any) -> None:
+    page.focus(f"{ROW}:nth-child(2)")
+    page.keyboard.press("Escape")
+    page.keyboard.press(" ")
+    page.keyboard.press("Alt+ArrowUp")
+    page.wait_for_function(f"document.querySelector('{ROW} td:nth-child(2)').innerText == 'stack_b'")
+    page.focus("#p-name")
+    page.keyboard.press("Control+a")
+    page.keyboard.type("renamed")
+    page.keyboard.press("Enter")
+    page.wait_for_function(f"document.querySelector('{ROW} td:nth-child(2)').innerText == 'renamed'")
+
+
+def test_a_mask_is_set_and_named(page: Any, home: Path) -> None:
+    page.click("text=Add a mask")
+    page.fill(".dialog input >> nth=0", str(home / "mask.npy"))
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".right >> text=mask")
+    page.wait_for_selector(".right >> text=Replace")
+
+
+def test_files_of_a_sequence_become_one_image(page: Any, home: Path) -> None:
+    page.fill(".left input", str(home / "cell_*.tif"))
+    page.click("text=Sequence")
+    page.click("text=Slices, along z")
+    page.wait_for_selector(f"{ROW}:nth-child(3) >> text=cell")
+    assert cells(page, 4)[2] == "3 × 120 × 160"
+
+
+def test_a_moved_folder_is_mended_by_naming_one_of_its_files(page: Any, home: Path) -> None:
+    (home / "data").rename(home / "moved")
+    page.reload()
+    page.click(".step:nth-child(1)")
+    page.wait_for_selector("text=missing")
+    page.click(f"{ROW}:nth-child(1) >> text=Repair")
+    page.fill(".dialog input >> nth=0", str(home / "moved" / "stack_b.npy"))
+    page.keyboard.press("Enter")
+    page.wait_for_selector("text=2 found again.")
+    page.wait_for_selector("text=missing", state="detached")
