@@ -147,8 +147,36 @@ def test_refused(tmp_path, call):
     status, _, err = call("--headless", f"--project={project}", "--export_source=Probabilities", "x.h5")
     assert status == 1 and "Probabilities Stage 2" in err
     before = project.read_bytes()
+    status, _, err = call("--headless", f"--project={project}", "--retrain")
+    assert status == 1 and "--readonly=0" in err and project.read_bytes() == before
+
+
+def test_retrain(tmp_path, call, done):
+    """Both classifiers are trained again and saved, each on what the one before gives; all else stays."""
+    project, _, expected = two_stages(tmp_path)
+    with h5py.File(project, "r+") as file:
+        stored = file["PixelClassification/ClassifierForests"].attrs
+        stored["mark"] = "old"
+        del file["PixelClassification01/ClassifierForests"]
+        file["others"] = np.arange(4)
     status, _, err = call("--headless", f"--project={project}", "--readonly=0", "--retrain")
-    assert status == 1 and "Autocontext" in err and project.read_bytes() == before
+    assert (status, err) == (0, "")
+    with h5py.File(project) as file:
+        assert "mark" not in file["PixelClassification/ClassifierForests"].attrs
+        assert file["others"][...].tolist() == [0, 1, 2, 3]
+        assert file["workflowName"][()] == b"AutocontextTwoStage"
+        for name, seen in (("PixelClassification", 1), ("PixelClassification01", 3)):
+            names = file[name]["ClassifierForests/feature_names"]
+            stage = SELECTIONS[0 if seen == 1 else 1]
+            assert len(names) == stage.count(seen, volume=False)
+    [path] = done(project, "--output_filename_format=r.h5", tmp_path / "auto.h5")
+    assert np.array_equal(dataset(path).values, expected[1]), "the same strokes give the same forests"
+    before = project.read_bytes()
+    with h5py.File(project, "r+") as file:
+        del file["PixelClassification01/LabelSets"]
+    before = project.read_bytes()
+    status, _, err = call("--headless", f"--project={project}", "--readonly=0", "--retrain")
+    assert status == 1 and "two classes" in err and project.read_bytes() == before
 
 
 def test_pipeline(tmp_path, small):

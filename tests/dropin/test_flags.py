@@ -196,6 +196,18 @@ def test_names_inside_files(small, cells, done):
     assert dataset(paths[0], "a/im-data").values.shape == SHAPE
 
 
+def test_a_sequence_does_not_replace_what_it_reads(small, cells, call, clean):
+    for k in range(2):
+        tifffile.imwrite(f"st_{k}.tif", tifffile.imread(cells))
+    before = {p.name: p.read_bytes() for p in clean.iterdir()}
+    status, _, err = call(
+        "--headless", f"--project={small}", "--output_format=tif sequence", "--ignore_training_axistags",
+        "--export_source=Simple Segmentation", "--output_filename_format=st_{slice_index}.tif", "st_*.tif",
+    )  # fmt: skip
+    assert status == 1 and "overwrite the input" in err
+    assert {p.name: p.read_bytes() for p in clean.iterdir()} == before
+
+
 def test_two_results_of_one_name_are_refused(small, cells, call, clean):
     """ilastik writes the second over the first."""
     status, _, err = call(
@@ -380,6 +392,21 @@ def test_retrain(small, call, done, cells):
     assert kept.forest is not None and kept.forest.n_trees == 5 and kept.classifier.n_trees == 5
     [path] = done(small, "--export_source=Simple Segmentation", OUT, cells)
     assert (dataset(path).values[12:28, 18:38] == 2).all()
+
+
+def test_a_project_that_is_open_is_seen_as_it_is(small, cells, done):
+    """Changes that are not in the .ilp yet count; who has it open is not disturbed."""
+    from underbrush.engine.session import Session
+    from underbrush.project.commands import SetTraining
+
+    labelled(small)
+    before = small.read_bytes()
+    with Session.open(small, idle=1000) as session:
+        session.apply("window", session.last_number("window") + 1, SetTraining(7, 0, False))
+        [path] = done(small, OUT, cells)
+        assert small.read_bytes() == before
+        steps = dataset(path).values * 7
+        assert np.allclose(steps, np.rint(steps), atol=1e-5) and session.read_only is None
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """ilastik's Autocontext projects: the second stage sees the image and the probabilities of the first.
 
-They are read and predicted here; the window and ``--retrain`` do not know them.
+They are read, predicted and trained again here; the window does not know them.
 """
 
 from __future__ import annotations
@@ -23,11 +23,20 @@ from underbrush.engine.row_bound import row_bound
 from underbrush.engine.scenes import scene_of
 from underbrush.engine.training import joined, labelled_positions, labelled_rows
 from underbrush.errors import ProjectError
+from underbrush.files import Replacing, hdf5_in
+from underbrush.project.forest_writer import write_forests
+from underbrush.project.lock import lock_project
+from underbrush.project.members import write_list, write_text
 from underbrush.project.read import read_root
 from underbrush.project.schema import WORKFLOW, ClassifierInfo, Project
 from underbrush.project.storage import Node, open_storage
+from underbrush.project.versions import parse_version
 from underbrush.sources.base import Image, ImageInfo
 
+FOREST_TYPE = (
+    "clazyflow.classifiers.parallelVigraRfLazyflowClassifier\nParallelVigraRfLazyflowClassifier\np0\n."
+)
+"""What ilastik looks for to know the kind of a classifier; never loaded here."""
 _GROUPS = ("PixelClassification", "FeatureSelections")
 PIECE = (1, 1, 32, 256, 256)
 """Probabilities of an earlier stage are computed in pieces of this size (t c z y x), to bound memory."""
@@ -83,16 +92,70 @@ def stage_models(stages: tuple[Project, ...], upto: int, threads: int) -> tuple[
     return tuple(models)
 
 
+def retrain_stages(path: Path, threads: int) -> None:
+    """Train all stages from their strokes, each on what the one before it now gives, and save the project.
+
+    All else that the file holds stays as it is.
+
+    Raises
+    ------
+    ProjectError
+        A stage has no features or strokes of fewer than two classes, an image is missing, somebody else has
+        the project open, or it is of a version before 1.3 (whose features are not those of today).
+    OutputError
+        It cannot be written; the file is as it was.
+    """
+    lock = lock_project(path)
+    try:
+        if lock.read_only is not None:
+            raise ProjectError(f"it cannot be changed ({lock.read_only})", where=path)
+        stages = stages_of(path)
+        if parse_version(stages[0].version)[:2] < (1, 3):
+            raise ProjectError(
+                f"it is of ilastik {stages[0].version}, whose features were others",
+                where=path,
+                remedy="save it with ilastik 1.3 or newer first",
+            )
+        built: list[Project] = []
+        recipes: tuple[Recipe, ...] = ()
+        for project in stages:
+            built.append(_trained(project, recipes, threads))
+            recipes = (*recipes, model_of(built[-1]).recipe)
+        _save_forests(path, built)
+    finally:
+        lock.release()
+
+
+def _save_forests(path: Path, stages: list[Project]) -> None:
+    with Replacing(path) as output, hdf5_in(output, "w") as new, open_storage(path) as root:
+        for name in root.names():
+            root.copy_to(name, new)
+        for k, project in enumerate(stages):
+            forest = project.forest
+            assert forest is not None
+            group = new[_GROUPS[0] + (f"{k:02d}" if k else "")]
+            if "ClassifierForests" in group:
+                del group["ClassifierForests"]
+            forests = group.create_group("ClassifierForests")
+            write_forests(forests, forest, project.classifier.parts)
+            write_list(forests, "feature_names", project.classifier.feature_names, marked=False)
+            write_text(forests, "pickled_type", FOREST_TYPE)
+
+
 def _trained(project: Project, before: tuple[Recipe, ...], threads: int) -> Project:
     selection = project.selection
     if selection is None:
         raise ProjectError("no features are chosen in a stage", where=project.path or "")
     options = stored_options(project, threads)
+    # A forest trained anew takes today's structure tensor.
+    selection = replace(selection, vigra_structure=False)
     labelled = [lane for lane in project.lanes if lane.labels]
-    positions = []
+    positions, n_channels, volume = [], 0, False
     for lane in labelled:
         with open_lane(lane, project) as image:
             positions.append(labelled_positions(lane.labels, image.shape5))
+            n_channels = image.shape5[1] + (before[-1].n_classes if before else 0)
+            volume = image.shape5[2] > 1
     if len({k for _, classes in positions for k in np.unique(classes).tolist()}) < 2:
         raise ProjectError(
             "a stage has strokes of fewer than two classes",
@@ -106,8 +169,9 @@ def _trained(project: Project, before: tuple[Recipe, ...], threads: int) -> Proj
             parts.append(labelled_rows(staged, lane.labels, selection, threads, None, bound))
     rows = joined(parts, 0)
     forest = train_forest(rows.x, rows.y, options).forest
-    info = ClassifierInfo("forest", options.n_trees, (options.n_trees,))
-    return replace(project, forest=forest, classifier=info)
+    names = selection.names(n_channels, volume)
+    info = ClassifierInfo("forest", options.n_trees, (options.n_trees,), names)
+    return replace(project, selection=selection, forest=forest, classifier=info)
 
 
 def staged_image(image: Image, before: tuple[Recipe, ...]) -> Image:

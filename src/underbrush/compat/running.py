@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from underbrush.compat.autocontext import stage_models, staged_image, stages_of
+from underbrush.compat.autocontext import retrain_stages, stage_models, staged_image, stages_of
 from underbrush.compat.axes import read_as, trained_axes, with_channel
 from underbrush.compat.exporting import Export, source_named
 from underbrush.compat.inputs import Input, find_input, open_input
@@ -299,11 +299,8 @@ def _retrain(job: Job, threads: int) -> None:
             remedy="add --readonly=0",
         )
     if stages_of(job.project):
-        raise ProjectError(
-            "the classifiers of an Autocontext project are not trained and saved here",
-            where=job.project,
-            remedy="train it in ilastik; it can be used as it is",
-        )
+        retrain_stages(job.project, threads)
+        return
     with Session.open(job.project) as session:
         if session.read_only is not None:
             raise ProjectError(f"it cannot be changed ({session.read_only})", where=job.project)
