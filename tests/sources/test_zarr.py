@@ -13,9 +13,10 @@ import zarr
 from ome_zarr_models.v04.image import ImageAttrs as AttrsFour
 from ome_zarr_models.v05.image import ImageAttrs as AttrsFive
 
+from underbrush.api.pixel_classifier import PixelClassifier
 from underbrush.core.geometry import Box
 from underbrush.errors import ImageError
-from underbrush.sources import ngff, open_image
+from underbrush.sources import ngff, open_image, zarrimage
 
 SPACE = [{"name": a, "type": "space", "unit": "micrometer"} for a in "zyx"]
 ALL = [{"name": "t", "type": "time", "unit": "second"}, {"name": "c", "type": "channel"}, *SPACE]
@@ -231,9 +232,20 @@ class TestCollections:
             for inner in ("", "/0"):
                 with open_image(f"{tmp_path}/{len(top)}.zip{inner}") as image:
                     assert (image.axes, int(image.read()[0, 0, 1, 19, 29])) == ("zyx", 2 * 20 * 30 - 1)
+        with zipfile.ZipFile(tmp_path / "large.zarr.zip", "w", zipfile.ZIP_DEFLATED) as packed:
+            packed.write(tmp_path / "a.zarr" / ".zattrs", ".zattrs")
+            packed.filelist[0].file_size = 3 << 30  # the list of members is written at the end
+        assert "a file of 3 GiB, which is too large to unpack" in refused(f"{tmp_path}/large.zarr.zip")
         data = (tmp_path / "0.zip").read_bytes()
         (tmp_path / "cut.zarr.zip").write_bytes(data[: len(data) // 2])
         assert "the zip file is cut off or damaged" in refused(f"{tmp_path}/cut.zarr.zip")
+
+
+def test_the_file_of_metadata_stands_for_its_folder(tmp_path):
+    image_group(tmp_path / "a.zarr", "")
+    for name in (".zattrs", ".zgroup", "0/.zarray"):
+        with open_image(tmp_path / "a.zarr" / name) as image:
+            assert (image.axes, image.shape) == ("zyx", (2, 20, 30))
 
 
 class TestLies:
@@ -334,3 +346,18 @@ def test_holes_are_counted_once_by_many_threads(tmp_path):
         assert image.notices[0].startswith(f"{12 * 4 - 1} chunks that were read are not there")
     assert {int(v) for v in np.unique(blocks[0])} == {1, 7}
     assert np.unique(blocks[-1]).tolist() == [7]
+
+
+def test_the_library_warns_of_holes_once(tmp_path, monkeypatch):
+    """Of an image whose chunks nobody counted when it was opened."""
+    monkeypatch.setattr(zarrimage, "_MOST_COUNTED", 0)
+    array = np.random.default_rng(0).integers(1, 200, (60, 100)).astype("uint8")
+    zarr.create_array(tmp_path / "a.zarr", data=array, chunks=(16, 16), zarr_format=2)
+    (tmp_path / "a.zarr" / "2.3").unlink()
+    labels = np.zeros((60, 100), np.uint8)
+    labels[5:9, 5:9], labels[30:34, 30:34] = 1, 2
+    classifier = PixelClassifier(n_trees=2).fit([array], [labels], axes="yx")
+    with open_image(tmp_path / "a.zarr") as image:
+        with pytest.warns(UserWarning, match="1 chunk that was read is not there") as caught:
+            classifier.predict(image)
+        assert len(caught) == 1

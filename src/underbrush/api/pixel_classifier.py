@@ -19,7 +19,6 @@ from underbrush.core.features.selection import FeatureSelection
 from underbrush.core.forest.train import TrainingOptions, train_forest
 from underbrush.core.geometry import from_internal
 from underbrush.core.labels import LabelBlock, count_classes
-from underbrush.core.predict import TileReport
 from underbrush.core.recipe import Recipe
 from underbrush.engine.arrays import predict_array, result_array
 from underbrush.engine.memory import memory_cap
@@ -188,7 +187,7 @@ class PixelClassifier(Estimator):
         self._check_fitted()
         image = as_image(array, axes, "array")
         values, report = predict_array(image, self._fitted.recipe, thread_count(self.n_jobs))
-        _warn_of(report)
+        _warn_of((*report.sentences, *image.notices))
         return np.ascontiguousarray(from_internal(values, image.axes.replace("c", "") + "c"))
 
     def predict(self, array: ImageLike, axes: str | None = None) -> NDArray[np.uint8]:
@@ -290,7 +289,7 @@ class PixelClassifier(Estimator):
         self._check_fitted()
         image = as_image(array, axes, "array")
         values, report = result_array(image, self._fitted.recipe, result, thread_count(self.n_jobs))
-        _warn_of(report)
+        _warn_of((*report.sentences, *image.notices))
         return np.ascontiguousarray(from_internal(values, image.axes.replace("c", "")))
 
 
@@ -350,6 +349,6 @@ def _checked_names(names: Sequence[str], n: int) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _warn_of(report: TileReport) -> None:
-    for sentence in report.sentences:
+def _warn_of(sentences: Sequence[str]) -> None:
+    for sentence in sentences:
         warnings.warn(sentence, UserWarning, stacklevel=3)

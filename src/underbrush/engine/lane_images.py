@@ -159,6 +159,12 @@ class _LaneImage(Image):
             with self._lent():
                 pass
 
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """See `Image.notices`; of what was read since it was opened last."""
+        handle = self._handle
+        return () if handle is None else handle.image.notices
+
     def read(self, box: Box | None = None, level: int = 0) -> NDArray[Any]:
         """See `Image.read`; of volumes what was read lately is not read again."""
         self.learn()

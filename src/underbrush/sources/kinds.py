@@ -142,6 +142,8 @@ def suffix_problem(kind: str, path: Path) -> str:
 
 
 _ZARR_FILES = {"zarr.json", ".zarray", ".zgroup", ".zattrs"}
+METADATA_FILES = frozenset({*_ZARR_FILES, ".zmetadata", "attributes.json"})
+"""Names of files that say what the folder that they lie in is."""
 _PARENTS = 8
 
 

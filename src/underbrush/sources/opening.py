@@ -10,7 +10,7 @@ from importlib import import_module
 from underbrush.errors import ImageError, UsageError
 from underbrush.sources.address import Address, parse_address, stack_axis
 from underbrush.sources.base import Image
-from underbrush.sources.kinds import kind_of, kind_of_place, suffix_problem
+from underbrush.sources.kinds import METADATA_FILES, kind_of, kind_of_place, suffix_problem
 from underbrush.sources.remote import remote_place
 from underbrush.sources.sequence import open_stack, stack_files
 
@@ -65,6 +65,9 @@ def _open_one(address: Address) -> Image:
     if address.url:
         kind = kind_of_place(remote_place(address.url, address.location))
     else:
+        if address.path.name in METADATA_FILES and address.path.is_file() and not address.inner:
+            # File dialogs show folders as folders; who wants the image in one picks a file in it.
+            address = replace(address, path=address.path.parent)
         kind = kind_of(address.path, address.location)
     if address.level_name and kind not in _LEVELS_BY_NAME:
         raise ImageError(

@@ -18,6 +18,7 @@ from urllib.parse import unquote, urlsplit
 
 from underbrush.errors import ImageError
 from underbrush.sources.bytesfile import unreadable
+from underbrush.sources.claims import DECODED_LIMIT, readable_bytes
 
 METADATA_LIMIT = 64 << 20
 """Most bytes of one file of metadata."""
@@ -141,11 +142,19 @@ class Zipped(Backend):
         """
         try:
             with zipfile.ZipFile(path) as file:
-                return cls(path, frozenset(file.namelist()))
+                members = file.infolist()
         except OSError as error:
             raise unreadable(error, location) from None
         except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
             raise _bad_zip(error, location) from None
+        largest = max((member.file_size for member in members), default=0)
+        if largest > DECODED_LIMIT:
+            raise ImageError(
+                f"it holds a file of {readable_bytes(largest)}, which is too large to unpack",
+                where=location,
+                remedy="unpack it and open the folder",
+            )
+        return cls(path, frozenset(member.filename for member in members))
 
     @property
     def top(self) -> str:

@@ -161,7 +161,7 @@ class ChunkedImage(Image):
         """One sentence about chunks that were not there when they were read, unless `info` says so."""
         with self._lock:
             count = sum(level not in self._told for level, _ in self._missing)
-        return (missing_problem(count, "that were read"),) if count else ()
+        return (missing_problem(count, "that was read" if count == 1 else "that were read"),) if count else ()
 
     def _read_own(self, where: tuple[slice, ...], level: int) -> NDArray[Any]:
         levels = self._levels
