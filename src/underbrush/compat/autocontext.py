@@ -12,16 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from underbrush.core.forest.train import train_forest
 from underbrush.core.geometry import AXES, Box, Halo, Tile, TileGrid
 from underbrush.core.predict import predict_tile
 from underbrush.core.recipe import Recipe
-from underbrush.engine.building import stored_options
 from underbrush.engine.lanes import open_lane
 from underbrush.engine.model import Model, model_of
-from underbrush.engine.row_bound import row_bound
 from underbrush.engine.scenes import scene_of
-from underbrush.engine.training import joined, labelled_positions, labelled_rows
 from underbrush.errors import ProjectError
 from underbrush.files import Replacing, hdf5_in
 from underbrush.project.forest_writer import write_forests
@@ -143,6 +139,12 @@ def _save_forests(path: Path, stages: list[Project]) -> None:
 
 
 def _trained(project: Project, before: tuple[Recipe, ...], threads: int) -> Project:
+    # Only here: a project with classifiers does not wait for the compiler.
+    from underbrush.core.forest.train import train_forest  # noqa: PLC0415
+    from underbrush.engine.building import stored_options  # noqa: PLC0415
+    from underbrush.engine.row_bound import row_bound  # noqa: PLC0415
+    from underbrush.engine.training import joined, labelled_positions, labelled_rows  # noqa: PLC0415
+
     selection = project.selection
     if selection is None:
         raise ProjectError("no features are chosen in a stage", where=project.path or "")

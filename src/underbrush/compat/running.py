@@ -21,7 +21,6 @@ from underbrush.core.forest.nodes import LEAF, Forest
 from underbrush.core.labels import LabelBlock, make_block, trimmed
 from underbrush.core.recipe import Recipe
 from underbrush.engine.batch import Limits, Request, check_distinct, predict_image
-from underbrush.engine.building import stored_options, trained
 from underbrush.engine.current import read_current
 from underbrush.engine.model import Model, model_of
 from underbrush.engine.own import own_channels
@@ -272,6 +271,8 @@ def _model(job: Job, project: Project, export: Export, threads: int) -> Model | 
     selection = project.selection
     if training.retrain or (training.trees is None and training.proportion is None) or selection is None:
         return model_of(project, threads)
+    from underbrush.engine.building import stored_options, trained  # noqa: PLC0415 (see `model_of`)
+
     options = stored_options(project, threads)
     if training.trees is not None:
         options = replace(options, n_trees=_checked_trees(training.trees))
@@ -288,7 +289,8 @@ def _checked_trees(trees: int) -> int:
 
 def _retrain(job: Job, threads: int) -> None:
     """Train from the strokes and save the project, as a change like one in the window."""
-    from underbrush.engine.session import Session  # noqa: PLC0415 - only here
+    from underbrush.engine.building import stored_options, trained  # noqa: PLC0415 - only here
+    from underbrush.engine.session import Session  # noqa: PLC0415
     from underbrush.engine.teaching import lesson_from  # noqa: PLC0415
     from underbrush.project.commands import SetTraining  # noqa: PLC0415
 
