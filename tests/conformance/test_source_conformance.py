@@ -591,6 +591,31 @@ class TestPrecomputed(SourceChecks):
         return Case(str(folder / "a.precomputed"), arrays[0], "czyx", (arrays[1],))
 
 
+class TestPrecomputedSegmentation(SourceChecks):
+    """Sharded and packed as segmentations are."""
+
+    def write(self, folder):
+        array = pixels((5, 50, 61), "uint64") // 7
+        spec = {
+            "driver": "neuroglancer_precomputed",
+            "kvstore": {"driver": "file", "path": f"{folder}/seg/"},
+            "multiscale_metadata": {"type": "segmentation", "data_type": "uint64", "num_channels": 1},
+            "scale_metadata": {
+                "size": [61, 50, 5], "encoding": "compressed_segmentation", "chunk_size": [16, 16, 3],
+                "compressed_segmentation_block_size": [8, 8, 8], "resolution": [1, 1, 1],
+                "sharding": {
+                    "@type": "neuroglancer_uint64_sharded_v1", "preshift_bits": 1, "minishard_bits": 2,
+                    "shard_bits": 1, "hash": "identity", "data_encoding": "gzip",
+                    "minishard_index_encoding": "gzip",
+                },
+            },
+        }  # fmt: skip
+        store = tensorstore.open(spec, create=True, open=True).result()
+        with tensorstore.Transaction() as transaction:
+            store.with_transaction(transaction).write(array.T[..., None]).result()
+        return Case(str(folder / "seg"), array[None], "czyx")
+
+
 def written(driver, path, array, metadata):
     """An array by tensorstore, its axes as they are stored."""
     spec = {

@@ -27,6 +27,8 @@ class ImageServer:
         """Parts of paths of which half of the bytes are sent."""
         self.missing = 404
         """The status of what is not there."""
+        self.signed_only = False
+        """Whether requests without credentials are refused."""
         self.queries: list[str] = []
         self.connections = []
         self.lock = threading.Lock()
@@ -89,6 +91,8 @@ class ImageServer:
             self.queries.append(parts.query)
         time.sleep(self.latency)
         status = self.status_of(path)
+        if self.signed_only and "Credential=key/" not in request.headers.get("Authorization", ""):
+            status = 403
         file = self.folder / path.lstrip("/")
         if status != 200 or not file.is_file():
             self._send(request, status if status != 200 else self.missing, b"no", send)

@@ -250,3 +250,16 @@ def test_a_bucket(server, array, monkeypatch):
     server.stop()
     with pytest.raises(ImageError, match="the server cannot be read"):
         open_image("s3://bucket/v3.zarr")
+
+
+def test_a_bucket_that_asks_for_credentials(server, array, monkeypatch):
+    (server.folder / "bucket").mkdir()
+    shutil.move(server.folder / "v3.zarr", server.folder / "bucket" / "v3.zarr")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
+    server.signed_only = True
+    with pytest.raises(ImageError, match="the server refuses to give it: it needs other rights"):
+        open_image("s3://bucket/v3.zarr")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    with open_image("s3://bucket/v3.zarr") as image:
+        np.testing.assert_array_equal(image.read(), to_internal(array, "zyx"))
