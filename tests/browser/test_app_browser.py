@@ -2,87 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import re
-import signal
-import subprocess
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import platformdirs
 import pytest
 import tifffile
 
+from browser.running import ARGUMENTS, CHROMIUM, Server
+
 playwright = pytest.importorskip("playwright.sync_api")
-CHROMIUM = Path("/usr/bin/chromium")
-ARGUMENTS = ["--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--no-sandbox"]
-
 pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason="needs Chromium")
-
-
-class Server:
-    """`underbrush` in a process of its own, with a home of its own."""
-
-    def __init__(self, home: Path) -> None:
-        self.home = home
-        self.process: subprocess.Popen[str] | None = None
-        self.port = 0
-
-    def start(self) -> str:
-        """Run it and give the printed address; again on the same port."""
-        # Compiled code is shared with all tests: it is not what is tried here, and takes its time.
-        compiled = os.environ.get("UNDERBRUSH_CACHE_DIR") or platformdirs.user_cache_dir("underbrush")
-        environment = {
-            **os.environ,
-            "HOME": str(self.home),
-            "UNDERBRUSH_CACHE_DIR": compiled,
-            "PYTHONUNBUFFERED": "1",
-        }
-        for name in ("XDG_CONFIG_HOME", "XDG_STATE_HOME", "UNDERBRUSH_STATE_DIR", "UNDERBRUSH_CONFIG"):
-            environment.pop(name, None)
-        program = "from underbrush.cli.main import main; import sys; sys.exit(main())"
-        arguments = ["--no-browser", "--port", str(self.port), "--root", str(self.home)]
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", program, *arguments],
-            env=environment,
-            cwd=self.home,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            found = re.search(r"http://127\.0\.0\.1:(\d+)/\S+", line)
-            if found:
-                self.port = int(found[1])
-                return found[0]
-        raise AssertionError("the server printed no address")
-
-    def kill(self) -> None:
-        """As a power cut would."""
-        assert self.process is not None
-        self.process.send_signal(signal.SIGKILL)
-        self.process.wait(20)
-        self._close()
-
-    def _close(self) -> None:
-        if self.process is not None and self.process.stdout is not None:
-            self.process.stdout.close()
-
-    def stop(self) -> None:
-        """As Ctrl-C does."""
-        assert self.process is not None
-        self.process.send_signal(signal.SIGINT)
-        try:
-            self.process.wait(30)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            raise
-        finally:
-            self._close()
 
 
 @pytest.fixture(scope="module")

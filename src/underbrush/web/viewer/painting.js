@@ -48,6 +48,8 @@ export class Painting extends Emitter {
     this.now = options.now ?? (() => performance.now());
     this.marks = 0;
     this.strokes = 0;
+    /** @type {Set<EventTarget>} */
+    this.surfaces = new Set();
     /** @type {{id: number, type: string, deed: Deed, began: number, x: number, y: number} | null} */
     this.active = null;
     /** @type {Map<number, {x: number, y: number}>} fingers that are down */
@@ -64,6 +66,8 @@ export class Painting extends Emitter {
   listen() {
     this.listenTo(this.canvas.surface);
     this.hear(window, "blur", () => this.finish());
+    // A surface that lost its pointer under load is not always told that it left.
+    this.hear(window, "pointermove", (event) => this.at && !this.active && !this.surfaces.has(event.target) && this.hover(null));
     this.hear(window, "pagehide", () => this.finish());
     this.hear(document, "visibilitychange", () => document.hidden && this.finish());
     this.undo.push(this.tools.on("tool", () => this.drawCursor()));
@@ -77,6 +81,7 @@ export class Painting extends Emitter {
 
   /** One more view that is painted on. @param {HTMLElement} surface */
   listenTo(surface) {
+    this.surfaces.add(surface);
     const on = this.hear.bind(this);
     on(surface, "pointerdown", (event) => this.down(event));
     on(surface, "pointermove", (event) => this.move(event));
