@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import logging
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -35,6 +36,10 @@ def run(arguments: Sequence[str]) -> int:
         return _run(parse(arguments))
     except SystemExit as done:  # --help and --version
         return int(done.code or 0)
+    except BrokenPipeError:
+        # The reader of our output has gone: nobody to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except CommandLineError as error:
         tell(f"{error}.")
         return 2
