@@ -37,6 +37,8 @@ class FakeSession:
     save_state: SaveChanged = SAVED
     lesson: Any = None
     saved: int = 0
+    shown_classifier: str | None = None
+    changes: Any = field(default_factory=lambda: SimpleNamespace(changed=None))
     listeners: list[Callable[[object], None]] = field(default_factory=list)
 
     def listen(self, heard: Callable[[object], None]) -> Callable[[], None]:
@@ -145,6 +147,32 @@ def fake_app(hub: FakeHub, state: dict[str, Any]) -> FastAPI:
             '<svg xmlns="http://www.w3.org/2000/svg"><rect width="99" height="99" fill="#333"/></svg>',
             media_type="image/svg+xml",
         )
+
+    wish = {
+        "result": "segmentation", "classifier": None, "format": "tiff", "dtype": None, "rescale": None,
+        "axes": None, "region": {}, "pattern": "{project}_results/{nickname}_{result}", "existing": "keep",
+    }  # fmt: skip
+
+    @app.get("/api/p/{ident}/exports")
+    def exports(ident: str) -> dict[str, Any]:
+        return {"jobs": {}, "stored": wish, "axes": "yx", "classifiers": ["fig 2"]}
+
+    @app.post("/api/p/{ident}/exports/look")
+    def look(ident: str) -> dict[str, Any]:
+        return {
+            "refusal": "", "formats": {"jpg": "jpg changes pixel values a little"}, "exists": False,
+            "shape": [520, 696], "axes": "yx", "dtype": "uint8", "bytes": 361_920, "channels": 1,
+            "pixel_size": {"x": [0.65, "µm"]}, "range": None, "settings": {}, "stored": True,
+            "path": "/data/nuclei_results/nuclei_01_segmentation.tif",
+        }  # fmt: skip
+
+    @app.post("/api/p/{ident}/exports/texts")
+    def texts(ident: str) -> dict[str, str]:
+        return {
+            "command": "underbrush predict",
+            "python": "import underbrush",
+            "methods": "Images were segmented.",
+        }
 
     @app.get("/api/browse")
     def browse(path: str = "") -> dict[str, Any]:
