@@ -17,6 +17,7 @@ from underbrush.project.commands import Paint, RemoveLane, SetAxes, command_from
 from underbrush.project.paths import linked_source
 from underbrush.web.panels.image_acts import acted, adding, masking, moved, replacing, sequencing
 from underbrush.web.panels.image_facts import ImageFacts
+from underbrush.web.state import state_of
 
 
 @pytest.fixture
@@ -149,6 +150,7 @@ def test_files_become_slices_times_or_channels_of_one_image(session: Session, fo
         image = session.image(lane)
         assert image.shape5 == shape and np.unique(image.read()).tolist() == [0, 1, 2]
         assert session.document.lanes[lane].nickname.startswith("cell")
+        assert state_of("abcdefgh", session, "tab")["lanes"][-1]["missing"] is None
         session.apply("tab", session.last_number("tab") + 1, RemoveLane(lane))
     with pytest.raises(UsageError, match="several"):
         sequencing(files[:1], "z")

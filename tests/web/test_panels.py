@@ -168,7 +168,7 @@ class TestOpening:
         assert expanded(['"img1.tif"', " img1.tif "], roots) == [str(tmp_path / "img1.tif")]
 
     @pytest.mark.parametrize(
-        "text", ["no*.tif", "nothing.tif", "/etc/*", "/etc/hosts", "../*", "*/../../*", "http://x/a.zarr", ""]
+        "text", ["no*.tif", "nothing.tif", "/etc/*", "/etc/hosts", "../*", "*/../../*", "ftp://x/a.zarr", ""]
     )
     def test_what_is_not_there_or_not_allowed_is_a_sentence(self, roots: Roots, text: str) -> None:
         with pytest.raises(UnderbrushError) as error:

@@ -11,9 +11,11 @@ from typing import Any, TypeVar
 
 from numpy.typing import NDArray
 
+from underbrush.errors import UnderbrushError
 from underbrush.sources.address import parse_address
 from underbrush.sources.base import Image
 from underbrush.sources.cache import SegmentCache
+from underbrush.sources.sequence import stack_files
 from underbrush.web.planes import Cancelled, CancelledError
 
 CACHE_BYTES = 128 << 20
@@ -77,8 +79,11 @@ def image_identity(image: Image) -> str:
     info = image.info
     digest = hashlib.sha256(repr((info.location, info.axes, info.shape, info.dtype.str)).encode())
     try:
-        status = parse_address(info.location).path.stat()
-        digest.update(repr((status.st_mtime_ns, status.st_size, status.st_ino)).encode())
-    except (OSError, ValueError):
+        for one in stack_files(info.location) or (info.location,):
+            address = parse_address(one)
+            if not address.url:  # an image on the net is taken to stay as it is
+                status = address.path.stat()
+                digest.update(repr((status.st_mtime_ns, status.st_size, status.st_ino)).encode())
+    except (OSError, ValueError, UnderbrushError):
         digest.update(repr(id(image)).encode())  # not a file: true for as long as it is open
     return digest.hexdigest()[:16]

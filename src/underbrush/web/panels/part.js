@@ -1,5 +1,5 @@
 // One part of the page. All parts come from one module, so that they share what they know of the viewer.
-import { PARTS, say, sendAll, startTooltips } from "underbrush-panels";
+import { PARTS, app, link, say, sendAll, startTooltips } from "underbrush-panels";
 
 export default {
   props: { part: String, data: Object },
@@ -16,6 +16,10 @@ export default {
   methods: {
     commands(list, said) {
       return sendAll(list, said);
+    },
+    goTo(lane, t, z, y, x) {
+      link.step = 3;
+      app()?.goTo(lane, t, z, y, x);
     },
     say(text, level) {
       say(text, { level });

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from nicegui import background_tasks, ui
 
 from underbrush import __version__
+from underbrush.engine.views import ViewProgress
 from underbrush.errors import UnderbrushError
 from underbrush.web.panels.feature_cost import told_cost
 from underbrush.web.panels.gauges import Gauges
@@ -20,6 +21,7 @@ from underbrush.web.panels.parts import Part
 from underbrush.web.panels.preparing import follow_preparing
 from underbrush.web.panels.project_reader import ProjectReader
 from underbrush.web.panels.start_page import defect, open_named, open_sample
+from underbrush.web.panels.training_facts import TrainingFacts
 
 if TYPE_CHECKING:
     from nicegui.client import Client
@@ -94,6 +96,7 @@ class _ProjectPage:
                 self._part("Tools")
                 self._part("Classes")
                 self._part("Classifiers")
+                self._part("Strokes")
             with ui.element("div").classes("scroll").props("data-for=4"):
                 self._part("ExportChoice")
             with ui.element("div").classes("scroll").props("data-for=5"):
@@ -104,6 +107,7 @@ class _ProjectPage:
             with ui.element("div").classes("stack"):
                 with ui.element("div").classes("viewer-area"):
                     self._part("ViewerFrame", project=self._ident)
+                    self._part("ShownClassifier")
                     self._part("Toast")
                 self._part("Dims")
                 self._part("Lanes")
@@ -147,6 +151,7 @@ class _ProjectPage:
         self._client.on_delete(session.listen(heard))
         self._reader = ProjectReader(session)
         self._facts = ImageFacts(session)
+        self._training = TrainingFacts(session)
         self._read_soon()
 
     def _show_failure(self, sentence: str) -> None:
@@ -162,7 +167,9 @@ class _ProjectPage:
 
     def _heard(self, event: object) -> None:
         # Tiles and views come by the dozen and say nothing that the panels show.
-        if type(event).__name__ in {"LabelsChanged", "DocumentChanged", "TrainingChanged"}:
+        kind = type(event).__name__
+        complete = isinstance(event, ViewProgress) and event.done == event.total
+        if complete or kind in {"LabelsChanged", "DocumentChanged", "TrainingChanged"}:
             self._read_soon()
 
     def _read_soon(self) -> None:
@@ -196,7 +203,10 @@ class _ProjectPage:
                 self._wanted.set()
 
     def _read_all(self) -> dict[str, dict[str, Any]]:
-        return {**self._reader.read(), **self._facts.read()}
+        found = {**self._reader.read(), **self._facts.read()}
+        for name, data in self._training.read().items():
+            found[name] = {**found.get(name, {}), **data}
+        return found
 
     # -- what is wanted of Python ---------------------------------------------------------------------
 
@@ -224,6 +234,10 @@ class _ProjectPage:
                 )
                 if cost is not None and not self._gone():
                     table.set(cost=cost)
+            elif name in {"next", "show", "strokes"} and self._session is not None:
+                for part, method, values in await asyncio.to_thread(self._training.act, wanted):
+                    self._parts[part].run_method(method, *values)
+                self._read_soon()
             elif name in IMAGE_ACTS and self._session is not None:
                 await self._change_images(self._session, wanted, list(paths or []) if named else [])
         except UnderbrushError as error:

@@ -51,3 +51,17 @@ export function moves(all, chosen, by) {
   }
   return found;
 }
+
+/**
+ * Strokes [lane, class, t, z, y, x, pixels] by class, image or size; equal ones stay in their order.
+ * @param {any[][]} rows @param {string} by @param {boolean} down @param {string[]} lanes in their order
+ */
+export function sorted(rows, by, down, lanes) {
+  const value = /** @type {Record<string, (row: any[]) => number>} */ ({
+    class: (row) => row[1],
+    image: (row) => lanes.indexOf(row[0]),
+    pixels: (row) => row[6],
+  })[by];
+  const all = value ? [...rows].sort((a, b) => value(a) - value(b)) : [...rows];
+  return down ? all.reverse() : all;
+}

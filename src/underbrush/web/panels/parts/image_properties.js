@@ -68,8 +68,8 @@ export const ImageProperties = {
       if (range.value !== `${a} ${b}`)
         each((lane) => ({ type: "edit_lane", id: lane.id, display_range: [a, b], normalize_display: true }));
     };
-    const display = (/** @type {any} */ item) => {
-      if (item.auto) each((lane) => ({ type: "edit_lane", id: lane.id, normalize_display: false }));
+    const display = (/** @type {string} */ way) => {
+      if (way === "auto") each((lane) => ({ type: "edit_lane", id: lane.id, normalize_display: false }));
       else {
         const largest = one.value?.dtype === "uint16" ? 65535 : 255;
         each((lane) => ({ type: "edit_lane", id: lane.id, display_range: [0, largest], normalize_display: true }));
@@ -104,16 +104,16 @@ export const ImageProperties = {
           address(`/api/p/${link.project}/lanes/${lanes.value[0].id}/thumbnail?v=${encodeURIComponent(lanes.value[0].v)}`),
       ),
       displays: computed(() => [
-        { text: "Automatic, 0.1 to 99.9 %", auto: true, on: range.value === "" },
-        { text: "Own range", on: !!range.value },
+        { text: "Automatic, 0.1 to 99.9 %", id: "auto", on: range.value === "" },
+        { text: "Own range", id: "own", on: !!range.value },
       ]),
       storageText: computed(() => (storage.value === null ? "several" : STORAGE[storage.value] || storage.value || "–")),
       storages: computed(() => [
-        { text: STORAGE.relative, relative: true, on: storage.value === "relative", off: !facts.value.every((fact) => fact.below) },
-        { text: STORAGE.absolute, relative: false, on: storage.value === "absolute" },
+        { text: STORAGE.relative, id: "relative", on: storage.value === "relative", off: !facts.value.every((fact) => fact.below) },
+        { text: STORAGE.absolute, id: "absolute", on: storage.value === "absolute" },
       ]),
       linkable,
-      store: (/** @type {any} */ item) => emit("act", { name: "link", lanes: [...selection.lanes], relative: item.relative }),
+      store: (/** @type {string} */ way) => emit("act", { name: "link", lanes: [...selection.lanes], relative: way === "relative" }),
       level: computed(() => common(facts.value.map((fact) => fact.level || "–")) ?? "several"),
       parked: computed(() => facts.value.reduce((sum, fact) => sum + (fact.parked || 0), 0)),
       masks: computed(() => facts.value.filter((fact) => fact.mask)),

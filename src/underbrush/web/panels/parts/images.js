@@ -23,14 +23,14 @@ export const AddImages = {
       path.value = "";
     };
     const ALONG = [
-      { text: "Slices, along z", axis: "z" },
-      { text: "Time points, along t", axis: "t" },
-      { text: "Channels, along c", axis: "c" },
+      { text: "Slices, along z", id: "z" },
+      { text: "Time points, along t", id: "t" },
+      { text: "Channels, along c", id: "c" },
     ];
-    const sequence = (/** @type {any} */ item) => {
-      selection.axis = item.axis;
+    const sequence = (/** @type {string} */ axis) => {
+      selection.axis = axis;
       if (typed()) {
-        emit("act", { name: "sequence", paths: [typed()], axis: item.axis });
+        emit("act", { name: "sequence", paths: [typed()], axis });
         path.value = "";
       } else link.dialog = "sequence";
     };

@@ -14,9 +14,10 @@ import { Dims, Lanes } from "./lanes.js";
 import { Layers } from "./layers.js";
 import { app, link, say, sendAll } from "./link.js";
 import { FeatureTable } from "./matrix.js";
-import { Classifiers, Quality } from "./quality.js";
+import { Classifiers, Quality, ShownClassifier } from "./quality.js";
 import { Start, StartStatus } from "./start.js";
 import { Status } from "./status.js";
+import { Strokes } from "./strokes.js";
 import { Tools } from "./tools.js";
 import { startTooltips } from "./tooltips.js";
 import { Topbar } from "./topbar.js";
@@ -47,10 +48,12 @@ export const PARTS = {
   Presets,
   Quality,
   Rail,
+  ShownClassifier,
   Start,
   StartStatus,
   Status,
   Steps,
+  Strokes,
   Toast,
   Tools,
   Topbar,

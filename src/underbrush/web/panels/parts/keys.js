@@ -62,7 +62,7 @@ export const Dialog = {
 };
 
 /** What this window does not do yet. */
-const NOT_YET = /^(next|backPlace|maximise:.*|crosshair)$/;
+const NOT_YET = /^$/;
 
 /** The rows of `?`: the nine classes are one. @param {import("./types").KeyRow[]} rows */
 function told(rows) {

@@ -52,6 +52,9 @@ const EVENTS = [
 /** @type {{app: App | null, hint: number, toast: number}} */
 const own = { app: null, hint: 0, toast: 0 };
 
+/** What parts do when a key of the viewer asks for it, by action. @type {Record<string, () => void>} */
+export const deeds = {};
+
 /** The viewer of this tab, or null before it is mounted. */
 export const app = () => own.app;
 
@@ -102,6 +105,7 @@ function act(action) {
   if (action === "sidePanels") togglePanels();
   else if (action === "keys") link.dialog = link.dialog === "keys" ? "" : "keys";
   else if (action === "panels") toPanels();
+  else deeds[action]?.();
 }
 
 /** From the image to the panels, and back again. */

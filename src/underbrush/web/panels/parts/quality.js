@@ -1,12 +1,12 @@
 /** How good the forest is, and what would help; classifiers that were kept. */
-import { computed, ref } from "vue";
-import { Icon, IconButton, Switch } from "./basics.js";
-import { command, link } from "./link.js";
+import { computed, onBeforeUnmount, onMounted, ref } from "vue";
+import { Icon, IconButton, Keys, Menu, Switch } from "./basics.js";
+import { app, command, deeds, keysOf, link, say } from "./link.js";
 import { painted } from "./classes.js";
 
 /** Out-of-bag error, class balance, importance. */
 export const Quality = {
-  components: { Icon, IconButton, Switch },
+  components: { Icon, IconButton, Keys, Switch },
   props: {
     oob: { default: null },
     trained: Boolean,
@@ -16,15 +16,31 @@ export const Quality = {
     importance: { type: Array, default: () => [] },
     features: { type: Number, default: 0 },
     settings: { type: Object, default: () => ({}) },
+    where: { type: String, default: "" },
   },
-  setup(/** @type {any} */ props) {
+  emits: ["act"],
+  setup(/** @type {any} */ props, /** @type {any} */ { emit }) {
+    const next = () => {
+      if (!props.trained) return say("Nothing is trained yet: paint a stroke in each class.");
+      emit("act", { name: "next" });
+    };
+    const back = () => {
+      if (!link.position.canBack) return say("There is no place to go back to.");
+      link.step = 3;
+      app()?.back();
+    };
+    onMounted(() => Object.assign(deeds, { next, backPlace: back }));
+    onBeforeUnmount(() => {
+      delete deeds.next;
+      delete deeds.backPlace;
+    });
     const all = ref(false);
     const percent = computed(() => (props.oob === null ? "–" : `${(props.oob * 100).toFixed(props.oob < 0.1 ? 1 : 0)} %`));
     const rows = computed(() => (all.value ? props.importance : props.importance.slice(0, 3)));
     const most = computed(() => Math.max(...props.importance.map((/** @type {any} */ one) => one[1]), 1e-9));
     const missing = computed(() => (link.state?.classes || []).filter((one) => !painted(one.id)[1]).map((one) => one.name));
     const flip = (/** @type {boolean} */ on) => command({ type: "set_training", ...props.settings, balance: on });
-    return { all, percent, rows, most, missing, flip, link };
+    return { all, percent, rows, most, missing, flip, link, next, back, keysOf };
   },
   template: `
     <div>
@@ -42,6 +58,18 @@ export const Quality = {
           </div>
           <p v-if="changed">{{ changed }}</p>
         </div>
+        <template v-if="trained">
+          <button type="button" class="btn s wide below2" data-tip="Go where a stroke would help most" @click="next">
+            <Icon n="target" />Next uncertain place <Keys v-if="keysOf('next').length" :keys="keysOf('next')" />
+          </button>
+          <div class="hstack dim">
+            <span class="grow trunc" role="status">{{ where }}</span>
+            <button type="button" class="btn-quiet" :disabled="!link.position.canBack" data-tip="Back to where you were"
+                :data-key="keysOf('backPlace').join(' ')" @click="back">
+              <Icon n="left" />Back
+            </button>
+          </div>
+        </template>
       </section>
       <section v-if="balance" class="sec">
         <div class="sec-h"><h3>Class balance</h3></div>
@@ -71,62 +99,126 @@ export const Quality = {
   `,
 };
 
+/** Above the image while a kept classifier is looked at. */
+export const ShownClassifier = {
+  components: { Icon },
+  props: { name: { type: String, default: "" } },
+  emits: ["act"],
+  template: `
+    <div class="shownslot">
+      <div v-if="name" class="callout info shown" role="status">
+        <Icon n="frozen" />
+        <span class="grow trunc">Result of <span class="strong">{{ name }}</span>, a kept classifier. Painting goes on with the current one.</span>
+        <button type="button" class="btn s" data-tip="Show the result of the current classifier" @click="$emit('act', { name: 'show', classifier: '' })">
+          Back to current
+        </button>
+      </div>
+    </div>
+  `,
+};
+
 /** The classifier in force and the ones that were kept under a name. */
 export const Classifiers = {
-  components: { Icon, IconButton },
-  props: { rows: { type: Array, default: () => [] }, trained: Boolean },
-  setup(/** @type {any} */ props) {
-    const naming = ref(false),
+  components: { Icon, IconButton, Menu },
+  props: {
+    rows: { type: Array, default: () => [] },
+    trained: Boolean,
+    shown: { type: String, default: "" },
+  },
+  emits: ["act"],
+  setup(/** @type {any} */ props, /** @type {any} */ { emit }) {
+    const naming = ref(/** @type {string | null} */ (null)),
       draft = ref("");
     const strokes = computed(() => (link.state?.classes || []).reduce((sum, one) => sum + painted(one.id)[0], 0));
-    const freeze = async () => {
-      const name = draft.value.trim();
-      naming.value = false;
-      if (name) await command({ type: "freeze_classifier", name }, `Kept as ${name}.`);
+    const locked = computed(() => !link.state || !!link.state.read_only);
+    /** Keeps the current one ("") or renames one. */
+    const named = async () => {
+      const name = draft.value.trim(),
+        old = naming.value;
+      naming.value = null;
+      if (!name || name === old || old === null) return;
+      if (old) await command({ type: "rename_frozen", name: old, to: name }, `${old} is renamed.`);
+      else await command({ type: "freeze_classifier", name }, `Kept as ${name}.`);
     };
-    const begin = () => {
-      draft.value = `Version ${props.rows.length + 1}`;
-      naming.value = true;
+    const begin = (/** @type {string} */ old) => {
+      draft.value = old || `Version ${props.rows.length + 1}`;
+      naming.value = old;
     };
     const focus = (/** @type {any} */ node) => {
       if (node && document.activeElement !== node) node.select();
     };
+    const show = (/** @type {string} */ name) => {
+      if (name !== props.shown) emit("act", { name: "show", classifier: name });
+    };
+    const key = (/** @type {KeyboardEvent} */ event, /** @type {string} */ name) => {
+      const by = /** @type {Record<string, "nextElementSibling" | "previousElementSibling">} */ ({
+        ArrowDown: "nextElementSibling",
+        ArrowUp: "previousElementSibling",
+      })[event.key];
+      const row = /** @type {HTMLElement} */ (event.currentTarget);
+      if (by) /** @type {HTMLElement | null} */ (row[by])?.focus();
+      else if (event.key === "Enter" || event.key === " ") show(name);
+      else if (event.key === "F2" && name && !locked.value) begin(name);
+      else if (event.key === "Delete" && name && !locked.value) remove(name);
+      else return;
+      event.preventDefault();
+      event.stopPropagation();
+    };
     const remove = (/** @type {string} */ name) => command({ type: "delete_frozen", name }, `${name} deleted.`);
-    return { link, naming, draft, strokes, freeze, begin, remove, focus };
+    const items = (/** @type {any} */ row) => [
+      { id: "show", text: row.name === props.shown ? "Back to current" : "Show its result", icon: "eye" },
+      ...(locked.value
+        ? []
+        : [
+            { id: "rename", text: "Rename", icon: "brush", keys: ["F2"] },
+            { id: "delete", text: "Delete", icon: "trash", keys: ["Del"] },
+          ]),
+    ];
+    const choose = (/** @type {string} */ way, /** @type {any} */ row) => {
+      if (way === "show") show(row.name === props.shown ? "" : row.name);
+      else if (way === "rename") begin(row.name);
+      else remove(row.name);
+    };
+    return { link, naming, draft, strokes, locked, named, begin, show, key, items, choose, focus };
   },
   template: `
     <section v-if="trained || rows.length" class="sec">
       <div class="sec-h">
         <h3>Classifiers</h3>
-        <button v-if="trained && link.state && !link.state.read_only" type="button" class="btn-quiet headbtn"
-            data-tip="Keep the current classifier under a name" @click="begin">
+        <button v-if="trained && !locked" type="button" class="btn-quiet headbtn"
+            data-tip="Keep the current classifier under a name" @click="begin('')">
           Freeze
         </button>
       </div>
-      <div v-if="naming" class="cls">
+      <div v-if="naming !== null" class="cls">
         <Icon n="frozen" />
         <span class="name">
           <span class="field s">
             <input :ref="focus" v-model="draft" maxlength="200" aria-label="Name of the kept classifier"
-                @keydown.enter.stop.prevent="freeze" @keydown.esc.stop.prevent="naming = false" @keydown.stop>
+                @keydown.enter.stop.prevent="named" @keydown.esc.stop.prevent="naming = null" @keydown.stop>
           </span>
         </span>
-        <button type="button" class="btn s" @click="freeze">Keep</button>
+        <button type="button" class="btn s" @click="named">{{ naming ? 'Rename' : 'Keep' }}</button>
       </div>
-      <div class="cls tight still" aria-selected="true">
-        <Icon n="target" />
-        <span class="name">Current</span>
-        <span class="cnt end">
-          {{ trained ? (strokes === 1 ? '1 stroke' : strokes.toLocaleString('en-US') + ' strokes') : 'not trained' }}
-        </span>
-      </div>
-      <div v-for="row in rows" class="cls tight still">
-        <Icon n="frozen" />
-        <span class="name trunc" :data-tip="row.note || row.name">{{ row.name }}</span>
-        <span class="cnt end">{{ row.date }}</span>
-        <span class="lk">
-          <IconButton v-if="link.state && !link.state.read_only" icon="trash" :name="'Delete ' + row.name" @click="remove(row.name)" />
-        </span>
+      <div role="listbox" aria-label="Classifiers">
+        <div class="cls tight" role="option" tabindex="0" :aria-selected="shown ? 'false' : 'true'"
+            data-tip="The classifier of the strokes as they are" @click="show('')" @keydown.self="key($event, '')">
+          <Icon n="target" />
+          <span class="name">Current</span>
+          <span class="cnt end">
+            {{ trained ? (strokes === 1 ? '1 stroke' : strokes.toLocaleString('en-US') + ' strokes') : 'not trained' }}
+          </span>
+        </div>
+        <div v-for="row in rows" :key="row.name" class="cls tight" role="option" tabindex="0"
+            :aria-selected="row.name === shown ? 'true' : 'false'" :data-tip="(row.note ? row.note + ' ' : '') + 'Click to see its result.'"
+            @click="show(row.name)" @keydown.self="key($event, row.name)">
+          <Icon n="frozen" />
+          <span class="name trunc">{{ row.name }}</span>
+          <span class="cnt end">{{ row.date }}</span>
+          <span class="lk" @click.stop>
+            <Menu :name="'More for ' + row.name" icon="more" kind="ib" :items="items(row)" right @choose="choose($event, row)" />
+          </span>
+        </div>
       </div>
     </section>
   `,
