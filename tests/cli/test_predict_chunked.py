@@ -11,6 +11,12 @@ import tifffile
 import zarr
 from small_project import make_project
 
+from sources.image_server import ImageServer
+from underbrush.engine.lanes import open_lane
+from underbrush.engine.new_project import project_from_images
+from underbrush.project.read import read_project
+from underbrush.project.write import write_project
+
 
 def ome(folder, array, axes, version):
     group = zarr.group(folder, zarr_format=2 if version == "0.4" else 3)
@@ -128,3 +134,28 @@ def test_info_of_a_pyramid(call, call_json, tmp_path):
     status, _, err = call("info", f"{folder}#level=1")
     assert (status, err.count("\n")) == (1, 1)
     assert "there is no level 1; the image has 1" in err
+
+
+def test_an_image_on_a_server(call, tmp_path):
+    """Predicted by its address, and trained on as an image of a project."""
+    array = cells((130, 170))
+    tifffile.imwrite(tmp_path / "cells.tif", array)
+    (tmp_path / "served").mkdir()
+    ome(tmp_path / "served" / "a.zarr", array, "yx", "0.5")
+    project = make_project(tmp_path / "p.ilp")
+    with ImageServer(tmp_path / "served") as server:
+        address = f"{server.url}/a.zarr"
+        status, out, err = call("predict", project, tmp_path / "cells.tif", address, "--format", "npy")
+        assert (status, err) == (0, "")
+        one, other = (Path(name).read_bytes() for name in out.split())
+        assert one == other
+        made = project_from_images([f"{address}#level=0"])
+        write_project(made, tmp_path / "new.ilp")
+        again = read_project(tmp_path / "new.ilp")
+        with open_lane(again.lanes[0], again) as image:
+            assert (again.lanes[0].raw.kind, again.lanes[0].raw.level) == ("url", "0")
+            np.testing.assert_array_equal(image.read()[0, 0, 0], array)
+        server.stop()
+        status, _, err = call("predict", project, address)
+        assert (status, err.count("\n")) == (1, 1)
+        assert "the server cannot be read" in err
