@@ -46,5 +46,7 @@ def test_a_tile_that_cannot_be_small_is_allowed_where_there_is_memory(tmp_path, 
     monkeypatch.setattr(batch, "EASY_BYTES", 1)
     monkeypatch.setattr(batch, "EASY_PIXELS", 0)
     assert len(planned(tmp_path, 10**10)) > 0
+    assert len(planned(tmp_path, 10**6)) > 0, "a program that holds much still classifies, in small tiles"
+    monkeypatch.setattr(batch, "LEAST_TILE", 0)
     with pytest.raises(ResourceError, match="the smallest tile needs"):
         planned(tmp_path, 10**6)

@@ -212,3 +212,19 @@ def test_strokes_of_others_follow_the_axes_back():
         [0, 0, 2, 0, 4], [1, 0, 5, 5, 2], [2, 0, 3, 0, 10]
     ]  # fmt: skip
     same(desk.replayed(), desk.document)
+
+
+def test_what_was_redone_lies_over_what_is_older():
+    """A redone edit that changes nothing to see still is newer than what lies below it."""
+    state = Strokes()
+    state.start()
+    one = Runs.from_array([(0, 0, 0, 0, 1)])
+    state.desk.do(Paint("a1", one, 1), "B")
+    state.desk.do(Paint("a1", one, 0), "A")
+    state.desk.do(Undo(), "A")
+    state.desk.do(Paint("a1", one, 0), "B")
+    state.desk.do(Redo(), "A")
+    state.desk.do(Undo(), "B")
+    assert not state.desk.dense().any()
+    state.desk.do(Undo(), "A")
+    assert state.desk.dense().sum() == 1

@@ -100,6 +100,8 @@ class Done:
     notices: tuple[str, ...] = ()
 
 
+LEAST_TILE = 48_000_000.0
+"""Bytes of a small tile. A command of its own, at the least memory that it takes, has more."""
 BUFFERS = 130_000_000
 """Bytes that a source's decoded pieces and a sink's unfinished ones may take beside the tiles."""
 EASY_BYTES = 256e6
@@ -112,8 +114,11 @@ their halo saves), the last tiles keep fewer threads busy, and Ctrl-C waits long
 
 
 def tile_budget(limits: Limits) -> float:
-    """Bytes that each tile in flight may take: what is left of the cap for each thread."""
-    return max(0.0, 0.9 * limits.memory - resident() - BUFFERS) / limits.threads
+    """Bytes that each tile in flight may take: what is left of the cap for each thread.
+
+    Never less than `LEAST_TILE`: a program that holds much for other reasons can still classify.
+    """
+    return max(LEAST_TILE, (0.9 * limits.memory - resident() - BUFFERS) / limits.threads)
 
 
 Progress = Callable[[int, int], None]

@@ -105,8 +105,10 @@ Labels = tuple[NDArray[np.int32], NDArray[np.uint8]]
 def _below(history: History, root: Edit, change: LabelChange, labels: Labels, volume: bool) -> Labels:
     """The labels under ``change`` as they would be now; ``labels`` is what was there when it was made."""
     older = list(_touching(history, change, change.lane, 0, root.sequence))
-    if not any(not history.in_force(edit) for edit, _ in older):
-        # Whatever lies below has been in force all the time since.
+    toggled = set(history.roots.values())
+    if not any(edit.sequence in toggled for edit, _ in older):
+        # Whatever lies below has been in force all the time since. (One that was undone when this edit was
+        # made, and redone since, was not in what it found.)
         return labels
     runs, ids = labels
     used = {0, *ids.tolist()}.union(*((*o.before.tolist(), *o.after.tolist()) for _, o in older))
