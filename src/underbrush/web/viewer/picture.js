@@ -120,7 +120,7 @@ export class Picture {
       if (missing.length) wants.push(this.wantRaw(at, cell, missing, base));
     };
     for (const cell of [...near, ...ahead]) ask(sight, cell);
-    if (roomy) for (const slice of neighbours(sight)) for (const cell of cells) ask({ ...sight, slice }, cell);
+    if (roomy) for (const near of neighbours(sight)) for (const cell of cells) ask({ ...sight, ...near }, cell);
     const unique = [...new Map(wants.map((want) => [want.id, want])).values()];
     this.raw.want(unique, near.flatMap((cell) => channels.map((c) => `${placeKey(sight)}${cellKey(cell)}|${c}`)));
   }
@@ -333,8 +333,11 @@ function gridOf({ lane, plane }) {
   return { size: planeSize(lane, plane), plane, tile: lane.tile ?? 256, levels: lane.levels };
 }
 
-/** The slices beside the one that is looked at. @param {Sight} sight */
-const neighbours = ({ lane, plane, slice }) => [slice + 1, slice - 1].filter((at) => at >= 0 && at < planeSize(lane, plane).depth);
+/** The slices beside the one that is looked at, and the time point after it. @param {Sight} sight @returns {{slice: number, t: number}[]} */
+function neighbours({ lane, plane, slice, t }) {
+  const beside = [slice + 1, slice - 1].filter((at) => at >= 0 && at < planeSize(lane, plane).depth).map((at) => ({ slice: at, t }));
+  return lane.shape[0] > 1 ? [...beside, { slice, t: (t + 1) % lane.shape[0] }] : beside;
+}
 
 /** @param {Sight} sight */
 const whereOf = ({ lane, t, plane, slice }) => ({ lane: lane.id, t, plane, slice });

@@ -213,6 +213,7 @@ export class Viewer {
   /** @private */
   hold() {
     this.holdUntil = performance.now() + HOLD;
+    this.wasComplete = false; // what is there already is told, too
   }
 
   /** @param {number} cx @param {number} cy @param {number} zoom */

@@ -96,7 +96,7 @@ export const FeatureChannels = {
         <button v-if="used.size < names.length && !d.locked" type="button" class="btn-quiet headbtn" data-tip="All channels" @click="all">All</button>
       </div>
       <label v-if="names.length > MANY" class="field s below">
-        <Icon n="search" /><input v-model="filter" placeholder="Filter" aria-label="Filter the channels">
+        <Icon n="search" /><input v-model="filter" placeholder="Filter" aria-label="Filter the channels that feed the features">
       </label>
       <div class="vstack checks" :class="{ many: names.length > MANY }">
         <button v-for="row in rows" type="button" class="check" :class="{ on: row.on }" role="checkbox" :aria-checked="row.on ? 'true' : 'false'"

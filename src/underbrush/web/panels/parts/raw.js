@@ -1,30 +1,15 @@
 /** The raw image among the layers: contrast, gamma, channels. */
 import { computed, ref, watch } from "vue";
-import { Icon, IconButton, Menu, Slider } from "./basics.js";
-import { hex, rgbOf } from "./classes.js";
+import { Icon, Menu, Slider } from "./basics.js";
+import { Channels } from "./channels.js";
 import { gammaAt, gammaPlace, movedRange, shown, typed } from "./contrast.js";
 import { Histogram } from "./histogram.js";
 import { LayerRow } from "./layer_row.js";
 import { address, app, keysOf, link, shownLane } from "./link.js";
 
-/** As the viewer colours the channels of a composite and of a colour image, where nobody chose. */
-const COMPOSITE = [
-  [0, 255, 0],
-  [255, 0, 255],
-  [0, 120, 255],
-  [255, 255, 0],
-  [0, 255, 255],
-  [255, 128, 0],
-];
-const PRIMARY = [
-  [255, 0, 0],
-  [0, 255, 0],
-  [0, 0, 255],
-];
-
 /** Contrast of the raw image: histogram, range, automatic, gamma, channels. */
 export const Raw = {
-  components: { Icon, IconButton, Menu, Row: LayerRow, Slider, Histogram },
+  components: { Channels, Icon, Menu, Row: LayerRow, Slider, Histogram },
   setup() {
     const histogram = ref(/** @type {import("./contrast.js").Histogram | null} */ (null));
     const failed = ref(false);
@@ -101,15 +86,6 @@ export const Raw = {
     const modeName = computed(() =>
       modeNow.value === "rgb" ? "Colour" : modeNow.value === "composite" ? "Composite" : names.value[channel.value],
     );
-    const seen = (/** @type {number} */ at) => raw.value.channels?.[String(at)]?.visible ?? at < 3;
-    const eye = (/** @type {number} */ at) => set({ channels: { [at]: { visible: !seen(at) } } });
-    const colourOf = (/** @type {number} */ at) =>
-      hex(
-        raw.value.channels?.[String(at)]?.colour ||
-          (modeNow.value === "rgb" ? PRIMARY[at % 3] : COMPOSITE[at % COMPOSITE.length]),
-      );
-    const recolour = (/** @type {number} */ at, /** @type {string} */ colour) =>
-      set({ channels: { [at]: { colour: rgbOf(colour) } } });
     const auto = () => app()?.do("contrast");
     return {
       link,
@@ -132,10 +108,6 @@ export const Raw = {
       mode,
       modeNow,
       modeName,
-      seen,
-      eye,
-      colourOf,
-      recolour,
       auto,
       shown,
       gammaAt,
@@ -155,20 +127,7 @@ export const Raw = {
             <Icon n="down" />
           </Menu>
         </div>
-        <div v-if="many && modeNow !== 'single'" class="channels" role="listbox" aria-label="Channels">
-          <div v-for="(name, at) in names" class="chan" role="option" :aria-selected="chosen === at ? 'true' : 'false'"
-              tabindex="0" @click="chosen = at" @keydown.enter="chosen = at">
-            <label v-if="modeNow === 'composite'" class="sw pickable" :style="{ '--c': colourOf(at) }"
-                :data-tip="'Colour of ' + name">
-              <input type="color" :value="colourOf(at)" :aria-label="'Colour of ' + name"
-                  @change="recolour(at, $event.target.value)">
-            </label>
-            <span v-else class="sw" :style="{ '--c': colourOf(at) }"></span>
-            <span class="trunc grow">{{ name }}</span>
-            <IconButton v-if="modeNow === 'composite'" :icon="seen(at) ? 'eye' : 'eyeoff'" :name="(seen(at) ? 'Hide ' : 'Show ') + name"
-                @click.stop="eye(at)" />
-          </div>
-        </div>
+        <Channels v-if="many" :names="names" :mode="modeNow" :chosen="channel" @choose="chosen = $event" />
         <Histogram v-if="histogram" :histogram="histogram" :low="low" :high="high" :whole="whole"
             @range="setChannel({ low: $event[0], high: $event[1] })" />
         <div v-else class="histo none"><span v-if="failed" class="note">No histogram: the image could not be read.</span></div>

@@ -1,6 +1,6 @@
 /** How far a feature looks: a disc over the image, at the pointer, or beside the sheet. */
 import { computed, onBeforeUnmount, onMounted, reactive, ref } from "vue";
-import { inMicrometres, reaching, shownTitle } from "./feature_draft.js";
+import { drafting, inMicrometres, reaching, shownTitle } from "./feature_draft.js";
 import { link, shownLane } from "./link.js";
 
 /** Axes of the columns and rows of a plane. @type {Record<string, ["x" | "z", "y" | "z"]>} */
@@ -29,7 +29,7 @@ export const ReachDisc = {
     onBeforeUnmount(() => document.removeEventListener("pointermove", follow));
     const disc = computed(() => {
       const one = reaching.value;
-      if (!one) return null;
+      if (!one || (drafting.volume && !at.held)) return null;
       const scale = link.zoom.zoom / (window.devicePixelRatio || 1),
         [rx, ry] = AXES[at.held ? at.plane : "xy"].map((axis) => (axis === "z" && one.flat ? 0.5 : one.pixels + 0.5) * scale * stretch(axis));
       const micro = inMicrometres(one.pixels),
