@@ -17,7 +17,7 @@ import tifffile
 import underbrush
 from session_scenes import blobs, both_classes, new_project, wait_for
 from underbrush.core.geometry import Box
-from underbrush.engine import exporting
+from underbrush.engine import export_run
 from underbrush.engine.batch import Limits
 from underbrush.engine.export_wish import Wish, settings_of, wish_from_json, wish_of
 from underbrush.engine.exporting import Exporter, paired
@@ -192,14 +192,14 @@ def test_existing_files_are_replaced_kept_or_stop_it(exporter, tmp_path):
 
 def test_cancel_leaves_no_part_of_a_file(exporter, tmp_path, monkeypatch):
     begun = threading.Event()
-    real = exporting.predict_image
+    real = export_run.predict_image
 
     def slow(model, request, opened, limits, progress, cancel):
         begun.set()
         assert cancel.wait(30)
         return real(model, request, opened, limits, progress, cancel)
 
-    monkeypatch.setattr(exporting, "predict_image", slow)
+    monkeypatch.setattr(export_run, "predict_image", slow)
     exporter.export(Wish(), ["a1", "a2"])
     assert begun.wait(60)
     with pytest.raises(UsageError, match="already"):
@@ -210,7 +210,7 @@ def test_cancel_leaves_no_part_of_a_file(exporter, tmp_path, monkeypatch):
     assert job["state"] == "cancelled" and [r["state"] for r in job["rows"]] == ["cancelled"] * 2
     folder = tmp_path / "p_results"
     assert not folder.exists() or list(folder.iterdir()) == []
-    monkeypatch.setattr(exporting, "predict_image", real)
+    monkeypatch.setattr(export_run, "predict_image", real)
     exporter.retry("export")
     assert exporter.wait(60)
     assert exporter.state()["export"]["state"] == "done"

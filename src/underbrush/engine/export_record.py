@@ -9,10 +9,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from underbrush import __version__
+from underbrush.engine.export_jobs import now_text
+from underbrush.engine.export_texts import stroke_counts
 from underbrush.engine.export_wish import Wish
 from underbrush.engine.model import Model
 from underbrush.errors import OutputError, UnderbrushError
 from underbrush.files import Replacing
+from underbrush.project.document import Document
 from underbrush.sources.address import parse_address
 
 NAME = "run.json"
@@ -151,3 +157,38 @@ def check_record(folder: Path) -> None:
             f"both {NAME} and {OTHER_NAME} are files of another program", where=folder,
             remedy="choose another folder",
         )  # fmt: skip
+
+
+def run_facts(wish: Wish, project: Path, model: Model | None, document: Document) -> dict[str, Any]:
+    """What run.json says of a run beside its results."""
+    said: dict[str, Any] = {
+        "software": f"underbrush {__version__}",
+        "numpy": np.__version__,
+        "project": str(project),
+        "project_sha256": file_digest(project),
+        "wish": wish.to_json(),
+        "classes": [document.classes[k].info.name for k in document.class_order],
+        "strokes": None if wish.classifier else stroke_counts(document),
+        "began": now_text(),
+    }
+    if model is None:
+        return said
+    recipe = model.recipe
+    selection = recipe.selection
+    return {
+        **said,
+        "classes": list(model.class_names),
+        "recipe": recipe.key,
+        "classifier": recipe.forest.digest,
+        "trees": recipe.forest.n_trees,
+        "seed": None if wish.classifier else document.settings.seed,
+        "features": {
+            "count": recipe.forest.n_features,
+            "filters": list(selection.filters),
+            "scales": list(selection.scales),
+            "matrix": [list(map(bool, row)) for row in selection.matrix],
+            "in_2d": None if selection.in_2d is None else list(selection.in_2d),
+            "channels": None if recipe.channels is None else list(recipe.channels),
+        },
+        "notices": list(model.notices),
+    }

@@ -11,6 +11,7 @@ from underbrush import __version__
 from underbrush.core.features.selection import FeatureSelection
 from underbrush.engine.batch import Request
 from underbrush.engine.export_wish import FREE_AXES, Wish, full_pattern
+from underbrush.engine.model import Model
 from underbrush.engine.naming import Naming, output_path
 from underbrush.errors import UnderbrushError
 from underbrush.project.document import Document
@@ -168,3 +169,16 @@ def methods_text(wish: Wish, document: Document, facts: Mapping[str, Any]) -> st
         f"({forest}; {source}; classes {names}). "
         f"Pixels were described by {_counted(facts['features'], 'feature')}: {how}."
     )
+
+
+def method_facts(model: Model | None, document: Document) -> dict[str, Any]:
+    """The facts that `methods_text` takes; none for labels."""
+    if model is None:
+        return {}
+    forest = model.recipe.forest
+    return {
+        "selection": model.recipe.selection,
+        "features": forest.n_features,
+        "trees": forest.n_trees,
+        "seed": document.settings.seed,
+    }
