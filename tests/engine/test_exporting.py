@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -16,6 +17,7 @@ import tifffile
 
 import underbrush
 from session_scenes import blobs, both_classes, new_project, wait_for
+from underbrush import files
 from underbrush.core.geometry import Box
 from underbrush.engine import export_run
 from underbrush.engine.batch import Limits
@@ -215,6 +217,40 @@ def test_cancel_leaves_no_part_of_a_file(exporter, tmp_path, monkeypatch):
     assert exporter.wait(60)
     assert exporter.state()["export"]["state"] == "done"
     assert len(list(folder.glob("*.tif"))) == 2
+
+
+class Disk(files.FileLayer):
+    """A disk that can be full."""
+
+    full = False
+
+    def write(self, descriptor, data):
+        if self.full:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return super().write(descriptor, data)
+
+
+def test_a_full_disk_leaves_nothing_and_can_be_tried_again(exporter, tmp_path, monkeypatch):
+    disk = Disk()
+    real = export_run.predict_image
+
+    def filling(*arguments):
+        disk.full = True
+        return real(*arguments)
+
+    monkeypatch.setattr(export_run, "predict_image", filling)
+    with files.using(disk):
+        # `inspected` has its own name for it: the disk fills when the first result is computed.
+        job = run(exporter, Wish())
+        disk.full = False
+    assert [row["state"] for row in job["rows"]] == ["failed"] * 2
+    assert "No space left" in job["rows"][0]["sentence"] or "full" in job["rows"][0]["sentence"]
+    folder = tmp_path / "p_results"
+    assert not folder.exists() or list(folder.iterdir()) == []
+    monkeypatch.setattr(export_run, "predict_image", real)
+    exporter.retry("export", [1])
+    assert exporter.wait(60)
+    assert [row["state"] for row in exporter.state()["export"]["rows"]] == ["failed", "done"]
 
 
 def test_strokes_that_are_only_in_the_journal_count(session, exporter):
