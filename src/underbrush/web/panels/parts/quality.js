@@ -1,5 +1,5 @@
 /** How good the forest is, and what would help; classifiers that were kept. */
-import { computed, onBeforeUnmount, onMounted, ref } from "vue";
+import { computed, nextTick, onBeforeUnmount, onMounted, ref } from "vue";
 import { Icon, IconButton, Keys, Menu, Switch } from "./basics.js";
 import { app, command, deeds, keysOf, link, say } from "./link.js";
 import { painted } from "./classes.js";
@@ -145,7 +145,11 @@ export const Classifiers = {
       naming.value = old;
     };
     const focus = (/** @type {any} */ node) => {
-      if (node && document.activeElement !== node) node.select();
+      if (!node || document.activeElement === node) return;
+      nextTick().then(() => {
+        node.focus();
+        node.select();
+      });
     };
     const show = (/** @type {string} */ name) => {
       if (name !== props.shown) emit("act", { name: "show", classifier: name });

@@ -118,7 +118,7 @@ export const Strokes = {
               aria-selected="false" :aria-label="title(row) + ', ' + name(row) + ', ' + place(row) + ', ' + row[6] + ' pixels'"
               :data-tip="title(row) + ': go there'" data-key="Enter" @click="go(row)" @keydown.self="key($event, row, n)">
             <span class="sw" :style="{ '--c': colour(row) }"></span>
-            <span class="name trunc">{{ name(row) }} <span class="dim">{{ place(row) }}</span></span>
+            <span class="name trunc">{{ name(row) }}<span class="dim at">{{ place(row) }}</span></span>
             <span class="cnt end">{{ grouped(row[6]) }}</span>
             <span v-if="!locked" class="lk" @click.stop>
               <Menu name="Change this stroke" icon="more" kind="ib" right :items="items(row)" @choose="choose($event, row, n)" />
