@@ -106,7 +106,7 @@ REFUSED = {
     ),
     "--output_axis_order loses an axis": ([*HEAD, "--output_axis_order=cy", "IMAGE"], 1, "x (57)"),
     "--output_axis_order, unknown": ([*HEAD, "--output_axis_order=abc", "IMAGE"], 1, "t, z, y"),
-    "--input_axes of another rank": ([*HEAD, "--input_axes=tzyx", "IMAGE"], 1, "4 axes"),
+    "--input_axes of another rank": ([*HEAD, "--input_axes=txy", "IMAGE"], 1, "3 axes"),
     "--input_axes, too many": ([*HEAD, "--input_axes=yx,yx,yx", "IMAGE"], 2, "input_axes"),
     "more masks than images": (
         [*HEAD, "--raw_data", "IMAGE", "--prediction_mask", "a.tif", "b.tif"], 1, "2 masks",
@@ -340,6 +340,22 @@ def test_one_channel_more_or_less_in_the_order(small, done, cells):
         for axes in ("yx", "yxc"):
             [path] = done(small, OUT, f"--input_axes={axes}", image)
             assert dataset(path).values.shape == SHAPE
+
+
+def test_axes_of_one_pixel_that_only_the_project_or_the_file_names(small, done, cells, call):
+    tags = {k: json.dumps({"axes": [{"key": a, "typeFlags": 2} for a in k]}) for k in ("tzyx", "yx")}
+    with h5py.File("four.h5", "w") as file:
+        file["data"] = tifffile.imread(cells)[np.newaxis, np.newaxis]
+        file["data"].attrs["axistags"] = tags["tzyx"]
+    [path] = done(small, OUT, "four.h5")
+    assert dataset(path).axes == "tzyxc" and dataset(path).values.shape == (1, 1, *SHAPE)
+    with h5py.File("two.h5", "w") as file:
+        file["data"] = tifffile.imread(cells)
+        file["data"].attrs["axistags"] = tags["yx"]
+    [path] = done(small, OUT, "--input_axes=tzyxc", "two.h5")
+    assert dataset(path).axes == "tzyxc" and dataset(path).values.shape == (1, 1, *SHAPE)
+    status, _, err = call("--headless", f"--project={small}", OUT, "--input_axes=tzxyc", "two.h5")
+    assert status == 1 and "5 axes" in err
 
 
 def labelled(project):

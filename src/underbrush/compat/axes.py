@@ -35,7 +35,8 @@ def read_as(image: Image, axes: str | None, said_by: str) -> tuple[Image, str]:
     """The image read in the order ``axes`` (None: its own), and that order as ilastik counts it.
 
     ilastik counts the one channel of a grey picture and we do not: a c of one pixel more or less than the
-    image has is left out or added.
+    image has is left out or added. So are other axes of one pixel where the file says what its axes are and
+    they come in this order.
 
     Raises
     ------
@@ -56,6 +57,8 @@ def read_as(image: Image, axes: str | None, said_by: str) -> tuple[Image, str]:
     elif len(axes) == len(image.axes) - 1 and "c" not in axes and 1 in image.shape:
         place = len(image.shape) - 1 - image.shape[::-1].index(1)
         kept = axes[:place] + "c" + axes[place:]
+    if len(kept) != len(image.axes) and _agrees(image, axes):
+        return image, axes if len(axes) > len(image.axes) else image.axes
     if len(kept) != len(image.axes):
         sizes = " x ".join(str(n) for n in image.shape)
         raise AxesError(
@@ -64,3 +67,14 @@ def read_as(image: Image, axes: str | None, said_by: str) -> tuple[Image, str]:
             remedy="give --input_axes, or --ignore_training_axistags to read it as the file says",
         )
     return image.with_axes(kept), axes
+
+
+def _agrees(image: Image, axes: str) -> bool:
+    """Whether the file's own axes are ``axes`` but for some of one pixel that only one of them names."""
+    if not image.info.axes_known:
+        return False
+    shared = [a for a in image.axes if a in axes]
+    sizes = dict(zip(image.axes, image.shape, strict=True))
+    return shared == [a for a in axes if a in image.axes] and all(
+        n == 1 for a, n in sizes.items() if a not in axes
+    )
