@@ -165,3 +165,22 @@ def test_from_the_start_screen_to_a_result_and_back_again(context: Any, server: 
     server.start()
     page.goto(server.address)
     as_it_was()
+
+
+def test_a_digit_as_the_very_first_key_picks_the_class(context: Any, server: Server) -> None:
+    tifffile.imwrite(server.home / "grey.tif", np.arange(128 * 128, dtype=np.uint16).reshape(128, 128))
+    hand = Hand(context.new_page())
+    page = hand.page
+    page.goto(server.address)
+    page.fill("[aria-label^=Path]", str(server.home / "grey.tif"))
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".cls input.rename")
+    hand.ready()
+    page.keyboard.press("1")
+    page.wait_for_selector(".cls[data-class='1'][aria-selected=true]")
+    assert page.locator("input.rename").count() == 0
+    assert hand.told("state")["classes"][1]["name"] == "Foreground"
+    page.dblclick(".cls[data-class='2'] .name")
+    page.keyboard.type("2nd")  # a name that was asked for may begin with a digit
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".cls >> text=2nd")

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { featureCount, impossible, turnsOn, withCells, withFlat, withoutScale, withScale } from "../../../src/underbrush/web/panels/parts/choice.js";
 import { gammaAt, gammaPlace, movedRange, outline, shareOf, shown, typed, valueAt } from "../../../src/underbrush/web/panels/parts/contrast.js";
-import { bytes, counted, dayAndTime, percent, pixelSize, sizes } from "../../../src/underbrush/web/panels/parts/words.js";
+import { bytes, counted, dayAndTime, halves, percent, pixelSize, sizes } from "../../../src/underbrush/web/panels/parts/words.js";
 
 const histogram = { edges: [0, 50, 100, 200], counts: [10, 0, 1], auto: [1, 99] };
 
@@ -114,4 +114,10 @@ test("a scale that becomes 3D loses what the slices do not allow", () => {
   const deep = withFlat(choice, 2, false, [smooth, hessian], limits);
   assert.deepEqual(deep.cells.h, [false, true, false]);
   assert.deepEqual(deep.flat, [false, false, false]);
+});
+
+test("a long name keeps its end, letters outside the plain ones whole", () => {
+  assert.deepEqual(halves("nuclei_fluo_520x696_6b6d4e6f"), ["nuclei_fluo_520x696_", "6b6d4e6f"]);
+  assert.deepEqual(halves("nuclei_01"), ["nuclei_01", ""]);
+  assert.deepEqual(halves("x".repeat(10) + "\u{1F52C}".repeat(8)), ["x".repeat(10), "\u{1F52C}".repeat(8)]);
 });

@@ -49,7 +49,9 @@ class Part(
         return dict(self._props["data"])
 
     def set(self, **data: Any) -> None:
-        """Send what differs from what the browser has; nothing when nothing differs."""
+        """Send what differs from what the browser has; nothing when nothing differs, or the window is gone."""
+        if self.is_deleted:
+            return  # what is told from other threads may come while a window is taken down
         before = self._props["data"]
         now = {**before, **data}
         if now != before:
@@ -58,4 +60,6 @@ class Part(
 
     def say(self, sentence: str, level: Literal["info", "warning", "error"] = "info") -> None:
         """Show a sentence at the bottom of the window."""
+        if self.is_deleted:
+            return
         self.run_method("say", sentence, level)

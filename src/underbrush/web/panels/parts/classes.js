@@ -46,12 +46,24 @@ export const Classes = {
     const locked = computed(() => !link.state || !!link.state.read_only);
     const focusRow = (/** @type {number} */ id) =>
       nextTick().then(() => /** @type {HTMLElement | null} */ (list.value?.querySelector(`[data-class="${id}"]`))?.focus());
+    let offered = false;
     const rename = async (/** @type {number} */ id) => {
       if (locked.value) return;
+      offered = false;
       draft.value = classes.value.find((one) => one.id === id)?.name || "";
       renaming.value = id;
       await nextTick();
       /** @type {HTMLInputElement | null} */ (list.value?.querySelector("input.rename"))?.select();
+    };
+    /** In a field that nobody asked for, a digit picks the class, as everywhere; any other key is typing. */
+    const typed = (/** @type {KeyboardEvent} */ event) => {
+      const one = classes.value[Number(event.key) - 1];
+      if (offered && one && !event.ctrlKey && !event.metaKey && !event.altKey) {
+        event.preventDefault();
+        renamed(false);
+        choose(one.id);
+      }
+      if (event.key !== "Shift") offered = false;
     };
     const renamed = async (/** @type {boolean} */ keep) => {
       const id = renaming.value,
@@ -218,7 +230,9 @@ export const Classes = {
           !state.redo &&
           !state.classes.some((/** @type {any} */ one) => painted(one.id)[1])
         )
-          rename(link.tool.class);
+          rename(link.tool.class).then(() => {
+            offered = true;
+          });
       },
       { immediate: true },
     );
@@ -242,6 +256,7 @@ export const Classes = {
       NEW,
       rename,
       renamed,
+      typed,
       recolour,
       add,
       added,
@@ -275,7 +290,7 @@ export const Classes = {
             <span v-if="renaming === one.id" class="field s">
               <input class="rename" v-model="draft" maxlength="200" spellcheck="false" :aria-label="'Name of class ' + one.value"
                   @click.stop @dblclick.stop @keydown.enter.stop.prevent="renamed(true)"
-                  @keydown.esc.stop.prevent="renamed(false)" @keydown.stop @blur="renamed(true)">
+                  @keydown.esc.stop.prevent="renamed(false)" @keydown.stop="typed" @blur="renamed(true)">
             </span>
             <template v-else>
               <span class="trunc" :data-tip="one.name" :data-key="at < 9 ? String(at + 1) : null">{{ one.name }}</span>

@@ -17,8 +17,9 @@ export const ViewerFrame = {
       link.project = props.project;
       try {
         const { mount } = await import("underbrush-viewer");
-        if (gone || !place.value) return;
-        const viewer = await mount(place.value, { project: props.project, prefix: link.prefix, lane: props.lane || undefined });
+        const element = place.value;
+        if (gone || !(element instanceof HTMLElement)) return; // taken down while the viewer was fetched
+        const viewer = await mount(element, { project: props.project, prefix: link.prefix, lane: props.lane || undefined });
         if (gone) return viewer.unmount();
         off = attach(viewer);
         stayOnThePage();
@@ -165,6 +166,9 @@ export const Rail = {
   `,
 };
 
+/** Why nothing is saved, without the words that stand before it. */
+const trouble = () => (link.save?.state === "failing" ? link.save.sentence.replace(/^NOT saved[:.] */, "") : "");
+
 /** What stands across the window until it is mended: not saved, no connection, read only. */
 export const Banner = {
   components: { Icon },
@@ -179,7 +183,7 @@ export const Banner = {
       if (link.connection.banner)
         return { kind: "warn", icon: "warn", strong: "Connection lost.", text: `Reconnecting. You can go on painting.${kept}` };
       if (link.save && link.save.state === "failing")
-        return { kind: "err", icon: "error", strong: "NOT saved.", text: link.save.sentence, ways: true };
+        return { kind: "err", icon: "error", strong: "NOT saved.", text: trouble(), ways: true };
       if (!link.storage.durable)
         return { kind: "warn", icon: "warn", strong: "Not kept across a reload.", text: link.storage.sentence };
       if (link.state && link.state.read_only)
@@ -207,6 +211,8 @@ export const Toast = {
   components: { Icon, IconButton, Keys },
   setup: () => ({
     link,
+    // What the banner says is not said twice.
+    shown: computed(() => (link.toast && trouble() && link.toast.text.startsWith(trouble().replace(/\.$/, "")) ? null : link.toast)),
     undo: () => {
       link.toast = null;
       app()?.undo();
@@ -217,10 +223,10 @@ export const Toast = {
   }),
   template: `
     <div class="toastslot" role="status">
-      <div v-if="link.toast" class="toast" :class="link.toast.level">
-        <Icon v-if="link.toast.level !== 'info'" :n="link.toast.level === 'error' ? 'error' : 'warn'" />
-        <span class="words">{{ link.toast.text }}</span>
-        <button v-if="link.toast.undo" type="button" class="btn-quiet fg" data-tip="Undo" @click="undo">
+      <div v-if="shown" class="toast" :class="shown.level">
+        <Icon v-if="shown.level !== 'info'" :n="shown.level === 'error' ? 'error' : 'warn'" />
+        <span class="words">{{ shown.text }}</span>
+        <button v-if="shown.undo" type="button" class="btn-quiet fg" data-tip="Undo" @click="undo">
           Undo <Keys :keys="['Ctrl', 'Z']" />
         </button>
         <IconButton v-else icon="x" name="Close" @click="close" />

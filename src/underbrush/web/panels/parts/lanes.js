@@ -3,7 +3,7 @@ import { computed, onBeforeUnmount, ref, watch } from "vue";
 import { Icon, IconButton, Slider, Switch } from "./basics.js";
 import { hex } from "./classes.js";
 import { address, app, keysOf, link, shownLane } from "./link.js";
-import { counted } from "./words.js";
+import { counted, halves } from "./words.js";
 
 /** Milliseconds a time point is shown at least when playing, and how long one that does not come is waited for. */
 const FRAME = 125;
@@ -128,6 +128,7 @@ export const Lanes = {
       picture,
       broken,
       counted,
+      halves,
       show: (/** @type {string} */ id) => app()?.setLane(id),
       add: () => {
         link.step = 1;
@@ -145,7 +146,7 @@ export const Lanes = {
           <span v-if="lane.missing || broken[lane.id]" class="ph"><Icon :n="lane.missing ? 'warn' : 'image'" /></span>
           <img v-else :src="picture(lane)" alt="" loading="lazy" @error="broken[lane.id] = true">
           <span class="trunc text">
-            <span class="trunc n">{{ lane.nickname }}</span>
+            <span class="n parted"><span class="trunc">{{ halves(lane.nickname)[0] }}</span><span>{{ halves(lane.nickname)[1] }}</span></span>
             <span class="d" :class="{ warn: lane.missing }">
               {{ lane.missing ? 'missing' : strokes(lane) ? counted(strokes(lane), 'stroke') : 'no strokes yet' }}
             </span>

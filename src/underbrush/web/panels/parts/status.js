@@ -50,8 +50,15 @@ export const Status = {
       if (empty.length && link.state?.lanes.length) return `Now a stroke in ${empty[0].name}.`;
       return "";
     });
+    /** Without strokes there is nothing to predict, whatever was begun of it. */
+    const idle = computed(
+      () =>
+        link.training?.state === "waiting" &&
+        (link.state?.classes || []).filter((one) => painted(one.id)[1]).length < 2 &&
+        !Object.entries(link.layers).some(([name, layer]) => name.startsWith("feature:") && layer.visible),
+    );
     const progress = computed(() =>
-      link.progress && link.progress.total > 0 && link.progress.done < link.progress.total
+      !idle.value && link.progress && link.progress.total > 0 && link.progress.done < link.progress.total
         ? Math.round((100 * link.progress.done) / link.progress.total)
         : null,
     );

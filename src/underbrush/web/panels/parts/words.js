@@ -67,3 +67,13 @@ export function pixelSize(pixelSize) {
   const [size, unit] = pixelSize?.x || pixelSize?.y || [0, ""];
   return size ? `${Number(size.toPrecision(3))} ${unit || "px"}` : "";
 }
+
+/**
+ * A name in two parts, of which the first may be cut: names of one experiment differ at their ends.
+ * @param {string} name @returns {[string, string]}
+ */
+export function halves(name) {
+  const letters = [...name];
+  const kept = letters.length > 16 ? 8 : 0;
+  return [letters.slice(0, letters.length - kept).join(""), kept ? letters.slice(-kept).join("") : ""];
+}
