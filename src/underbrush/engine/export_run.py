@@ -319,7 +319,8 @@ def _sentence(error: BaseException, item: Item) -> str:
     """What went wrong with an image; which one it is stands beside it."""
     if isinstance(error, UnderbrushError):
         own = bool(error.where) and error.where in (item.address, str(Path(item.address)))
-        return in_window(type(error)(error.problem, remedy=error.remedy) if own else error)
+        said = in_window(type(error)(error.problem, remedy=error.remedy) if own else error)
+        return said[:1].upper() + said[1:] if own else said
     if isinstance(error, MemoryError):
         return "There was not enough memory; close other projects, or start with a higher --memory."
     return f"The file cannot be read ({error}); check the disk or the network folder, then retry."
