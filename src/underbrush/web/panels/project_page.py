@@ -16,6 +16,7 @@ from underbrush.web.panels.feature_cost import told_cost
 from underbrush.web.panels.gauges import Gauges
 from underbrush.web.panels.image_acts import acted, adding
 from underbrush.web.panels.image_facts import ImageFacts
+from underbrush.web.panels.label_acts import LabelActs
 from underbrush.web.panels.opening import expanded
 from underbrush.web.panels.parts import Part
 from underbrush.web.panels.preparing import follow_preparing
@@ -33,6 +34,7 @@ _LOG = logging.getLogger(__name__)
 
 IMAGE_ACTS = frozenset({"sequence", "replace", "mask", "repair", "link"})
 """What step 1 asks for beyond adding images."""
+LABEL_ACTS = frozenset({"labels", "labelsLook", "labelsImport", "labelsLeave"})
 
 
 def build_project_page(hub: Hub, gauges: Gauges, ident: str) -> None:
@@ -78,7 +80,7 @@ class _ProjectPage:
                     self._part("BatchFacts")
                 self._part("Rail")
             status = self._part("Status")
-            for name in ("KeysDialog", "FilesDialog"):
+            for name in ("KeysDialog", "FilesDialog", "LabelImport"):
                 self._part(name)
             self._part("DropZone", project=self._ident)
         follow_preparing(self._hub, status)
@@ -152,6 +154,7 @@ class _ProjectPage:
         self._reader = ProjectReader(session)
         self._facts = ImageFacts(session)
         self._training = TrainingFacts(session)
+        self._labels = LabelActs(session)
         self._read_soon()
 
     def _show_failure(self, sentence: str) -> None:
@@ -238,6 +241,8 @@ class _ProjectPage:
                 for part, method, values in await asyncio.to_thread(self._training.act, wanted):
                     self._parts[part].run_method(method, *values)
                 self._read_soon()
+            elif name in LABEL_ACTS and self._session is not None:
+                await self._import_labels(wanted, list(paths or []) if named else [])
             elif name in IMAGE_ACTS and self._session is not None:
                 await self._change_images(self._session, wanted, list(paths or []) if named else [])
         except UnderbrushError as error:
@@ -263,6 +268,12 @@ class _ProjectPage:
         folder = self._session.path.parent if self._session is not None else self._hub.settings.new_projects
         commands = await asyncio.to_thread(adding, files, folder)
         self._parts["ViewerFrame"].run_method("commands", commands)
+
+    async def _import_labels(self, wanted: dict[str, Any], paths: list[str]) -> None:
+        files = await asyncio.to_thread(expanded, paths, self._hub.roots) if paths else []
+        for part, method, values in await asyncio.to_thread(self._labels.act, wanted, files):
+            self._parts[part].run_method(method, *values)
+        self._parts["LabelImport"].set(**self._labels.data)
 
     async def _change_images(self, session: Session, wanted: dict[str, Any], paths: list[str]) -> None:
         """Masks, other files, links, sequences: read here, and sent by the viewer as what this tab did."""

@@ -134,6 +134,7 @@ export const Classes = {
           : []),
         { id: "clearLane", text: "Clear its strokes in this image", off: off || !link.position.lane },
         { id: "clear", text: "Clear its strokes in all images", off },
+        { id: "labels", text: "Import labels from a file ...", off: locked.value || !link.position.lane },
         { id: "delete", text: "Delete", keys: ["Del"], off: off || classes.value.length < 2 },
       ];
     });
@@ -150,6 +151,7 @@ export const Classes = {
     };
     const act = (/** @type {string} */ what) => {
       const one = chosen.value;
+      if (what === "labels") link.dialog = "labels";
       if (!one) return;
       const [verb, into] = what.split(":");
       if (verb === "rename") rename(one.id);

@@ -8,13 +8,14 @@ import { selection } from "./selection.js";
 import { bytes, dayAndTime } from "./words.js";
 
 /** What is done with the chosen files; all else opens them. */
-const DEEDS = new Set(["add", "sequence", "replace", "mask", "repair"]);
+const DEEDS = new Set(["labels", "add", "sequence", "replace", "mask", "repair"]);
 const TITLES = /** @type {Record<string, [string, string]>} */ ({
   new: ["New project from images", "Start a project"],
   open: ["Open", "Open"],
   add: ["Add images", "Add"],
   batch: ["Files for the batch", "Take"],
   sequence: ["Files of one sequence", "Add as one image"],
+  labels: ["A file of labels: 0 is unlabelled", "Look at it"],
   replace: ["Another file for this image", "Replace"],
   mask: ["Masks: 0 is left out", "Use as mask"],
   repair: ["Where is the missing file now?", "Use this file"],
@@ -99,7 +100,7 @@ export const FilesDialog = {
         return;
       }
       close();
-      emit("act", { name, paths, lanes: [...selection.lanes], axis: selection.axis });
+      emit("act", { name, paths, lanes: [...selection.lanes], axis: selection.axis, lane: link.position.lane });
     };
     const pick = (/** @type {any} */ entry, /** @type {any} */ event = {}) => {
       if (entry.kind === "folder") {

@@ -10,6 +10,7 @@ import { Banner, Rail, Steps, Toast, ViewerFrame } from "./frame.js";
 import { AddImages, ImageTable } from "./images.js";
 import { ImageProperties } from "./image_properties.js";
 import { KeysDialog } from "./keys.js";
+import { LabelImport } from "./label_import.js";
 import { Dims, Lanes } from "./lanes.js";
 import { Layers } from "./layers.js";
 import { app, link, say, sendAll } from "./link.js";
@@ -43,6 +44,7 @@ export const PARTS = {
   ImageProperties,
   ImageTable,
   KeysDialog,
+  LabelImport,
   Lanes,
   Layers,
   Presets,
