@@ -29,15 +29,21 @@ export class Cursor {
     this.empty = !this.loops && !this.cross;
     if (this.empty) return;
     pen.setTransform(frame.ratio, 0, 0, frame.ratio, 0, 0);
-    const path = new Path2D();
-    if (this.cross) crossPath(path, frame, this.cross);
-    if (this.loops) loopPath(path, frame, this.loops);
-    for (const [width, colour] of /** @type {[number, string][]} */ ([[3, "rgba(0,0,0,.75)"], [1, "#fff"]])) {
-      pen.lineWidth = width;
-      pen.strokeStyle = colour;
-      pen.stroke(path);
-    }
+    const cross = new Path2D(), loops = new Path2D();
+    if (this.cross) crossPath(cross, frame, this.cross);
+    if (this.loops) loopPath(loops, frame, this.loops);
+    this.stroke(cross, "rgba(0,0,0,.6)", "rgba(255,255,255,.7)"); // it stands over what is looked at
+    this.stroke(loops, "rgba(0,0,0,.75)", "#fff");
     pen.setTransform(1, 0, 0, 1, 0, 0);
+  }
+
+  /** Light on dark. @private @param {Path2D} path @param {string} dark @param {string} light */
+  stroke(path, dark, light) {
+    for (const [width, colour] of /** @type {[number, string][]} */ ([[3, dark], [1, light]])) {
+      this.pen.lineWidth = width;
+      this.pen.strokeStyle = colour;
+      this.pen.stroke(path);
+    }
   }
 }
 

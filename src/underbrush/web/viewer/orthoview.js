@@ -171,6 +171,8 @@ export class OrthoView extends Emitter {
       Object.assign(pane.button.dataset, { tip: name, key: axis });
       pane.button.setAttribute("aria-label", maximised ? "All views" : `Maximise ${NAMES[plane]}`);
       pane.button.innerHTML = `<svg class="i" viewBox="0 0 16 16" width="16" height="16" aria-hidden="true"><path d="${maximised ? SMALLER : LARGER}"/></svg>`;
+      // One bar for all views; it is not said twice.
+      pane.viewer.options.scalebar = this.options.scalebar !== false && (plane === "xy" || maximised === plane);
       if (!this.isShown(plane)) this.emit("view", { plane, lane: null });
     }
     if (several && !this.box) this.box = this.makeBox();
