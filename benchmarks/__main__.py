@@ -25,6 +25,7 @@ def main():
         ["forest_speed.py", "--data", DATA, "--sklearn"],
         ["stroke_to_view.py", "--data", DATA],
         ["live_loop.py", "--data", DATA],
+        ["app.py", "--data", DATA],
         ["session.py"],
         ["commands.py", "--data", DATA, "--large"],
         ["accuracy.py", "--data", DATA],

@@ -184,6 +184,16 @@ class Hand:
         box: dict[str, float] = self.page.locator(".viewer .fill").first.bounding_box()
         return box
 
+    def still(self) -> None:
+        """Wait until the image does not move any more: views glide, and banners make room."""
+        calm, before = 0, None
+        while calm < 3:
+            ends = self.viewer("app => [0, 100].map((at) => app.viewer.imageToScreen(at, at))")
+            now = (ends, self.corner())
+            calm = calm + 1 if now == before else 0
+            before = now
+            self.page.wait_for_timeout(60)
+
     def close_name(self) -> None:
         """The name field of a new project is closed, as Enter does."""
         if self.page.locator("input.rename").count():
@@ -191,6 +201,7 @@ class Hand:
 
     def stroke(self, *points: tuple[float, float], steps: int = 6) -> int:
         """Paint along image pixels; gives the place on the wire before it."""
+        self.still()
         since = len(self.wire.came)
         places = [self.place(*point) for point in points]
         self.page.mouse.move(*places[0])

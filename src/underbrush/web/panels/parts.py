@@ -49,7 +49,7 @@ class Part(
         return dict(self._props["data"])
 
     def set(self, **data: Any) -> None:
-        """Send what differs from what the browser has; nothing when nothing differs, or the window is gone."""
+        """Send what differs from what the browser has; nothing when all is there or the window is gone."""
         if self.is_deleted:
             return  # what is told from other threads may come while a window is taken down
         before = self._props["data"]
