@@ -119,6 +119,8 @@ test("fields, dialogs and menus keep their keys; a clicked button does not keep 
   assert.equal(on("b", element("[role=dialog]")), true);
   assert.equal(on("PageDown", element("[role=slider]")), true);
   assert.equal(on("b", element("[role=slider]")), false);
+  assert.equal(on("ArrowDown", element("[role=option]", "[role=listbox]")), true);
+  assert.equal(on("1", element("[role=option]", "[role=listbox]")), false);
   assert.equal(on(" ", element("button")), false);
   assert.equal(on(" ", element("button", ":focus-visible")), true);
   assert.equal(on("b", element("button", ":focus-visible")), false);

@@ -7,8 +7,8 @@ import { caps, conflicts, parseKey, tableOf } from "./keytable.js";
 
 /** Where somebody writes, all keys are text. */
 const WRITING = "input:not([type=checkbox],[type=radio],[type=range],[type=button],[type=color]), textarea, select, [contenteditable=''], [contenteditable=true]";
-/** Where a list or a question is open, all keys are its own. */
-const OWN_KEYS = "[role=dialog], [role=alertdialog], [role=menu], [role=listbox], dialog[open]";
+/** Where a question or a menu is open, all keys are its own; of a list only what works it: classes are named, then 1 and B. */
+const OWN_KEYS = "[role=dialog], [role=alertdialog], [role=menu], dialog[open]";
 /** What is moved by arrows keeps the keys that work it, and so does what somebody went to by keyboard. */
 const MOVED = "input[type=range], [role=slider], [role=radio], [role=tab], [role=option], [role=menuitem], [role=spinbutton]";
 const WORKING = new Set([" ", "Enter", "Tab", "ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "Home", "End", "PageUp", "PageDown", "Escape"]);
