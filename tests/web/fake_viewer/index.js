@@ -42,6 +42,7 @@ export async function mount(element, { project, prefix }) {
     setTool: (name) => { tool.tool = name; emit("tool", tool); }, setBrushSize: (n) => { tool.size = n; emit("tool", tool); }, setFill: (fill) => { tool.fill = fill; emit("tool", tool); },
     setClass: (id) => { tool.class = id; emit("tool", tool); }, setLane: (id) => { position.lane = id; emit("position", position); },
     setSlice: (n) => { position.slice = position.z = n; emit("position", position); }, setTime: (n) => { position.t = n; emit("position", position); }, setPlane: () => {},
+    setPosition: (at) => { Object.assign(position, at); emit("position", position); }, maximise: () => {}, setCrosshair: (on) => { position.crosshair = on; emit("position", position); }, featureRange: () => null,
     goTo: () => {}, back: () => {}, fit: () => {}, zoomTo: (f) => { zoom = { zoom: f, level: 0 }; emit("zoom", zoom); }, zoomBy: () => {}, centre: () => {},
     setLayer: (name, props) => { layers[name] = merge(layers[name] || { visible: false, opacity: 0.5 }, props); emit("layers", layers); }, layers: () => layers, setRawOnly: () => {},
     setLive: (on) => { state.live = on; emit("state", state); }, update: () => log.push({ type: "update" }),
