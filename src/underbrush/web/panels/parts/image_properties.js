@@ -139,12 +139,12 @@ export const ImageProperties = {
           <div class="form props">
             <label for="p-name">Nickname</label>
             <span class="field s" :class="{ off: !one || locked }">
-              <input id="p-name" v-model="nickname" :placeholder="one ? '' : 'several'" :disabled="!one || locked" maxlength="500"
+              <input id="p-name" aria-label="Nickname" v-model="nickname" :placeholder="one ? '' : 'several'" :disabled="!one || locked" maxlength="500"
                   @change="rename" @keydown.enter.prevent="rename" @keydown.esc.stop="reset">
             </span>
             <label for="p-axes">Axes</label>
             <span class="field s" :class="{ warn: problem, off: !count || locked }">
-              <input id="p-axes" v-model="axes" :placeholder="count ? 'several' : 'of several kinds'" :disabled="!count || locked"
+              <input id="p-axes" aria-label="Axes" v-model="axes" :placeholder="count ? 'several' : 'of several kinds'" :disabled="!count || locked"
                   spellcheck="false" maxlength="12" data-tip="One letter for each axis of the file: t c z y x" @change="setAxes"
                   @keydown.enter.prevent="setAxes" @keydown.esc.stop="reset">
             </span>
@@ -155,7 +155,9 @@ export const ImageProperties = {
             </template>
             <span>Display</span>
             <Menu name="Display" :text="range === null ? 'several' : range ? 'Own range' : '0.1 to 99.9 %'" kind="field s select"
-                :items="displays" @choose="locked || display($event)" />
+                :items="displays" @choose="locked || display($event)">
+              <span class="trunc">{{ range === null ? 'several' : range ? 'Own range' : '0.1 to 99.9 %' }}</span><Icon n="down" />
+            </Menu>
             <template v-if="range">
               <span></span>
               <span class="hstack">
@@ -165,7 +167,9 @@ export const ImageProperties = {
               </span>
             </template>
             <span>Storage</span>
-            <Menu v-if="linkable && !locked" name="Storage" :text="storageText" kind="field s select" :items="storages" @choose="store" />
+            <Menu v-if="linkable && !locked" name="Storage" :text="storageText" kind="field s select" :items="storages" @choose="store">
+              <span class="trunc">{{ storageText }}</span><Icon n="down" />
+            </Menu>
             <span v-else class="fg">{{ storageText }}</span>
             <span>Level</span>
             <span class="fg">{{ level }}</span>

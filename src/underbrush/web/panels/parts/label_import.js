@@ -66,7 +66,7 @@ export const LabelImport = {
             <span class="fg">{{ file.image }}</span>
             <label for="l-axes">Axes of the file</label>
             <span class="field s" :class="{ warn: problem }">
-              <input id="l-axes" v-model="draft.axes" maxlength="12" spellcheck="false" @change="look" @keydown.enter.prevent="look">
+              <input id="l-axes" aria-label="Axes of the file" v-model="draft.axes" maxlength="12" spellcheck="false" @change="look" @keydown.enter.prevent="look">
               <span class="unit">{{ file.shape.join(' × ') }}</span>
             </span>
             <span>Offset, px</span>
@@ -91,7 +91,7 @@ export const LabelImport = {
                 <td class="num">{{ count.toLocaleString('en-US') }}</td>
                 <td>
                   <Menu :name="'Value ' + value" :text="name(draft.mapping[value])" kind="field s select" :items="items"
-                      @choose="draft.mapping[value] = $event" />
+                      @choose="draft.mapping[value] = $event"><span class="trunc">{{ name(draft.mapping[value]) }}</span><Icon n="down" /></Menu>
                 </td>
               </tr>
             </tbody>

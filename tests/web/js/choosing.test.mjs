@@ -1,0 +1,45 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { axesProblem, clicked, common, moves, sorted } from "../../../src/underbrush/web/panels/parts/choosing.js";
+
+const ROWS = ["a", "b", "c", "d"];
+
+test("a click takes one row, Ctrl adds or takes away, Shift takes all between", () => {
+  assert.deepEqual(clicked(ROWS, ["a"], "a", "c"), { chosen: ["c"], anchor: "c" });
+  assert.deepEqual(clicked(ROWS, ["c"], "c", "a", { ctrl: true }).chosen, ["a", "c"]);
+  assert.deepEqual(clicked(ROWS, ["a", "c"], "a", "c", { ctrl: true }).chosen, ["a"]);
+  assert.deepEqual(clicked(ROWS, ["c"], "c", "a", { shift: true }), { chosen: ["a", "b", "c"], anchor: "c" });
+  assert.deepEqual(clicked(ROWS, [], "", "b", { shift: true }).chosen, ["b"]);
+});
+
+test("axes are refused with a reason", () => {
+  assert.equal(axesProblem("zyx", 3), "");
+  assert.equal(axesProblem("zyx", 2), "The file has 2 axes.");
+  assert.equal(axesProblem("zzx", 3), "Name each axis once.");
+  assert.equal(axesProblem("zcx", 3), "y and x are needed.");
+  assert.equal(axesProblem("q", 1), "Use the letters t c z y x.");
+});
+
+test("several rows move together and stop at the end", () => {
+  const after = (chosen, by) => {
+    const order = [...ROWS];
+    for (const { id, place } of moves(ROWS, chosen, by)) {
+      order.splice(order.indexOf(id), 1);
+      order.splice(place, 0, id);
+    }
+    return order.join("");
+  };
+  assert.equal(after(["b", "c"], -1), "bcad");
+  assert.equal(after(["b", "c"], 1), "adbc");
+  assert.equal(after(["a", "b"], -1), "abcd");
+  assert.equal(after(["a", "c"], -1), "acbd");
+});
+
+test("what rows have in common, and strokes in order", () => {
+  assert.equal(common([1, 1]), 1);
+  assert.equal(common([1, 2]), null);
+  const rows = [["b", 1, 0, 0, 0, 0, 9], ["a", 2, 0, 0, 0, 0, 5], ["a", 1, 0, 0, 0, 0, 7]];
+  assert.deepEqual(sorted(rows, "pixels", true, []).map((row) => row[6]), [9, 7, 5]);
+  assert.deepEqual(sorted(rows, "image", false, ["a", "b"]).map((row) => row[0]), ["a", "a", "b"]);
+  assert.deepEqual(sorted(rows, "class", false, []).map((row) => row[1]), [1, 1, 2]);
+});
