@@ -169,6 +169,9 @@ export const Rail = {
 /** Why nothing is saved, without the words that stand before it. */
 const trouble = () => (link.save?.state === "failing" ? link.save.sentence.replace(/^NOT saved[:.] */, "") : "");
 
+/** Whether the toast says what the banner says. */
+const isBannerToo = () => !!link.toast && !!trouble() && link.toast.text.startsWith(trouble().replace(/\.$/, ""));
+
 /** What stands across the window until it is mended: not saved, no connection, read only. */
 export const Banner = {
   components: { Icon },
@@ -209,10 +212,15 @@ export const Banner = {
 /** One sentence at the bottom of the image, with Undo where there is something to undo. */
 export const Toast = {
   components: { Icon, IconButton, Keys },
+  created() {
+    watch(isBannerToo, (too) => {
+      if (too) link.toast = null;
+    });
+  },
   setup: () => ({
     link,
-    // What the banner says is not said twice.
-    shown: computed(() => (link.toast && trouble() && link.toast.text.startsWith(trouble().replace(/\.$/, "")) ? null : link.toast)),
+    // What the banner says is not said twice, nor any more when the banner is gone.
+    shown: computed(() => (isBannerToo() ? null : link.toast)),
     undo: () => {
       link.toast = null;
       app()?.undo();
