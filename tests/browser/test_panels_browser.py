@@ -299,8 +299,8 @@ def test_slices_times_channels_and_missing_images(project: Any) -> None:
     )
     project.focus("[aria-label=Slice]")
     project.keyboard.press("PageUp")
-    project.wait_for_selector("text=11 of 60")
-    project.wait_for_selector("text=1 of 30")
+    project.wait_for_selector("text=10 / 59")
+    project.wait_for_selector("text=0 / 29")
     project.wait_for_selector(".chan >> text=Channel 2")
     project.click("[aria-label='Hide GFP']")
     assert project.evaluate("fakeViewer.layers().raw.channels[1]") == {"visible": False}

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from session_scenes import both_classes, new_project, stroke, wait_for
 from underbrush.engine.change_meter import Changed
+from underbrush.engine.new_project import write_new_project
 from underbrush.engine.session import Session
 from underbrush.engine.stroke_table import stroke_rows
+from underbrush.engine.uncertain import Spot
 from underbrush.errors import ProjectError
-from underbrush.project.commands import DeleteStroke, FreezeClassifier, RelabelStroke
+from underbrush.project.commands import DeleteStroke, FreezeClassifier, RelabelStroke, SetAxes
 from underbrush.web.panels.training_facts import TrainingFacts, changed_sentence
 
 
@@ -66,3 +69,13 @@ def test_a_place_is_gone_to_and_named_and_a_kept_classifier_shown(tmp_path):
         assert facts.read()["Classifiers"] == {"shown": ""}
         with pytest.raises(ProjectError):
             facts.act({"name": "show", "classifier": "none such"})
+
+
+def test_slices_and_times_of_a_place_are_counted_as_everywhere(tmp_path):
+    np.save(tmp_path / "deep.npy", np.zeros((3, 4, 32, 40), np.uint8))
+    write_new_project(tmp_path / "p.ilp", [str(tmp_path / "deep.npy")])
+    with Session.open(tmp_path / "p.ilp", idle=1e9) as session:
+        lane = session.document.lane_order[0]
+        session.apply("tab", 1, SetAxes(lane, "tzyx"))
+        place = TrainingFacts(session)._place(Spot(lane, 0, 3, 5, 6, 1.0))
+        assert place == "deep, z 3, t 0", "as the sliders, the line below and the strokes say it: from 0"

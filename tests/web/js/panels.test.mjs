@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { featureCount, impossible, turnsOn, withCells, withFlat, withoutScale, withScale } from "../../../src/underbrush/web/panels/parts/choice.js";
 import { gammaAt, gammaPlace, movedRange, outline, shareOf, shown, typed, valueAt } from "../../../src/underbrush/web/panels/parts/contrast.js";
-import { bytes, counted, dayAndTime, halves, percent, pixelSize, sizes } from "../../../src/underbrush/web/panels/parts/words.js";
+import { bytes, counted, crumbsOf, dayAndTime, halves, percent, pixelSize, sizes, spot } from "../../../src/underbrush/web/panels/parts/words.js";
 
 const histogram = { edges: [0, 50, 100, 200], counts: [10, 0, 1], auto: [1, 99] };
 
@@ -72,6 +72,21 @@ test("sizes are in the image's own axes", () => {
   assert.equal(sizes([2, 1, 60, 128, 256], ""), "2 × 60 × 128 × 256");
   assert.equal(pixelSize({ x: [0.65, "µm"] }), "0.65 µm");
   assert.equal(pixelSize({}), "");
+});
+
+test("the size of a pixel has z where it is known, and places count from 0", () => {
+  assert.equal(pixelSize({ x: [0.2, "µm"], y: [0.2, "µm"], z: [1, "µm"] }), "0.2 µm, z 1 µm");
+  assert.equal(pixelSize({ z: [2, ""] }), "z 2 px");
+  assert.equal(spot(0, 60), "0 / 59");
+  assert.equal(spot(59, 60), "59 / 59");
+});
+
+test("folders above a folder, on Unix, on Windows and on a share", () => {
+  const paths = (text) => crumbsOf(text).map((one) => `${one.name} ${one.path}`);
+  assert.deepEqual(paths("/home/ann/data"), ["home /home", "ann /home/ann", "data /home/ann/data"]);
+  assert.deepEqual(paths("C:\\Users\\ann"), ["C: C:\\", "Users C:\\Users", "ann C:\\Users\\ann"]);
+  assert.deepEqual(paths("\\\\nas\\lab\\may"), ["nas\\lab \\\\nas\\lab", "may \\\\nas\\lab\\may"]);
+  assert.deepEqual(paths("/odd\\name"), ["odd\\name /odd\\name"]);
 });
 
 const smooth = { id: "s", name: "Gaussian smoothing", group: "Colour", tensor: false, min: 0.3 };

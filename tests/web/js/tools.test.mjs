@@ -132,3 +132,28 @@ test("a server that is away is no error of the state", async () => {
   assert.equal(await store.refresh(), false);
   assert.equal(store.state, null);
 });
+
+test("sizes that were chosen are those of the next window", () => {
+  const held = new Map();
+  const storage = { getItem: (name) => held.get(name) ?? null, setItem: (name, text) => void held.set(name, text) };
+  const first = new Tools(storage);
+  first.setSize(23);
+  const next = new Tools(storage);
+  next.suit(5000, 5000);
+  assert.deepEqual(next.sizes, { brush: 23, eraser: 11 }, "the size of the image no longer decides");
+  assert.equal(next.chosen.eraser, false);
+  next.setTool("eraser");
+  next.setSize(31);
+  assert.deepEqual(new Tools(storage).sizes, { brush: 23, eraser: 31 });
+});
+
+test("what is kept and cannot be a size is not taken, nor what the browser forbids", () => {
+  for (const text of ['{"brush": 4}', "[1", "null", '{"eraser": "11"}'])
+    assert.deepEqual(new Tools({ getItem: () => text, setItem: () => {} }).sizes, { brush: 3, eraser: 11 });
+  const forbidden = () => {
+    throw new Error("SecurityError");
+  };
+  const tools = new Tools({ getItem: forbidden, setItem: forbidden });
+  tools.setSize(7);
+  assert.equal(tools.size, 7);
+});

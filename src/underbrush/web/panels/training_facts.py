@@ -74,9 +74,9 @@ class TrainingFacts:
         shape = self._session.image(spot.lane).shape5
         words = [entry.nickname]
         if shape[2] > 1:
-            words.append(f"slice {spot.z + 1}")
+            words.append(f"z {spot.z}")
         if shape[0] > 1:
-            words.append(f"time {spot.t + 1}")
+            words.append(f"t {spot.t}")
         return ", ".join(words)
 
     def _strokes(self) -> dict[str, Any]:

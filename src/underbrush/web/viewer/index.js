@@ -74,7 +74,7 @@ export class Mounted extends Emitter {
     const api = `${options.prefix ?? ""}/api/p/${options.project}`;
     this.api = api;
     this.viewer = new OrthoView(element, { api, renderer: options.renderer, pixelRatio: options.pixelRatio });
-    this.tools = new Tools();
+    this.tools = new Tools(here(() => globalThis.localStorage));
     this.keys = new Keys({ preset: options.preset, changes: options.keys });
     this.store = new Store({ url: `${api}/state?client=${this.client}` });
     this.connection = new Connection({ ...this.line(), client: this.client, outbox });

@@ -21,14 +21,30 @@ export const TOOLS = Object.freeze(["navigate", "brush", "eraser", "pick", "fill
 /** Images above this many pixels along a side start with a brush of 5 instead of 3. */
 const LARGE = 2000;
 
+/** Where the sizes that somebody chose are kept for the next window. */
+const KEPT = "underbrush.sizes";
+
+/** @param {Pick<Storage, "getItem"> | null} storage @returns {{brush?: number, eraser?: number}} what was chosen before, as far as it can be */
+function keptSizes(storage) {
+  try {
+    const said = JSON.parse(storage?.getItem(KEPT) || "{}");
+    return Object.fromEntries(["brush", "eraser"].filter((name) => SIZES.includes(said?.[name])).map((name) => [name, said[name]]));
+  } catch {
+    return {}; // a private window, or not ours
+  }
+}
+
 /** Events: "tool" (ToolState). */
 export class Tools extends Emitter {
-  constructor() {
+  /** @param {Pick<Storage, "getItem" | "setItem"> | null} [storage] keeps the sizes that are chosen */
+  constructor(storage = null) {
     super();
+    this.storage = storage;
+    const kept = keptSizes(storage);
     /** @type {Tool} */
     this.tool = "brush";
-    this.sizes = { brush: 3, eraser: 11 };
-    this.chosen = { brush: false, eraser: false };
+    this.sizes = { brush: 3, eraser: 11, ...kept };
+    this.chosen = { brush: "brush" in kept, eraser: "eraser" in kept };
     /** @type {number | null} */
     this.classId = null;
     /** @type {ClassInfo[]} in their order */
@@ -66,7 +82,17 @@ export class Tools extends Emitter {
     if (!SIZES.includes(size)) throw new RangeError(`A brush is ${SIZES.join(", ")} pixels wide, not ${size}.`);
     this.sizes[this.sized] = size;
     this.chosen[this.sized] = true;
+    this.keep();
     this.changed();
+  }
+
+  keep() {
+    const own = Object.fromEntries(Object.entries(this.sizes).filter(([name]) => this.chosen[/** @type {"brush" | "eraser"} */ (name)]));
+    try {
+      this.storage?.setItem(KEPT, JSON.stringify(own));
+    } catch {
+      /* a private window: the sizes last as long as it does */
+    }
   }
 
   /** @param {number} steps */

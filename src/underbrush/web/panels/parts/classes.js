@@ -117,6 +117,7 @@ export const Classes = {
       const one = chosen.value,
         others = classes.value.filter((row) => row.id !== one?.id),
         at = classes.value.findIndex((row) => row.id === one?.id),
+        images = link.state?.lanes.length || 0,
         off = locked.value || !one;
       return [
         { head: one ? one.name : "No class is chosen" },
@@ -132,8 +133,8 @@ export const Classes = {
               { line: true },
             ]
           : []),
-        { id: "clearLane", text: "Clear its strokes in this image", off: off || !link.position.lane },
-        { id: "clear", text: "Clear its strokes in all images", off },
+        ...(images > 1 ? [{ id: "clearLane", text: "Clear its strokes in this image", off: off || !link.position.lane }] : []),
+        { id: "clear", text: images > 1 ? "Clear its strokes in all images" : "Clear its strokes", off },
         { id: "labels", text: "Import labels from a file ...", off: locked.value || !link.position.lane },
         { id: "delete", text: "Delete", keys: ["Del"], off: off || classes.value.length < 2 },
       ];

@@ -99,7 +99,7 @@ export const ExportChoice = {
     const results = Object.entries(RESULTS).map(([id, text]) => ({ id, text }));
     const images = computed(() => [
       { id: false, text: `${shownLane()?.nickname || "The image"}, in view` },
-      { id: true, text: lanes.value.length === 1 ? "The only image" : `All ${counted(lanes.value.length, "image")}` },
+      { id: true, text: `All ${counted(lanes.value.length, "image")}` },
     ]);
     const result = (/** @type {string} */ id) => choose({ result: id, dtype: null, rescale: null, axes: null });
     return { held, lanes, results, images, result, which };
@@ -112,7 +112,8 @@ export const ExportChoice = {
       </section>
       <section class="sec">
         <div class="sec-h"><h3>Which images</h3></div>
-        <Choices v-if="lanes.length" name="Which images" :options="images" :value="held.all" @choose="which" />
+        <p v-if="lanes.length === 1" class="fg">{{ lanes[0].nickname }}</p>
+        <Choices v-else-if="lanes.length" name="Which images" :options="images" :value="held.all" @choose="which" />
         <p v-else class="note">There are no images yet; add some in step 1.</p>
       </section>
       <WhichClassifier v-if="held.wish.result !== 'labels'" />

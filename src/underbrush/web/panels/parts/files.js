@@ -5,7 +5,7 @@ import { held, takeFiles } from "./export_store.js";
 import { Dialog } from "./keys.js";
 import { address, link } from "./link.js";
 import { selection } from "./selection.js";
-import { bytes, dayAndTime } from "./words.js";
+import { bytes, crumbsOf, dayAndTime } from "./words.js";
 
 /** What is done with the chosen files; all else opens them. */
 const DEEDS = new Set(["labels", "add", "sequence", "replace", "mask", "repair"]);
@@ -161,13 +161,7 @@ export const FilesDialog = {
         base = (TITLES[kind.value] || ["", ""])[1];
       return n > 1 ? `${base}: ${n} images` : base;
     });
-    const crumbs = computed(() => {
-      const path = listing.value?.path || "",
-        parts = path.split("/").filter(Boolean);
-      return parts
-        .map((/** @type {string} */ name, /** @type {number} */ at) => ({ name, path: `/${parts.slice(0, at + 1).join("/")}` }))
-        .slice(-4);
-    });
+    const crumbs = computed(() => crumbsOf(listing.value?.path || "").slice(-4));
     return {
       kind,
       title: computed(() => (TITLES[kind.value] || [""])[0]),

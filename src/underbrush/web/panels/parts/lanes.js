@@ -3,7 +3,7 @@ import { computed, onBeforeUnmount, ref, watch } from "vue";
 import { Icon, IconButton, Slider, Switch } from "./basics.js";
 import { hex } from "./classes.js";
 import { address, app, keysOf, link, shownLane } from "./link.js";
-import { counted, halves } from "./words.js";
+import { counted, halves, spot } from "./words.js";
 
 /** Milliseconds a time point is shown at least when playing, and how long one that does not come is waited for. */
 const FRAME = 125;
@@ -70,6 +70,7 @@ export const Dims = {
       ticks,
       playing,
       play,
+      spot,
       setSlice: (/** @type {number} */ n) => app()?.setSlice(n),
       setTime: (/** @type {number} */ n) => app()?.setTime(n),
     };
@@ -80,14 +81,14 @@ export const Dims = {
         <span class="ax">t</span>
         <IconButton :icon="playing ? 'pause' : 'play'" :name="playing ? 'Pause' : 'Play'" @click="play" />
         <Slider :value="link.position.t" :max="times - 1" name="Time" tip="Time" keyed="Shift ← →"
-            :text="(link.position.t + 1) + ' of ' + times" :ticks="ticks('t', times)" @slide="setTime" />
-        <span class="pos">{{ link.position.t + 1 }} of {{ times }}</span>
+            :text="spot(link.position.t, times)" :ticks="ticks('t', times)" @slide="setTime" />
+        <span class="pos">{{ spot(link.position.t, times) }}</span>
       </div>
       <div v-if="volume" class="dims">
         <span class="ax">{{ third }}</span>
-        <Slider :value="slice" :max="depth - 1" name="Slice" tip="Slice" keyed="PageUp PageDown" :text="(slice + 1) + ' of ' + depth"
+        <Slider :value="slice" :max="depth - 1" name="Slice" tip="Slice" keyed="PageUp PageDown" :text="spot(slice, depth)"
             :ticks="ticks(third, depth)" @slide="setSlice" />
-        <span class="pos">{{ slice + 1 }} of {{ depth }}</span>
+        <span class="pos">{{ spot(slice, depth) }}</span>
         <span v-if="place" class="dim">{{ place }}</span>
         <span class="sep"></span>
         <span class="hstack">

@@ -41,13 +41,13 @@ export const Status = {
     });
     const sentence = computed(() => {
       if (link.step === 2 && drafting.shown) return "The disc shows how far this feature looks.";
-      if (link.hint) return link.hint;
+      if (link.hint && link.step === 3) return link.hint;
       if (link.connection.banner)
         return link.training?.state === "done" ? "The result shown is from before the connection was lost." : "";
       if (link.save?.state === "failing") return "Free some space, then try again. Painting goes on.";
       const empty = (link.state?.classes || []).filter((one) => !painted(one.id)[1]);
       if (link.training?.sentence) return link.training.sentence;
-      if (empty.length && link.state?.lanes.length) return `Now a stroke in ${empty[0].name}.`;
+      if (link.step === 3 && empty.length && link.state?.lanes.length) return `Now a stroke in ${empty[0].name}.`;
       return "";
     });
     /** Without strokes there is nothing to predict, whatever was begun of it. */

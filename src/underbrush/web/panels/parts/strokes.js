@@ -59,7 +59,7 @@ export const Strokes = {
     };
     const place = (/** @type {any[]} */ row) => {
       const shape = lane(row)?.shape || [1, 1, 1, 1, 1];
-      return [shape[0] > 1 ? `t ${row[2] + 1}` : "", shape[2] > 1 ? `z ${row[3] + 1}` : "", `${row[5]}, ${row[4]}`].filter(Boolean).join(" ");
+      return [shape[0] > 1 ? `t ${row[2]}` : "", shape[2] > 1 ? `z ${row[3]}` : "", `${row[5]}, ${row[4]}`].filter(Boolean).join(" ");
     };
     const items = (/** @type {any[]} */ row) => [
       ...classes.value

@@ -62,10 +62,37 @@ export function sizes(shape, axes) {
   return (kept.length ? kept.map((axis) => of[axis]) : shape.filter((size, at) => size > 1 || at > 2)).join(" × ");
 }
 
-/** The size of a pixel in words, or "". @param {Record<string, [number, string]>} pixelSize */
+/** Where along z or t, counted from 0 as in ilastik and in scripts; the second number is the last one. @param {number} at @param {number} count */
+export const spot = (at, count) => `${at} / ${count - 1}`;
+
+/**
+ * The size of a pixel in words, or "": "0.65 µm", with z where a volume says it: "0.2 µm, z 1 µm".
+ * @param {Record<string, [number, string]>} pixelSize
+ */
 export function pixelSize(pixelSize) {
-  const [size, unit] = pixelSize?.x || pixelSize?.y || [0, ""];
-  return size ? `${Number(size.toPrecision(3))} ${unit || "px"}` : "";
+  const said = (/** @type {[number, string] | undefined} */ one) =>
+    one?.[0] ? `${Number(one[0].toPrecision(3))} ${one[1] || "px"}` : "";
+  const [flat, deep] = [said(pixelSize?.x || pixelSize?.y), said(pixelSize?.z)];
+  return [flat, deep && `z ${deep}`].filter(Boolean).join(", ");
+}
+
+/**
+ * The folders on the way to a path, each with its own path: of Unix, of Windows (`C:\\data`), of a share (`\\\\host\\share`).
+ * @param {string} path @returns {{name: string, path: string}[]}
+ */
+export function crumbsOf(path) {
+  const windows = /^([A-Za-z]:|\\\\)/.test(path),
+    by = windows ? "\\" : "/",
+    share = path.startsWith("\\\\"),
+    parts = path.split(windows ? /[\\/]+/ : /\/+/).filter(Boolean);
+  const whole = (/** @type {number} */ at) => {
+    const joined = parts.slice(0, at + 1).join(by);
+    if (share) return `\\\\${joined}`;
+    return windows ? (at ? joined : `${joined}\\`) : `/${joined}`;
+  };
+  const all = parts.map((name, at) => ({ name, path: whole(at) }));
+  if (!share) return all;
+  return all.length > 1 ? [{ name: `${parts[0]}\\${parts[1]}`, path: all[1].path }, ...all.slice(2)] : all;
 }
 
 /**
