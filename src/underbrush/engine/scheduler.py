@@ -38,7 +38,8 @@ def run_side_by_side(
     No more items are taken than are being worked on, so that memory stays bounded however many there
     are. The first error ends the run: what has begun is waited for, nothing else is begun. Where the caller
     loses interest (closes the results, or Ctrl-C comes), what has begun is waited for `PATIENCE` seconds, or
-    `CANCEL_PATIENCE` where ``cancel`` was set, and then left to its end; see `left_behind`. With ``nice`` the threads give way to others of the machine, as
+    `CANCEL_PATIENCE` where ``cancel`` was set, and then left to its end; see `left_behind`. With ``nice``
+    the threads give way to others of the machine, as
     `engine.priorities` says.
 
     Raises
