@@ -104,9 +104,10 @@ def test_every_screen_is_legible_named_and_inside_the_window(
 def test_small_windows_fold_the_right_panel_and_the_rail_opens_it(project: Any) -> None:
     project.set_viewport_size({"width": 1280, "height": 580})
     project.wait_for_selector(".rail", state="visible")
-    assert not project.is_visible("text=Segmentation")
+    layer = "[aria-label='Segmentation as']"
+    assert not project.is_visible(layer)
     project.click("[aria-label='Show layers and quality']")
-    project.wait_for_selector("text=Segmentation")
+    project.wait_for_selector(layer)
     assert project.evaluate(AUDIT) == []
 
 
