@@ -23,11 +23,13 @@ from underbrush.engine import export_run
 from underbrush.engine.batch import Limits
 from underbrush.engine.export_wish import Wish, settings_of, wish_from_json, wish_of
 from underbrush.engine.exporting import Exporter, paired
+from underbrush.engine.own import TRAINED
 from underbrush.engine.session import Session
 from underbrush.errors import CommandError, UsageError
 from underbrush.project.commands import FreezeClassifier, SetExport
 from underbrush.project.read import read_project
 from underbrush.project.schema import ExportSettings
+from underbrush.project.write import write_project
 
 LIMITS = Limits(2, 2_000_000_000)
 
@@ -390,3 +392,31 @@ def test_wishes_are_checked_at_the_door(said):
 def test_a_wish_comes_back_from_json():
     wish = Wish("features", "fig 2", "npy", "float32", ((0.0, 2.0), (0.0, 1.0)), "zyxc", {"z": (1, 2)}, "x/y")
     assert wish_from_json(json.loads(json.dumps(wish.to_json()))) == wish
+
+
+def test_of_a_classifier_that_came_with_the_file_only_what_is_known_is_said(session, exporter, tmp_path):
+    session.save()
+    project = read_project(session.path)
+    assert project.forest is not None and project.own[TRAINED] == project.forest.digest
+    came = tmp_path / "came.ilp"
+    # As another program leaves it: the forest, and nothing that says how it was trained.
+    write_project(replace(project, own={}), came)
+    with Session.open(came, threads=1) as other:
+        ours = Exporter(other, LIMITS, lambda path: None)
+        said = ours.texts(Wish(), "export", ["a1"])["methods"]
+        assert "came with the project" in said and "100 trees" in said and "features" in said
+        assert "seed" not in said and "trained on" not in said
+        run(ours, Wish(pattern="{project_dir}/came/{nickname}"), ["a1"])
+        ours.close()
+    (first,) = recorded(tmp_path / "came")
+    assert first["came_with_project"] and first["seed"] is None and first["strokes"] is None
+    assert first["trees"] == 100 and first["features"]["count"] > 0
+    # Opened again, a forest of ours is still known.
+    with Session.open(session_copy(session, tmp_path), threads=1) as again:
+        ours = Exporter(again, LIMITS, lambda path: None)
+        assert "seed 0" in ours.texts(Wish(), "export", ["a1"])["methods"]
+        ours.close()
+
+
+def session_copy(session, folder):
+    return session.save_copy(folder / "again.ilp")

@@ -32,6 +32,7 @@ from underbrush.engine.teaching import lesson_from
 from underbrush.errors import ArgumentError, ArgumentTypeError, ProjectError
 from underbrush.project import commands as do
 from underbrush.project.document import Document, project_of
+from underbrush.project.kept_versions import KeptVersion, versions
 from underbrush.project.recovery import pending
 from underbrush.project.schema import ClassifierInfo, ClassInfo, Lane, Project
 from underbrush.sources.array import ArrayImage
@@ -338,6 +339,28 @@ class OpenProject:
             total = total + part
             each.append({"image": str(k), "classes": part.scores})
         return {"classes": total.scores, "images": each}
+
+    # -- earlier versions --------------------------------------------------------------------------------
+
+    @property
+    def versions(self) -> tuple[KeptVersion, ...]:
+        """The earlier versions that are kept of the project (path, when, size), newest first."""
+        return versions(self._path)
+
+    def restore(self, version: KeptVersion) -> None:
+        """Make an earlier version the project; what is there is saved and kept as a version first.
+
+        There is nothing to undo afterwards.
+
+        Raises
+        ------
+        ProjectError
+            The version cannot be read; nothing was changed.
+        OutputError
+            What is there cannot be saved; nothing was changed.
+        """
+        for notice in self._writing().restore(version):
+            warnings.warn(notice, UserWarning, stacklevel=2)
 
     # -- saving ------------------------------------------------------------------------------------------
 

@@ -15,7 +15,7 @@ from underbrush.core.features.selection import FeatureSelection
 from underbrush.core.forest.train import TrainedForest, TrainingOptions, train_forest
 from underbrush.engine.label_images import label_blocks, open_beside
 from underbrush.engine.lanes import linked_image, open_lane
-from underbrush.engine.own import BALANCE, CHANNELS, SEED, own_channels, own_number
+from underbrush.engine.own import BALANCE, CHANNELS, SEED, TRAINED, own_channels, own_number
 from underbrush.engine.row_bound import Labelled, RowBound, row_bound
 from underbrush.engine.training import Rows, joined, labelled_positions, labelled_rows
 from underbrush.errors import FeatureError, ProjectError
@@ -98,6 +98,7 @@ def trained(
     names = selection.names(n_channels if used is None else len(used), volume)
     info = ClassifierInfo("forest", options.n_trees, (options.n_trees,), names)
     own = dict(project.own) | {SEED: str(options.seed), BALANCE: str(options.balance).lower()}
+    own[TRAINED] = forest.forest.digest
     built = replace(
         project,
         selection=selection,

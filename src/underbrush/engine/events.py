@@ -58,3 +58,10 @@ class Notice:
 
     level: Literal["info", "warning", "error"]
     sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """The project was closed by a person; the last event."""
+
+    sentence: str

@@ -13,7 +13,7 @@ import numpy as np
 
 from underbrush import __version__
 from underbrush.engine.export_jobs import now_text
-from underbrush.engine.export_texts import stroke_counts
+from underbrush.engine.export_texts import came_with_file, stroke_counts
 from underbrush.engine.export_wish import Wish
 from underbrush.engine.model import Model
 from underbrush.errors import OutputError, UnderbrushError
@@ -161,6 +161,7 @@ def check_record(folder: Path) -> None:
 
 def run_facts(wish: Wish, project: Path, model: Model | None, document: Document) -> dict[str, Any]:
     """What run.json says of a run beside its results."""
+    came = model is not None and not wish.classifier and came_with_file(model.recipe.forest, document)
     said: dict[str, Any] = {
         "software": f"underbrush {__version__}",
         "numpy": np.__version__,
@@ -168,7 +169,7 @@ def run_facts(wish: Wish, project: Path, model: Model | None, document: Document
         "project_sha256": file_digest(project),
         "wish": wish.to_json(),
         "classes": [document.classes[k].info.name for k in document.class_order],
-        "strokes": None if wish.classifier else stroke_counts(document),
+        "strokes": None if wish.classifier or came else stroke_counts(document),
         "began": now_text(),
     }
     if model is None:
@@ -181,7 +182,8 @@ def run_facts(wish: Wish, project: Path, model: Model | None, document: Document
         "recipe": recipe.key,
         "classifier": recipe.forest.digest,
         "trees": recipe.forest.n_trees,
-        "seed": None if wish.classifier else document.settings.seed,
+        "came_with_project": came,
+        "seed": None if wish.classifier or came else document.settings.seed,
         "features": {
             "count": recipe.forest.n_features,
             "filters": list(selection.filters),

@@ -9,10 +9,12 @@ from typing import Any
 
 from underbrush import __version__
 from underbrush.core.features.selection import FeatureSelection
+from underbrush.core.forest.nodes import Forest
 from underbrush.engine.batch import Request
 from underbrush.engine.export_wish import FREE_AXES, Wish, full_pattern
 from underbrush.engine.model import Model
 from underbrush.engine.naming import Naming, output_path
+from underbrush.engine.own import TRAINED
 from underbrush.errors import UnderbrushError
 from underbrush.project.document import Document
 
@@ -147,7 +149,8 @@ def features_text(selection: FeatureSelection) -> str:
 def methods_text(wish: Wish, document: Document, facts: Mapping[str, Any]) -> str:
     """A sentence or two for a paper: versions, features, strokes, seed.
 
-    ``facts`` has ``selection``, ``features`` (their number), ``trees`` and ``seed``.
+    ``facts`` has ``selection``, ``features`` (their number), ``trees``, ``seed`` and ``came``: the classifier
+    came with the project file, and nothing else is known of its training.
     """
     names = _listed([document.classes[k].info.name for k in document.class_order] or ["no class"])
     counts = stroke_counts(document)
@@ -163,6 +166,9 @@ def methods_text(wish: Wish, document: Document, facts: Mapping[str, Any]) -> st
         source = f"trained on {painted}"
     else:
         source = f"the classifier kept as {wish.classifier!r}"
+        forest = f"random forest, {_counted(facts['trees'], 'tree')}"
+    if wish.classifier is None and facts["came"]:
+        source = "the classifier that came with the project"
         forest = f"random forest, {_counted(facts['trees'], 'tree')}"
     return (
         f"Images were {RESULT_WORDS[wish.result]} by pixel classification with Underbrush {__version__} "
@@ -181,4 +187,15 @@ def method_facts(model: Model | None, document: Document) -> dict[str, Any]:
         "features": forest.n_features,
         "trees": forest.n_trees,
         "seed": document.settings.seed,
+        "came": came_with_file(forest, document),
     }
+
+
+def came_with_file(forest: Forest, document: Document) -> bool:
+    """Whether a forest was in the project file when it was opened, and not trained by this program."""
+    stored = document.trained
+    return (
+        stored is not None
+        and stored.forest.digest == forest.digest
+        and document.base.own.get(TRAINED) != forest.digest
+    )

@@ -1,5 +1,5 @@
 """What only Underbrush stores in a project: see `project.own`."""
 
-from underbrush.project.own import BALANCE, CHANNELS, SEED, own_channels, own_number
+from underbrush.project.own import BALANCE, CHANNELS, SEED, TRAINED, own_channels, own_number
 
-__all__ = ["BALANCE", "CHANNELS", "SEED", "own_channels", "own_number"]
+__all__ = ["BALANCE", "CHANNELS", "SEED", "TRAINED", "own_channels", "own_number"]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 
 from underbrush.engine.events import SaveChanged
@@ -47,7 +48,7 @@ class Safekeeping:
         self._journal, self._project_now, self._say, self._idle = journal, project_now, say, idle
         self._name = journal.path.name.removesuffix(".journal")
         self._wake = threading.Condition()
-        self._folding = threading.Lock()
+        self._folding = threading.RLock()
         self._due: float | None = None
         self._closed = False
         self._lacking = False
@@ -75,6 +76,29 @@ class Safekeeping:
         """The .ilp lacks something that no edit says: a classifier was trained."""
         self._lacking = True
         self._plan(self._idle)
+
+    @contextmanager
+    def resting(self) -> Iterator[Journal]:
+        """Nobody else writes the .ilp meanwhile; gives the recovery file. Taken before the session's lock."""
+        with self._folding:
+            yield self._journal
+
+    @property
+    def lacking(self) -> bool:
+        """Whether the .ilp lacks something."""
+        return bool(self._journal.pending) or self._lacking
+
+    def go_on(self, journal: Journal) -> None:
+        """The project is another one from now on, with this recovery file; called while `resting`."""
+        self._journal = journal
+        self._lacking = False
+        self._tell(SaveChanged("saved", f"Saved in {self._name} {datetime.now().astimezone():%H:%M}"))
+
+    def give_up(self) -> None:
+        """Nothing can be kept any more; called while `resting`."""
+        with self._wake:
+            self._closed = True
+            self._wake.notify_all()
 
     def fold(self) -> None:
         """Write the .ilp now.

@@ -16,9 +16,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from underbrush.core.label_map import LabelMap
+from underbrush.engine.budget import Budget
 from underbrush.engine.change_meter import ChangeMeter
 from underbrush.engine.context import SessionContext
-from underbrush.engine.events import DocumentChanged, LabelsChanged, Notice, SaveChanged, TrainingChanged
+from underbrush.engine.copying import write_copy
+from underbrush.engine.earlier import (
+    Exchanged,
+    KeptAside,
+    LostJournalError,
+    exchange,
+    kept_aside,
+    label_changes,
+)
+from underbrush.engine.events import (
+    Closed,
+    DocumentChanged,
+    LabelsChanged,
+    Notice,
+    SaveChanged,
+    TrainingChanged,
+)
 from underbrush.engine.lane_images import LaneImages, image_key
 from underbrush.engine.lanes import open_lane
 from underbrush.engine.live import Live
@@ -33,16 +50,15 @@ from underbrush.errors import ProjectError, UnderbrushError
 from underbrush.project.commands import Command, FreezeClassifier, resolve
 from underbrush.project.document import Document, project_of
 from underbrush.project.edits import CellChange, Edit, LabelChange, forward
+from underbrush.project.kept_versions import KeptVersion, versions
 from underbrush.project.places import utc_now
 from underbrush.project.recovery import PROJECT_ID
 from underbrush.project.resolve import resolve_source
 from underbrush.project.schema import Lane, Project, Source
 from underbrush.sources.base import Image
 
-Event = LabelsChanged | DocumentChanged | TrainingChanged | SaveChanged | Notice | ViewEvent
+Event = LabelsChanged | DocumentChanged | TrainingChanged | SaveChanged | Notice | Closed | ViewEvent
 Listener = Callable[[Event], None]
-PROGRAM = 400_000_000
-"""Bytes of the program itself, its compiled code and its server, about."""
 KEPT_ANSWERS = 256
 """Answers to the last commands that are kept to be given again."""
 OWN = "underbrush"
@@ -62,39 +78,6 @@ class Ack:
     """It had been carried out before; nothing was done now."""
 
 
-@dataclass(frozen=True, slots=True)
-class Budget:
-    """How much of the machine a session may use."""
-
-    threads: int = 1
-    memory: int = 2_000_000_000
-    """Bytes that the whole process may hold."""
-
-    @property
-    def rows(self) -> int:
-        """Bytes of remembered features of labelled pixels."""
-        return self._share(0.2, 512_000_000)
-
-    @property
-    def tiles(self) -> int:
-        """Bytes of results that are kept."""
-        return self._share(0.25, 1_000_000_000)
-
-    @property
-    def pixels(self) -> int:
-        """Bytes of pixels of images that are kept."""
-        return self._share(0.15, 512_000_000)
-
-    @property
-    def images(self) -> int:
-        """Files that stay open; each may keep decoded pieces."""
-        return 4 if self.memory >= 2_000_000_000 else 2
-
-    def _share(self, part: float, most: int) -> int:
-        """A part of what is left beside the program itself; the rest is for what is being computed."""
-        return int(max(24_000_000, min(part * (self.memory - PROGRAM), most)))
-
-
 class Session:
     """An open project. All methods may be called from any thread.
 
@@ -111,6 +94,11 @@ class Session:
         self._project_lock = start.lock
         self.read_only: str | None = start.read_only
         self.notices = start.notices
+        """Sentences about what was found at opening."""
+        self.told = False
+        """Whether somebody has read and closed them."""
+        for notice in start.notices:
+            _log.info("opened %s: %s", start.path, notice)
         self._answers: OrderedDict[tuple[str, int], Ack] = OrderedDict()
         self._kept_came, self._edited = False, False
         self._teaching: Teaching | None = None
@@ -185,8 +173,79 @@ class Session:
             raise self._refusal()
         self._safe.fold()
 
-    def close(self) -> None:
+    def save_copy(self, target: str | os.PathLike[str]) -> Path:
+        """Write the project as it is as a new file; gives its path. For when its own place cannot be written.
+
+        Links to images are those of the project: relative ones become absolute where the folder is another.
+
+        Raises
+        ------
+        UnderbrushError
+            It cannot be written there, or there is a file of this name; nothing was changed.
+        """
+        return write_copy(self._project_now()[0], Path(target))
+
+    @property
+    def versions(self) -> tuple[KeptVersion, ...]:
+        """The earlier versions that are kept, newest first."""
+        return versions(self.path)
+
+    def kept_aside(self) -> tuple[KeptAside, ...]:
+        """Recovery files that were not applied, newest first; see the command `ApplyRecovered`."""
+        return kept_aside(self.path, self._document, self._context())
+
+    def restore(self, version: KeptVersion) -> tuple[str, ...]:
+        """Make an earlier version the project, for all windows; gives sentences for the person.
+
+        What is there is saved and kept as a version first. There is nothing to undo afterwards.
+
+        Raises
+        ------
+        UnderbrushError
+            The version cannot be read, or what is there cannot be saved: all is as before. Where the disk
+            fails half way the session is for reading only from then on.
+        """
+        safe = self._safe
+        if safe is None:
+            raise self._refusal()
+        with safe.resting(), self._lock:
+            if self._closed or self._project_lock is None:
+                raise self._refusal()
+            before = self._document
+            try:
+                found = exchange(self.path, version, safe, self._project_lock, self._history)
+            except LostJournalError as error:
+                self.read_only, self._safe = str(error).rstrip("."), None
+                safe.give_up()
+                self._emit(self.save_state)
+                raise
+            self._take(found, before)
+            safe.touch()
+        return found.notices
+
+    def _take(self, found: Exchanged, before: Document) -> None:
+        """Go on with a project that took the place of this one; the lock is held."""
+        self._document, self._history = found.document, found.history
+        self._kept_came, self._edited = False, True
+        for lane in list(self._sources):
+            self._images.drop(lane)
+        self._sources.clear()
+        self._bring_images(found.document)
+        if self._teaching is not None:
+            if self.shown_classifier is not None:
+                self.shown_classifier = None
+                self._teaching.show(None)
+            self._teaching.follow(found.document)
+        self._emit(DocumentChanged(self._history.last, "Earlier version restored"))
+        for change in label_changes(before, found.document):
+            self._emit(LabelsChanged(change.lane, self._history.last, OWN, 0, change))
+        for notice in found.notices:
+            self._emit(Notice("info", notice))
+
+    def close(self, told: str = "") -> None:
         """Write the .ilp if it lacks something, and let go of all files and threads.
+
+        ``told``: a sentence for those who have the project open too.
 
         Raises
         ------
@@ -197,6 +256,8 @@ class Session:
             if self._closed:
                 return
             self._closed = True
+        if told:
+            self._emit(Closed(told))
         try:
             self.uncertain.close()
             if self._teaching is not None:

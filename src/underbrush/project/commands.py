@@ -8,7 +8,13 @@ from types import MappingProxyType
 from typing import Any, ClassVar
 
 from underbrush.errors import CommandError
-from underbrush.project import class_commands, label_commands, lane_commands, setting_commands
+from underbrush.project import (
+    class_commands,
+    label_commands,
+    lane_commands,
+    recovered_commands,
+    setting_commands,
+)
 from underbrush.project.class_commands import (
     AddClass,
     ClearClass,
@@ -37,6 +43,7 @@ from underbrush.project.lane_commands import (
     SetAxes,
     SetMask,
 )
+from underbrush.project.recovered_commands import ApplyRecovered
 from underbrush.project.setting_commands import (
     DeleteFrozen,
     FreezeClassifier,
@@ -50,11 +57,12 @@ from underbrush.project.undoing import redone, undone
 from underbrush.project.values_json import mapping, shown
 
 __all__ = [
-    "COMMANDS", "AddClass", "AddLane", "Author", "ClearClass", "Command", "Context", "DeleteClass",
-    "DeleteFrozen", "DeleteStroke", "EditClass", "EditLane", "Fill", "FreezeClassifier", "ImportLabels",
-    "Lasso", "MergeClass", "MoveClass", "MoveLane", "Outcome", "Paint", "Redo", "RelabelStroke",
-    "RemoveLane", "RenameFrozen", "ReplaceSource", "SetAxes", "SetChannels", "SetExport", "SetFeatures",
-    "SetMask", "SetTraining", "Undo", "command_from_json", "command_to_json", "resolve",
+    "COMMANDS", "AddClass", "AddLane", "ApplyRecovered", "Author", "ClearClass", "Command", "Context",
+    "DeleteClass", "DeleteFrozen", "DeleteStroke", "EditClass", "EditLane", "Fill", "FreezeClassifier",
+    "ImportLabels", "Lasso", "MergeClass", "MoveClass", "MoveLane", "Outcome", "Paint", "Redo",
+    "RelabelStroke", "RemoveLane", "RenameFrozen", "ReplaceSource", "SetAxes", "SetChannels",
+    "SetExport", "SetFeatures", "SetMask", "SetTraining", "Undo", "command_from_json",
+    "command_to_json", "resolve",
 ]  # fmt: skip
 
 
@@ -97,6 +105,7 @@ COMMANDS: Mapping[str, type[Command]] = MappingProxyType(
         for kind in (
             *(*label_commands.COMMANDS, *class_commands.COMMANDS),
             *(*lane_commands.COMMANDS, *setting_commands.COMMANDS),
+            *recovered_commands.COMMANDS,
             *_HERE,
         )
     }

@@ -38,6 +38,7 @@ from underbrush.project.own import (
     LABELS,
     PARKED,
     SEED,
+    TRAINED,
     own_channels,
     own_number,
 )
@@ -203,6 +204,9 @@ def project_of(
     stored = next((t for t in (trained, document.trained) if t is not None and t.key == key), None)
     settings = document.settings
     selection = settings.selection
+    more = dict(own or {})
+    if stored is not None and stored is not document.trained:
+        more[TRAINED] = stored.forest.digest
     if stored is not None:
         info = replace(stored.info, kind="forest", n_trees=settings.n_trees)
         if selection is not None:
@@ -223,7 +227,7 @@ def project_of(
         forest=None if stored is None else stored.forest,
         classifier=info,
         export=settings.export,
-        own=MappingProxyType({**_own_texts(document), **(own or {})}),
+        own=MappingProxyType({**_own_texts(document), **more}),
         frozen=MappingProxyType({name: f.forest for name, f in document.frozen.items()}),
     )
 

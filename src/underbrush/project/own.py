@@ -14,6 +14,8 @@ PARKED = "parked"
 FROZEN = "frozen"
 HISTORY = "history"
 CLIENTS = "clients"
+TRAINED = "trained"
+"""Digest of the stored forest, where it was trained by this program with the settings that stand there."""
 BOUND = (IDS, LABELS, PARKED, HISTORY)
 """Texts that mean something only with the labels that they were written with."""
 
