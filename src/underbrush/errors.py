@@ -36,6 +36,12 @@ class UnderbrushError(Exception):
         text = f"{self.where}: {self.problem}" if self.where else self.problem
         return " ".join(f"{text}; {self.remedy}.".split()) if self.remedy else " ".join(f"{text}.".split())
 
+    @property
+    def sentence(self) -> str:
+        """As in the window: it begins with a capital letter, but for the name of a file."""
+        text = str(self)
+        return text if self.where else text[:1].upper() + text[1:]
+
     def __reduce__(self) -> tuple[object, ...]:
         return _rebuild, (type(self), self.problem, self.where, self.remedy)
 
@@ -71,6 +77,36 @@ class NotFittedError(UsageError, ValueError, AttributeError):
 
 class ImageError(UnderbrushError):
     """An image cannot be read: missing, damaged, of an unknown format, too large a claim."""
+
+
+class SeveralImagesError(ImageError):
+    """A file or folder of several images, of which one must be named.
+
+    Parameters
+    ----------
+    problem, where, remedy
+        As of every error; ``where`` is the address that was opened.
+    choices
+        What may be named instead: addresses of the images, in the order of the file.
+    """
+
+    def __init__(
+        self,
+        problem: str,
+        *,
+        where: str | os.PathLike[str] = "",
+        remedy: str = "",
+        choices: tuple[str, ...] = (),
+    ) -> None:
+        super().__init__(problem, where=where, remedy=remedy)
+        self.choices = choices
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _rebuild_several, (self.problem, self.where, self.remedy, self.choices)
+
+
+def _rebuild_several(problem: str, where: str, remedy: str, choices: tuple[str, ...]) -> SeveralImagesError:
+    return SeveralImagesError(problem, where=where, remedy=remedy, choices=choices)
 
 
 class AxesError(UnderbrushError):

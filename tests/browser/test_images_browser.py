@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 import tifffile
+import zarr
 
 from browser.test_app_browser import ARGUMENTS, CHROMIUM, Server
 
@@ -140,3 +142,36 @@ def test_a_moved_folder_is_mended_by_naming_one_of_its_files(page: Any, server: 
     page.keyboard.press("Enter")
     page.wait_for_selector("text=2 found again.")
     page.wait_for_selector("text=missing", state="detached")
+
+
+def test_a_file_of_several_images_is_asked_about_and_those_chosen_are_added(page: Any, home: Path) -> None:
+    with h5py.File(home / "two.h5", "w") as file:
+        file["raw"] = np.zeros((6, 120, 160), np.uint8)
+        file["more/again"] = np.ones((6, 120, 160), np.uint8)
+    before = page.locator(ROW).count()
+    page.fill('input[aria-label^="Path, URL or pattern"]', str(home / "two.h5"))
+    page.click(".left .btn:has-text('Add')")
+    options = page.locator('[role=listbox][aria-label="Images of the file"] [role=option]')
+    options.nth(1).wait_for()
+    assert [" ".join(text.split()) for text in options.all_inner_texts()] == [
+        "more/again z y x 6 × 120 × 160, uint8",
+        "raw z y x 6 × 120 × 160, uint8",
+    ]
+    assert page.is_disabled("text=Take it")
+    options.nth(0).click()
+    options.nth(1).click(modifiers=["Control"])
+    page.click("text=Take 2 images")
+    page.wait_for_function(f"document.querySelectorAll('{ROW}').length === {before + 2}")
+    assert not page.locator('[aria-label="Images of the file"]').is_visible()
+    page.fill('input[aria-label^="Path, URL or pattern"]', f"{home}/two.h5/raw")
+    page.click(".left .btn:has-text('Add')")
+    page.wait_for_function(f"document.querySelectorAll('{ROW}').length === {before + 3}")
+
+
+def test_a_folder_of_zarr_is_an_image_in_the_list_of_files(page: Any, home: Path) -> None:
+    zarr.save_array(home / "volume.zarr", np.zeros((6, 120, 160), np.uint8))
+    before = page.locator(ROW).count()
+    page.click(".left .btn:has-text('Browse')")
+    page.click(f'.fileline[data-path="{home}/volume.zarr"]')
+    page.click(".foot .btn.primary")
+    page.wait_for_function(f"document.querySelectorAll('{ROW}').length === {before + 1}")

@@ -72,7 +72,7 @@ class FakeHub:
     def __post_init__(self) -> None:
         self.roots = Roots([self.folder])
         self.recent_list = SimpleNamespace(thumbnail=lambda ident: None)
-        self.settings = SimpleNamespace(memory=8_000_000_000, threads=1, new_projects=self.folder)
+        self.settings = SimpleNamespace(memory=8_000_000_000, threads=1, new_projects=self.folder, confined=False)
 
     def recent(self) -> list[Any]:
         return self.recents

@@ -45,7 +45,7 @@ def app(
 
     paths = [path.expanduser() for path in files or []]
     for path in paths:
-        if not path.is_file():
+        if not _may_be_opened(path):
             what = "is a folder" if path.is_dir() else "is neither a file nor a command"
             raise UsageError(f"this {what}", where=path, remedy="see underbrush --help")
     return serve(
@@ -58,6 +58,21 @@ def app(
         certificate=(certfile, keyfile),
         trusted=tuple(trusted_host or ()),
     )
+
+
+def _may_be_opened(path: Path) -> bool:
+    """Whether it is a file, a folder that is an image, or names something in one (``cells.h5/raw``)."""
+    from underbrush.sources.address import leads_to_file, split_options
+
+    if path.is_dir():
+        from underbrush.errors import ImageError
+        from underbrush.sources.kinds import kind_of
+
+        try:
+            return bool(kind_of(path, str(path)))
+        except ImageError:
+            return False
+    return path.is_file() or leads_to_file(split_options(str(path))[0])
 
 
 def serve(

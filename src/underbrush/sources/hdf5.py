@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from underbrush.errors import ImageError, UnderbrushError
+from underbrush.errors import ImageError, SeveralImagesError, UnderbrushError
 from underbrush.sources.address import Address
 from underbrush.sources.base import Image, ImageInfo
 from underbrush.sources.bytesfile import BytesFile, unreadable
@@ -190,10 +190,11 @@ def _dataset(file: h5py.File, address: Address, native: bool) -> h5py.Dataset | 
             remedy="name another file",
         )
     more = f" and {len(found) - _MAX_LISTED} more" if len(found) > _MAX_LISTED else ""
-    raise ImageError(
+    raise SeveralImagesError(
         f"the file holds several datasets ({', '.join(found[:_MAX_LISTED])}{more})",
         where=address.location,
         remedy=f"name one, as in {address.path}/{found[0]}",
+        choices=tuple(f"{address.path}/{name}" for name in found),
     )
 
 

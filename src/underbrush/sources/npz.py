@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from underbrush.core.geometry import default_axes
-from underbrush.errors import ImageError
+from underbrush.errors import ImageError, SeveralImagesError
 from underbrush.sources.address import Address
 from underbrush.sources.base import Image, ImageInfo
 from underbrush.sources.bytesfile import unreadable
@@ -132,10 +132,11 @@ def _choose(archive: zipfile.ZipFile, address: Address) -> zipfile.ZipInfo:
             )
         return entries[wanted]
     if len(entries) > 1:
-        raise ImageError(
+        raise SeveralImagesError(
             f"the file holds several arrays ({listed})",
             where=address.location,
             remedy=f"name one, as in {address.path}/{next(iter(entries))}",
+            choices=tuple(f"{address.path}/{name}" for name in entries),
         )
     return next(iter(entries.values()))
 

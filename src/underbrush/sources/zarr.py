@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from underbrush.core.geometry import default_axes, parse_axes
-from underbrush.errors import AxesError, ImageError
+from underbrush.errors import AxesError, ImageError, SeveralImagesError
 from underbrush.sources import ngff
 from underbrush.sources.address import Address
 from underbrush.sources.base import Image, ImageInfo
@@ -105,10 +105,11 @@ def several(what: str, paths: tuple[str, ...], address: Address) -> ImageError:
         return ImageError(f"this is {what}: nothing to read", where=address.location, remedy="name another")
     more = f" and {len(paths) - _MOST_LISTED} more" if len(paths) > _MOST_LISTED else ""
     base = address.location.partition("#")[0].rstrip("/")
-    return ImageError(
+    return SeveralImagesError(
         f"this is {what} ({', '.join(paths[:_MOST_LISTED])}{more})",
         where=address.location,
         remedy=f"name one, as in {base}/{paths[0]}",
+        choices=tuple(f"{base}/{path}" for path in paths),
     )
 
 

@@ -27,6 +27,8 @@ MOST = 5000
 """Entries of a folder that are listed."""
 SEARCH_SECONDS = 2.0
 SEARCH_FOLDERS = 20_000
+IMAGE_FOLDERS = frozenset({".zarr", ".n5", ".precomputed"})
+"""Endings of folders that are images."""
 _SUFFIX = re.compile(r"\.(ome\.)?[a-z0-9]{1,8}$", re.IGNORECASE)
 _HIDDEN_ATTRIBUTES = getattr(stat, "FILE_ATTRIBUTE_HIDDEN", 2) | getattr(stat, "FILE_ATTRIBUTE_SYSTEM", 4)
 
@@ -46,6 +48,8 @@ class Entry:
     """Bytes; 0 for a folder."""
     modified: datetime
     """In UTC."""
+    folder: bool = False
+    """Whether it is a folder on the disk, as the images of Zarr, N5 and precomputed are."""
 
     def to_json(self) -> dict[str, object]:
         """For the browser."""
@@ -54,6 +58,7 @@ class Entry:
             "path": str(self.path),
             "kind": self.kind,
             "size": self.size,
+            "folder": self.folder,
             "modified": self.modified.isoformat(timespec="seconds").replace("+00:00", "Z"),
         }
 
@@ -91,6 +96,8 @@ class Wanted:
     size: int
     modified: float
     """Seconds since 1970; browsers give milliseconds, some file systems two seconds."""
+    folder: bool = False
+    """A folder that is an image: it has no size and no date that tell, so its name decides."""
 
 
 class Roots:
@@ -183,6 +190,8 @@ class Roots:
     ) -> list[Path | None]:
         """For each file that was dropped: one with the same name, size and date below the roots, or None.
 
+        Of a folder that is an image (Zarr, N5, precomputed) the name decides.
+
         The folders ``first`` are looked through before the roots; the search ends after ``seconds``.
         """
         found: list[Path | None] = [None] * len(wanted)
@@ -207,10 +216,15 @@ class Roots:
         except (OSError, RuntimeError):
             return False
         near = abs(status.st_mtime - wanted.modified) <= 2.0
+        if wanted.folder:
+            return inside and stat.S_ISDIR(status.st_mode)
         return inside and stat.S_ISREG(status.st_mode) and status.st_size == wanted.size and near
 
     def _walk(self, starts: list[Path], until: float) -> Iterator[tuple[Path, list[str]]]:
-        """Folders with the names of their files, breadth first; links to folders are not followed."""
+        """Folders with the names of their files and of folders that are images, breadth first.
+
+        Links to folders are not followed, and images are not looked into: they have many thousand files.
+        """
         queue = deque(start for start in starts if self.holds(start))
         seen: set[Path] = set()
         while queue and len(seen) < SEARCH_FOLDERS and time.monotonic() < until:
@@ -224,7 +238,7 @@ class Roots:
                     if line.name.startswith("."):
                         continue
                     with contextlib.suppress(OSError):
-                        if line.is_dir(follow_symlinks=False):
+                        if line.is_dir(follow_symlinks=False) and kind_of_folder(line.name) == "folder":
                             queue.append(folder / line.name)
                         else:
                             files.append(line.name)
@@ -249,11 +263,17 @@ class Roots:
             return None
         kind = kind_of_name(name) if stat.S_ISREG(status.st_mode) else None
         if stat.S_ISDIR(status.st_mode):
-            kind = "folder"
+            kind = kind_of_folder(name)
         if kind is None:
             return None
         modified = datetime.fromtimestamp(status.st_mtime, UTC)
-        return Entry(name, path, kind, 0 if kind == "folder" else status.st_size, modified)
+        is_folder = stat.S_ISDIR(status.st_mode)
+        return Entry(name, path, kind, 0 if is_folder else status.st_size, modified, is_folder)
+
+
+def kind_of_folder(name: str) -> Kind:
+    """Whether a folder of this name is an image."""
+    return "image" if Path(name).suffix.lower() in IMAGE_FOLDERS else "folder"
 
 
 def kind_of_name(name: str) -> Kind | None:
@@ -264,6 +284,8 @@ def kind_of_name(name: str) -> Kind | None:
     suffix = "" if match is None else "." + match[0].lower().rpartition(".")[2]
     if suffix == ".ilp":
         return "project"
+    if name.lower().endswith(".zarr.zip"):
+        return "image"
     return "image" if suffix in IMAGE_SUFFIXES else None
 
 

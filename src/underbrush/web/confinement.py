@@ -10,10 +10,11 @@ from underbrush.project.commands import Command
 from underbrush.project.document import Document
 from underbrush.project.resolve import resolve_source
 from underbrush.project.schema import Project, Source
+from underbrush.web.addresses import check_net
 from underbrush.web.browse import Roots
 
 
-def check_command(command: Command, roots: Roots, project: Path) -> None:
+def check_command(command: Command, roots: Roots, project: Path, confined: bool = False) -> None:
     """Refuse a command whose images lie outside of the roots and of the folder of the project.
 
     Raises
@@ -24,11 +25,11 @@ def check_command(command: Command, roots: Roots, project: Path) -> None:
     for part in fields(command):
         value = getattr(command, part.name)
         if isinstance(value, Source):
-            check_source(value, roots, project)
+            check_source(value, roots, project, confined)
 
 
 def check_document(document: Document, roots: Roots, project: Path) -> None:
-    """Refuse a project with an image outside of the roots and of its own folder.
+    """Refuse a project with an image on the net, or outside of the roots and of its own folder.
 
     Raises
     ------
@@ -38,19 +39,25 @@ def check_document(document: Document, roots: Roots, project: Path) -> None:
     for entry in document.lanes.values():
         for source in (entry.raw, entry.mask):
             if source is not None:
-                check_source(source, roots, project)
+                check_source(source, roots, project, confined=True)
 
 
-def check_source(source: Source, roots: Roots, project: Path) -> None:
+def check_source(source: Source, roots: Roots, project: Path, confined: bool = False) -> None:
     """Refuse an image that is found outside of the roots; one that is not found is refused when it is read.
+
+    With ``confined`` nothing on the net is taken.
 
     Raises
     ------
     CommandError
         It lies outside, or its address is of an unknown kind.
+    UsageError
+        It lies on the net, and must not.
     """
     if source.kind == "embedded":
         return
+    if source.kind == "url" and confined and not source.stored.lower().startswith("file:"):
+        check_net(source.stored, confined)
     allowed = roots.with_folder(project.parent)
     for file in resolve_source(source, Project(path=project)).files:
         try:

@@ -335,7 +335,8 @@ class Connection:
         session = self._session
         try:
             command = command_from_json(said.command)
-            check_command(command, self._channel.hub.roots, session.path)
+            hub = self._channel.hub
+            check_command(command, hub.roots, session.path, hub.settings.confined)
             ack = session.apply(said.client, said.number, command)
         except OutputError as error:
             return frames.text("later", number=said.number, sentence=str(error))

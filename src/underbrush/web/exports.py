@@ -15,7 +15,7 @@ from fastapi.responses import JSONResponse
 
 from underbrush.errors import CommandError, UnderbrushError, UsageError
 from underbrush.project.values_json import export_to_json
-from underbrush.web.browse import Roots
+from underbrush.web.browse import Roots, kind_of_folder
 
 if TYPE_CHECKING:
     from underbrush.engine.export_wish import Wish
@@ -85,8 +85,8 @@ def check_place(path: Path, allowed: Roots) -> None:
         )
 
 
-def images_in(paths: list[str], roots: Roots) -> list[str]:
-    """Files, patterns and folders as files; of a folder, its images.
+def images_in(paths: list[str], roots: Roots, confined: bool = False) -> list[str]:
+    """Files, patterns and folders as files; of a folder, its images, unless it is one itself (Zarr, N5).
 
     Raises
     ------
@@ -96,8 +96,8 @@ def images_in(paths: list[str], roots: Roots) -> list[str]:
     from underbrush.web.panels.opening import expanded  # noqa: PLC0415  (imports NiceGUI)
 
     found: list[str] = []
-    for path in expanded(paths, roots):
-        if not Path(path).is_dir():
+    for path in expanded(paths, roots, confined):
+        if not Path(path).is_dir() or kind_of_folder(Path(path).name) == "image":
             found.append(path)
             continue
         inside = [str(e.path) for e in roots.listing(path).entries if e.kind == "image"]
@@ -258,8 +258,9 @@ def _add_jobs(router: APIRouter, hub: Hub, exports: Exports) -> None:
 
         def choose() -> None:
             masks = _texts_of(said, "masks")
-            images = images_in(_texts_of(said, "paths"), roots)
-            exporter.choose(images, images_in(masks, roots) if masks else [])
+            confined = hub.settings.confined
+            images = images_in(_texts_of(said, "paths"), roots, confined)
+            exporter.choose(images, images_in(masks, roots, confined) if masks else [])
 
         await asyncio.to_thread(choose)
         return now(exporter)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
@@ -15,6 +16,7 @@ from starlette.requests import ClientDisconnect
 
 from underbrush.core.looking import PLANES, Place
 from underbrush.errors import ImageError, OutputError, ProjectError, UnderbrushError, UsageError
+from underbrush.web.addresses import check_net, is_on_the_net, seen_address
 from underbrush.web.browse import AccessError, Wanted
 from underbrush.web.glances import histogram, pixel, thumbnail
 from underbrush.web.planes import Cancelled, CancelledError, clipped, read_labels, read_plane
@@ -311,13 +313,19 @@ def open_paths(hub: Hub, paths: list[str]) -> str:
     UnderbrushError
         A path that may not be seen, several projects, or the folder for new ones cannot be written.
     """
-    real = [hub.roots.resolve(path) for path in paths]
-    projects = [path for path in real if path.suffix.lower() == ".ilp"]
+    real = []
+    for path in paths:
+        if is_on_the_net(path):
+            check_net(path, hub.settings.confined)
+            real.append(path)
+        else:
+            real.append(seen_address(path, hub.roots))
+    projects = [path for path in real if path.lower().endswith(".ilp")]
     if not projects:
         return hub.start_project_from_images(real)
     if len(real) > 1:
         raise UsageError("a project is opened alone", remedy="open it, then add images to it")
-    return hub.open(projects[0])
+    return hub.open(Path(projects[0]))
 
 
 async def _json(request: Request) -> dict[str, Any]:
@@ -344,7 +352,10 @@ def _wanted(said: dict[str, Any]) -> list[Wanted]:
         files = said["files"]
         if not isinstance(files, list) or len(files) > _MOST_FILES:
             raise TypeError
-        return [Wanted(str(f["name"]), int(f["size"]), float(f["modified"]) / 1000) for f in files]
+        return [
+            Wanted(str(f["name"]), int(f["size"]), float(f["modified"]) / 1000, f.get("folder") is True)
+            for f in files
+        ]
     except (KeyError, TypeError, ValueError, OverflowError):
         raise UsageError("files is no list of name, size and modified") from None
 

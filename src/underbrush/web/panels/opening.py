@@ -10,6 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from underbrush.errors import UsageError
+from underbrush.project.paths import split_inner
+from underbrush.sources.address import split_options
+from underbrush.web.addresses import check_net, is_on_the_net, seen_address
 
 if TYPE_CHECKING:
     from underbrush.web.browse import Roots
@@ -18,8 +21,11 @@ MOST = 500
 """Files that are opened at once."""
 
 
-def expanded(paths: Sequence[str], roots: Roots) -> list[str]:
+def expanded(paths: Sequence[str], roots: Roots, confined: bool = False) -> list[str]:
     """Each path as a real path below the roots; globs become the files that they find, in natural order.
+
+    What is named inside of files (``PATH/inner/dataset``, also after a pattern) and options (``#level=1``)
+    stay. With ``confined`` nothing on the net is taken.
 
     Raises
     ------
@@ -28,19 +34,21 @@ def expanded(paths: Sequence[str], roots: Roots) -> list[str]:
     """
     found: list[str] = []
     for text in (one.strip().strip('"') for one in paths):
-        if _is_address(text):
+        if is_on_the_net(text):
+            check_net(text, confined)
             found.append(text)
             continue
         named = _absolute(text, roots)
-        if glob.has_magic(named) and not os.path.lexists(named):
-            matches = _matches(named, roots)
+        pattern, rest = _pattern(named)
+        if pattern:
+            matches = [f"{one}{rest}" for one in _matches(pattern, roots)]
             if not matches:
                 raise UsageError(
                     "no file fits this pattern", where=text[:300], remedy="look at the folder with Browse"
                 )
             found += matches
         else:
-            found.append(str(roots.resolve(named)))
+            found.append(seen_address(named, roots))
         if len(found) > MOST:
             raise UsageError(
                 f"more than {MOST} files at once", where=text[:300], remedy="name fewer, in several steps"
@@ -50,9 +58,19 @@ def expanded(paths: Sequence[str], roots: Roots) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def _is_address(text: str) -> bool:
-    """Whether it is an image on the net; what leads to files of this machine is held against the roots."""
-    return text.lower().removeprefix("precomputed://").startswith(("http://", "https://", "s3://", "gs://"))
+def _pattern(named: str) -> tuple[str, str]:
+    """The pattern for names of files, and what is wanted of each: ``/raw#level=1``; empty where it is none.
+
+    A file or dataset that really has a star in its name is itself.
+    """
+    if not glob.has_magic(named) or os.path.lexists(named):
+        return "", ""
+    text, options = split_options(named)
+    file, inner = split_inner(text)
+    if not glob.has_magic(file):
+        return "", ""
+    rest = (f"/{inner}" if inner else "") + (f"#{options}" if options else "")
+    return file, rest
 
 
 def _absolute(text: str, roots: Roots) -> str:
@@ -76,7 +94,7 @@ def _matches(pattern: str, roots: Roots) -> list[str]:
 
     The folders before the first star must lie below a root, so that nothing else is even listed.
     """
-    from underbrush.web.browse import kind_of_name  # noqa: PLC0415  (not needed for plain paths)
+    from underbrush.web.browse import kind_of_folder, kind_of_name  # noqa: PLC0415  (not needed for plain paths)
 
     parts = Path(pattern).parts
     first = next(at for at, part in enumerate(parts) if glob.has_magic(part))
@@ -85,7 +103,8 @@ def _matches(pattern: str, roots: Roots) -> list[str]:
         raise UsageError("a pattern does not go back up", where=pattern[:300], remedy="leave out the ..")
     found: list[str] = []
     for name in glob.iglob(str(Path(*parts[first:])), root_dir=start):  # noqa: PTH207  (relative to a root)
-        if kind_of_name(Path(name).name) == "image":
+        own = Path(name).name
+        if kind_of_name(own) == "image" or (kind_of_folder(own) == "image" and (start / name).is_dir()):
             found.append(str(roots.resolve(str(start / name))))
             if len(found) > MOST:
                 break

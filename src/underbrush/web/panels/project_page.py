@@ -11,10 +11,11 @@ from nicegui import background_tasks, ui
 
 from underbrush import __version__
 from underbrush.engine.views import ViewProgress
-from underbrush.errors import UnderbrushError
+from underbrush.errors import SeveralImagesError, UnderbrushError
 from underbrush.web.panels.feature_cost import told_cost
 from underbrush.web.panels.gauges import Gauges
 from underbrush.web.panels.image_acts import acted, adding
+from underbrush.web.panels.image_choices import image_choices
 from underbrush.web.panels.image_facts import ImageFacts
 from underbrush.web.panels.label_acts import LabelActs
 from underbrush.web.panels.opening import expanded
@@ -80,7 +81,7 @@ class _ProjectPage:
                     self._part("BatchFacts")
                 self._part("Rail")
             status = self._part("Status")
-            for name in ("KeysDialog", "FilesDialog", "LabelImport"):
+            for name in ("KeysDialog", "FilesDialog", "ImageChoice", "LabelImport"):
                 self._part(name)
             self._part("DropZone", project=self._ident)
         follow_preparing(self._hub, status)
@@ -135,7 +136,7 @@ class _ProjectPage:
         try:
             session = await self._hub.ready(self._ident)
         except UnderbrushError as error:
-            self._show_failure(str(error))
+            self._show_failure(error.sentence)
             return
         except Exception as error:  # noqa: BLE001  (nobody else would tell the person)
             _LOG.exception("a project could not be opened")
@@ -191,7 +192,7 @@ class _ProjectPage:
             try:
                 found = await asyncio.to_thread(self._read_all)
             except UnderbrushError as error:
-                self._parts["Toast"].say(str(error), "error")
+                self._parts["Toast"].say(error.sentence, "error")
                 return
             except Exception as error:  # noqa: BLE001  (the panels would be silently old)
                 _LOG.exception("the panels could not be read")
@@ -245,8 +246,10 @@ class _ProjectPage:
                 await self._import_labels(wanted, list(paths or []) if named else [])
             elif name in IMAGE_ACTS and self._session is not None:
                 await self._change_images(self._session, wanted, list(paths or []) if named else [])
+        except SeveralImagesError as several:
+            await self._choose(several, wanted)
         except UnderbrushError as error:
-            self._parts["Toast"].say(str(error), "error")
+            self._parts["Toast"].say(error.sentence, "error")
         except Exception as error:  # noqa: BLE001  (a click that does nothing says nothing)
             _LOG.exception("%s failed", name)
             self._parts["Toast"].say(defect(error), "error")
@@ -257,9 +260,19 @@ class _ProjectPage:
         await self._hub.ready(ident)
         ui.navigate.to(f"/p/{ident}")
 
+    async def _expanded(self, paths: list[str]) -> list[str]:
+        return await asyncio.to_thread(expanded, paths, self._hub.roots, self._hub.settings.confined)
+
+    async def _choose(self, several: SeveralImagesError, wanted: dict[str, Any]) -> None:
+        """A file holds several images: the person says which, then the same is wanted of those."""
+        files = await self._expanded(list(wanted.get("paths") or []))
+        data = await asyncio.to_thread(image_choices, several, {**wanted, "paths": files})
+        if not self._gone():
+            self._parts["ImageChoice"].set(several=data, asked=data["asked"])
+
     async def _add(self, paths: list[str]) -> None:
         """The images are read here, and added by the viewer: as commands of this tab, which it can undo."""
-        files = await asyncio.to_thread(expanded, paths, self._hub.roots)
+        files = await self._expanded(paths)
         if any(path.lower().endswith(".ilp") for path in files):
             self._parts["Toast"].say(
                 "A project is not added to another; open it from the Project menu.", "error"
@@ -270,13 +283,13 @@ class _ProjectPage:
         self._parts["ViewerFrame"].run_method("commands", commands)
 
     async def _import_labels(self, wanted: dict[str, Any], paths: list[str]) -> None:
-        files = await asyncio.to_thread(expanded, paths, self._hub.roots) if paths else []
+        files = await self._expanded(paths) if paths else []
         for part, method, values in await asyncio.to_thread(self._labels.act, wanted, files):
             self._parts[part].run_method(method, *values)
         self._parts["LabelImport"].set(**self._labels.data)
 
     async def _change_images(self, session: Session, wanted: dict[str, Any], paths: list[str]) -> None:
         """Masks, other files, links, sequences: read here, and sent by the viewer as what this tab did."""
-        files = await asyncio.to_thread(expanded, paths, self._hub.roots) if paths else []
+        files = await self._expanded(paths) if paths else []
         commands, said = await asyncio.to_thread(acted, session, wanted, files)
         self._parts["ViewerFrame"].run_method("commands", commands, said)

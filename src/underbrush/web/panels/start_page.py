@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 from nicegui import background_tasks, ui
 
 from underbrush import __version__
-from underbrush.errors import UnderbrushError
+from underbrush.errors import SeveralImagesError, UnderbrushError
 from underbrush.web.hub import load_engine
 from underbrush.web.panels.gauges import Gauges
+from underbrush.web.panels.image_choices import image_choices
 from underbrush.web.panels.opening import expanded
 from underbrush.web.panels.parts import Part
 from underbrush.web.panels.preparing import follow_preparing
@@ -53,6 +54,7 @@ def build_start_page(hub: Hub, gauges: Gauges) -> None:
         status = Part("StartStatus")
         page.toast = Part("Toast")
         Part("FilesDialog", page.act)
+        page.choice = Part("ImageChoice", page.act)
         Part("DropZone", page.act)
     follow_preparing(hub, status)
     ui.timer(2.0, lambda: bar.set(**gauges.texts()))
@@ -63,6 +65,7 @@ class _StartPage:
 
     start: Part
     toast: Part
+    choice: Part
 
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
@@ -80,16 +83,19 @@ class _StartPage:
             await self._open("the project", lambda: project)
         elif wanted["name"] == "open" and isinstance(paths, list) and all(isinstance(p, str) for p in paths):
             first = paths[0].replace("\\", "/").rpartition("/")[2] if paths else ""
-            await self._open(first, lambda: open_named(self._hub, paths))
+            await self._open(first, lambda: open_named(self._hub, paths), wanted)
 
-    async def _open(self, what: str, begin: Callable[[], str]) -> None:
+    async def _open(self, what: str, begin: Callable[[], str], wanted: dict[str, Any] | None = None) -> None:
         self._opening = True
         late = background_tasks.create(self._say_late(what), name="slow opening")
         try:
             ident = await asyncio.to_thread(begin)
             await self._hub.ready(ident)
+        except SeveralImagesError as several:
+            await self._choose(several, wanted or {})
+            return
         except UnderbrushError as error:
-            self.toast.say(str(error), "error")
+            self.toast.say(error.sentence, "error")
             return
         except Exception as error:  # noqa: BLE001  (a click that does nothing says nothing)
             _LOG.exception("opening failed")
@@ -100,6 +106,13 @@ class _StartPage:
             self._opening = False
             self.start.set(busy="", recent=await asyncio.to_thread(recent_rows, self._hub))
         ui.navigate.to(f"/p/{ident}")
+
+    async def _choose(self, several: SeveralImagesError, wanted: dict[str, Any]) -> None:
+        """A file holds several images: the person says which of them begin the project."""
+        named = [path for path in wanted.get("paths") or [] if isinstance(path, str)]
+        files = await asyncio.to_thread(expanded, named, self._hub.roots, self._hub.settings.confined)
+        data = await asyncio.to_thread(image_choices, several, {"name": "open", "paths": files})
+        self.choice.set(several=data, asked=data["asked"])
 
     async def _say_late(self, what: str) -> None:
         await asyncio.sleep(0.3)
@@ -121,7 +134,7 @@ def open_named(hub: Hub, paths: list[str]) -> str:
     """
     from underbrush.web.routes import open_paths  # noqa: PLC0415  (the routes import much)
 
-    return open_paths(hub, expanded(paths, hub.roots))
+    return open_paths(hub, expanded(paths, hub.roots, hub.settings.confined))
 
 
 def open_sample(hub: Hub) -> str:

@@ -8,6 +8,7 @@ import { DropZone } from "./dropping.js";
 import { FilesDialog } from "./files.js";
 import { Banner, Rail, Steps, Toast, ViewerFrame } from "./frame.js";
 import { AddImages, ImageTable } from "./images.js";
+import { ImageChoice } from "./image_choice.js";
 import { ImageProperties } from "./image_properties.js";
 import { KeysDialog } from "./keys.js";
 import { LabelImport } from "./label_import.js";
@@ -41,6 +42,7 @@ export const PARTS = {
   FeatureScales,
   FeatureTable,
   FilesDialog,
+  ImageChoice,
   ImageProperties,
   ImageTable,
   KeysDialog,
