@@ -39,7 +39,13 @@ class FakeSession:
     saved: int = 0
     shown_classifier: str | None = None
     changes: Any = field(default_factory=lambda: SimpleNamespace(changed=None))
+    notices: tuple[str, ...] = ()
+    told: bool = False
+    versions: tuple[Any, ...] = ()
     listeners: list[Callable[[object], None]] = field(default_factory=list)
+
+    def kept_aside(self) -> tuple[Any, ...]:
+        return ()
 
     def listen(self, heard: Callable[[object], None]) -> Callable[[], None]:
         self.listeners.append(heard)
@@ -67,12 +73,15 @@ class FakeHub:
     preparing: Preparing = QUIET
     recents: list[Any] = field(default_factory=list)
     opened: list[Path] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
     listeners: list[Callable[[Preparing], None]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.roots = Roots([self.folder])
         self.recent_list = SimpleNamespace(thumbnail=lambda ident: None)
-        self.settings = SimpleNamespace(memory=8_000_000_000, threads=1, new_projects=self.folder, confined=False)
+        self.settings = SimpleNamespace(
+            memory=8_000_000_000, threads=1, new_projects=self.folder, confined=False
+        )
 
     def recent(self) -> list[Any]:
         return self.recents
@@ -84,6 +93,12 @@ class FakeHub:
     def start_project_from_images(self, paths: list[Path]) -> str:
         self.opened += [Path(path) for path in paths]
         return "abcdefgh"
+
+    def visit(self, ident: str) -> None:
+        pass
+
+    def leave(self, ident: str) -> None:
+        self.left.append(ident)
 
     async def ready(self, ident: str) -> FakeSession:
         if ident != "abcdefgh":

@@ -421,3 +421,35 @@ def test_a_project_that_is_closed_under_a_tab_is_found_again_by_it(served):
         assert again.welcome["last"] == 1
         again.paint(2, (0, 0, 30, 1, 3))
         again.until("ack", number=2)
+
+
+def test_other_windows_are_told_when_a_project_is_closed(served):
+    with Tab(served, "tab-one") as tab:
+        served.hub.leave(served.project)
+        said = tab.until("notice")
+        assert "closed in another window" in said["sentence"]
+        with pytest.raises(ConnectionClosed) as ended:
+            while True:
+                tab.ws.recv(timeout=WAIT)
+        assert ended.value.rcvd.code == 4404
+        # It is not opened again because this window asks.
+        with pytest.raises(ConnectionClosed) as refused, Tab(served, "tab-one", hello=False) as again:
+            while True:
+                again.ws.recv(timeout=WAIT)
+        assert refused.value.rcvd.code == 4404
+
+
+def test_a_restored_version_reaches_the_browser_as_labels_and_state(served, folder):
+    with Tab(served, "tab-one") as tab:
+        session = served.hub.get(served.project)
+        tab.paint(1)
+        tab.until("ack")
+        session.save()
+        painted = session.labels("a1").size
+        revision = session.revision
+        session.restore(session.versions[0])
+        assert session.labels("a1").size != painted
+        said = tab.until("labels", client="underbrush")
+        assert said["revision"] > revision and said["lane"] == "a1"
+        state = tab.until("state", revision=session.revision)
+        assert state["undo"] is None

@@ -16,7 +16,14 @@ import numpy as np
 from fastapi import FastAPI, WebSocket, WebSocketDisconnect
 from numpy.typing import NDArray
 
-from underbrush.engine.events import DocumentChanged, LabelsChanged, Notice, SaveChanged, TrainingChanged
+from underbrush.engine.events import (
+    Closed,
+    DocumentChanged,
+    LabelsChanged,
+    Notice,
+    SaveChanged,
+    TrainingChanged,
+)
 from underbrush.engine.views import TileDone, View, ViewNotice, ViewProgress
 from underbrush.errors import OutputError, ProjectError, UnderbrushError
 from underbrush.project.commands import command_from_json
@@ -124,6 +131,8 @@ class Channel:
             self._post(self._newest, "save", frames.save_frame(event))
         elif isinstance(event, Notice):
             self._post(self._broadcast, frames.notice_frame(event))
+        elif isinstance(event, Closed):
+            self._post(self._close_all, event.sentence)
         elif isinstance(event, ViewProgress):
             key = ("progress", event.viewer[1])
             self._post(self._to_viewer, event.viewer, key, frames.progress_frame(event))
@@ -146,6 +155,11 @@ class Channel:
     def _broadcast(self, frame: str) -> None:
         for one in self.connections:
             one.outbox.put(frame)
+
+    def _close_all(self, sentence: str) -> None:
+        for one in self.connections:
+            if not one.farewell.done():
+                one.farewell.set_result(sentence)
 
     def _newest(self, key: Hashable, frame: str) -> None:
         for one in self.connections:
@@ -206,6 +220,8 @@ class Connection:
         self.client = client
         self.outbox = Outbox()
         self.state_wanted = asyncio.Event()
+        self.farewell: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        """Why the project was closed, once it is."""
         self._ws = ws
         self._channel = channel
         self._session = channel.session
@@ -215,7 +231,7 @@ class Connection:
     async def serve(self) -> None:
         """Until either side ends it."""
         self._channel.connections.add(self)
-        works = (self._receive, self._send, self._carry_out, self._tell_state)
+        works = (self._receive, self._send, self._carry_out, self._tell_state, self._part)
         tasks = [asyncio.create_task(work()) for work in works]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -230,7 +246,12 @@ class Connection:
             if error is not None and not isinstance(error, WebSocketDisconnect | OverflowedError):
                 _LOG.error("a connection ended", exc_info=error)
         with contextlib.suppress(RuntimeError, WebSocketDisconnect):  # it may be closed already
-            await self._ws.close(OVERFLOWED)
+            await self._ws.close(NO_PROJECT if self.farewell.done() else OVERFLOWED)
+
+    async def _part(self) -> None:
+        """Until the project is closed by a person; says so."""
+        sentence = await asyncio.shield(self.farewell)
+        await self._ws.send_text(frames.text("notice", level="warning", sentence=sentence))
 
     async def _tell_state(self) -> None:
         """The state whenever it is wanted, however often that was meanwhile; answers do not wait for it."""

@@ -92,6 +92,8 @@ class Hub:
         self._lock = threading.Lock()
         self._opening: dict[str, Future[Session]] = {}
         self._paths: dict[str, Path] = {}
+        self._left: set[str] = set()
+        """Closed by a person: opened again only when a person wants it, not because a window still asks."""
         self._closed = False
         self._pool = ThreadPoolExecutor(4, "underbrush-projects")
         self._preparing = Preparing("", 0, 0)
@@ -153,6 +155,7 @@ class Hub:
         with self._lock:
             if self._closed:
                 raise ProjectError("the server is closing", where=path, remedy="start it again")
+            self._left.discard(ident)
             known = self._opening.get(ident)
             if known is None or (known.done() and known.exception() is not None):
                 self._paths[ident] = path
@@ -196,6 +199,12 @@ class Hub:
         UnderbrushError
             It cannot be opened, or nobody knows it.
         """
+        if ident in self._left:
+            raise ProjectError(
+                "the project was closed in another window",
+                where=self._paths[ident].name if ident in self._paths else "",
+                remedy="open it again on the start page",
+            )
         future = self._opening.get(ident)
         if future is None or (future.done() and future.exception() is not None):
             path = await asyncio.to_thread(self._known, ident)
@@ -241,8 +250,28 @@ class Hub:
         """The five projects that were opened last, with those that are gone."""
         return [one for one in self.recent_list.all() if self._may_reopen(one.path)][:SHOWN]
 
-    def close(self, ident: str) -> None:
-        """Close one project, and by that save it; waits.
+    def visit(self, ident: str) -> None:
+        """A person opens the window of a project: it may be opened again if it was closed."""
+        with self._lock:
+            self._left.discard(ident)
+
+    def leave(self, ident: str) -> None:
+        """A person closes a project: it is saved and unlocked, and its other windows are told; waits.
+
+        Raises
+        ------
+        UnderbrushError
+            It could not be saved; it stays open.
+        """
+        session = self.get(ident)
+        if session.save_state.state not in ("saved", "read-only"):
+            session.save()
+        with self._lock:
+            self._left.add(ident)
+        self.close(ident, f"{session.path.name} was closed in another window; it is saved.")
+
+    def close(self, ident: str, told: str = "") -> None:
+        """Close one project, and by that save it; waits. ``told``: said in windows that show it.
 
         Raises
         ------
@@ -252,7 +281,7 @@ class Hub:
         with self._lock:
             future = self._opening.pop(ident, None)
         if future is not None and future.exception() is None:
-            future.result().close()
+            future.result().close(told)
 
     def close_all(self) -> list[str]:
         """Close all projects, side by side; gives a sentence for each that could not be saved."""

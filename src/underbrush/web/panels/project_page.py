@@ -24,6 +24,7 @@ from underbrush.web.panels.preparing import follow_preparing
 from underbrush.web.panels.project_reader import ProjectReader
 from underbrush.web.panels.start_page import defect, open_named, open_sample
 from underbrush.web.panels.training_facts import TrainingFacts
+from underbrush.web.panels.version_acts import copy_place, restore_named, save_copy, version_data
 
 if TYPE_CHECKING:
     from nicegui.client import Client
@@ -33,8 +34,10 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 
-IMAGE_ACTS = frozenset({"sequence", "replace", "mask", "repair", "link"})
+IMAGE_ACTS = frozenset({"sequence", "replace", "mask", "repair", "link", "level"})
 """What step 1 asks for beyond adding images."""
+SAFETY_ACTS = frozenset({"start", "save", "told", "versions", "restore", "copy", "copyPlace"})
+"""What keeps things from being lost; see `version_acts`."""
 LABEL_ACTS = frozenset({"labels", "labelsLook", "labelsImport", "labelsLeave"})
 
 
@@ -64,7 +67,7 @@ class _ProjectPage:
         self._frame = ui.element("div").classes("app").props("data-step=3")
         with self._frame:
             bar = self._part("Topbar", version=__version__, **gauges.texts())
-            self._part("Banner", retry=True)
+            self._part("Banner", retry=True, elsewhere=True)
             self._build_left()
             self._build_main()
             with ui.element("aside").classes("right").props('aria-label="Layers and quality"'):
@@ -82,6 +85,8 @@ class _ProjectPage:
                 self._part("Rail")
             status = self._part("Status")
             for name in ("KeysDialog", "FilesDialog", "ImageChoice", "LabelImport"):
+                self._part(name)
+            for name in ("FoundNotices", "VersionsDialog", "CopyDialog"):
                 self._part(name)
             self._part("DropZone", project=self._ident)
         follow_preparing(self._hub, status)
@@ -134,6 +139,7 @@ class _ProjectPage:
     async def join(self) -> None:
         """Wait for the project, show what it is, and listen to it as long as the window is there."""
         try:
+            self._hub.visit(self._ident)
             session = await self._hub.ready(self._ident)
         except UnderbrushError as error:
             self._show_failure(error.sentence)
@@ -156,6 +162,8 @@ class _ProjectPage:
         self._facts = ImageFacts(session)
         self._training = TrainingFacts(session)
         self._labels = LabelActs(session)
+        if not session.told:
+            self._parts["FoundNotices"].set(notices=list(session.notices))
         self._read_soon()
 
     def _show_failure(self, sentence: str) -> None:
@@ -219,11 +227,8 @@ class _ProjectPage:
         name, paths = wanted["name"], wanted.get("paths")
         named = isinstance(paths, list) and all(isinstance(p, str) for p in paths)
         try:
-            if name == "start":
-                ui.navigate.to("/")
-            elif name == "save" and self._session is not None:
-                await asyncio.to_thread(self._session.save)
-                self._parts["Toast"].say("Saved.")
+            if name in SAFETY_ACTS:
+                await self._keep_safe(wanted)
             elif name == "sample":
                 await self._go(lambda: open_sample(self._hub))
             elif name == "open" and named and isinstance(paths, list):
@@ -254,6 +259,50 @@ class _ProjectPage:
             _LOG.exception("%s failed", name)
             self._parts["Toast"].say(defect(error), "error")
 
+    async def _keep_safe(self, wanted: dict[str, Any]) -> None:
+        """Saving, leaving, what was found at opening, earlier versions, a copy elsewhere."""
+        name, session = wanted["name"], self._session
+        if name == "start":
+            if session is not None:
+                # Saved, unlocked, and the other windows are told.
+                await asyncio.to_thread(self._hub.leave, self._ident)
+            if not self._gone():
+                ui.navigate.to("/")
+        elif session is None:
+            return
+        elif name == "save":
+            await asyncio.to_thread(session.save)
+            self._parts["Toast"].say("Saved.")
+        elif name == "told":
+            session.told = True
+        elif name in {"versions", "restore"}:
+            await self._restore(session, wanted)
+        else:
+            await self._copy(session, wanted)
+
+    async def _restore(self, session: Session, wanted: dict[str, Any]) -> None:
+        dialog = self._parts["VersionsDialog"]
+        try:
+            if wanted["name"] == "restore":
+                said = await asyncio.to_thread(restore_named, session, wanted.get("version"))
+                self._parts["Toast"].say(said)
+        finally:
+            data = await asyncio.to_thread(version_data, session)
+            dialog.set(**data, answers=dialog.data.get("answers", 0) + 1)
+
+    async def _copy(self, session: Session, wanted: dict[str, Any]) -> None:
+        dialog, roots = self._parts["CopyDialog"], self._hub.roots
+        if wanted["name"] == "copyPlace":
+            dialog.set(place=await asyncio.to_thread(copy_place, session, roots), problem="")
+            return
+        try:
+            said = await asyncio.to_thread(save_copy, session, wanted.get("path"), roots)
+        except UnderbrushError as error:
+            dialog.set(problem=error.sentence)
+            return
+        dialog.set(problem="", done=dialog.data.get("done", 0) + 1)
+        self._parts["Toast"].say(said)
+
     async def _go(self, begin: Callable[[], str]) -> None:
         """To another project."""
         ident = await asyncio.to_thread(begin)
@@ -279,7 +328,8 @@ class _ProjectPage:
             )
             return
         folder = self._session.path.parent if self._session is not None else self._hub.settings.new_projects
-        commands = await asyncio.to_thread(adding, files, folder)
+        answered = self._facts.answers() if self._session is not None else None
+        commands = await asyncio.to_thread(adding, files, folder, answered)
         self._parts["ViewerFrame"].run_method("commands", commands)
 
     async def _import_labels(self, wanted: dict[str, Any], paths: list[str]) -> None:

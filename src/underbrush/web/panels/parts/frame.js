@@ -193,7 +193,10 @@ export const Banner = {
         return { kind: "warn", icon: "lock", strong: "Read only.", text: link.state.read_only };
       return null;
     });
-    return { shown };
+    const copy = () => {
+      link.dialog = "copy";
+    };
+    return { shown, copy };
   },
   template: `
     <div class="bannerslot">
@@ -201,8 +204,8 @@ export const Banner = {
         <Icon :n="shown.icon" />
         <span class="grow"><span class="strong">{{ shown.strong }}</span> {{ shown.text }}</span>
         <button v-if="shown.ways && retry" type="button" class="btn" @click="$emit('act', { name: 'save' })">Try again</button>
-        <button v-if="shown.ways && elsewhere" type="button" class="btn" @click="$emit('act', { name: 'saveElsewhere' })">
-          Save elsewhere ...
+        <button v-if="shown.ways && elsewhere" type="button" class="btn" @click="copy">
+          Save a copy elsewhere ...
         </button>
       </div>
     </div>

@@ -23,6 +23,7 @@ import { Strokes } from "./strokes.js";
 import { Tools } from "./tools.js";
 import { startTooltips } from "./tooltips.js";
 import { Topbar } from "./topbar.js";
+import { CopyDialog, FoundNotices, VersionsDialog } from "./versions.js";
 
 export const PARTS = {
   AddImages,
@@ -32,6 +33,7 @@ export const PARTS = {
   BatchPage,
   Classes,
   Classifiers,
+  CopyDialog,
   Dims,
   DropZone,
   ExportChoice,
@@ -42,6 +44,7 @@ export const PARTS = {
   FeatureScales,
   FeatureTable,
   FilesDialog,
+  FoundNotices,
   ImageChoice,
   ImageProperties,
   ImageTable,
@@ -61,6 +64,7 @@ export const PARTS = {
   Toast,
   Tools,
   Topbar,
+  VersionsDialog,
   ViewerFrame,
 };
 export { app, link, say, sendAll, startTooltips };

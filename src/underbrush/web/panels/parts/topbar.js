@@ -38,6 +38,8 @@ function menus(project) {
               { line: true },
               { id: "add", text: "Add images ...", icon: "image" },
               { id: "save", text: "Save now", icon: "check", keys: ["Ctrl", "S"] },
+              { id: "copy", text: "Save a copy elsewhere ...", icon: "open" },
+              { id: "versions", text: "Earlier versions ...", icon: "clock" },
               { line: true },
               { id: "start", text: "Close, back to the start", icon: "left" },
             ]
@@ -104,7 +106,7 @@ export const Topbar = {
       else if (id === "add") {
         link.step = 1;
         link.dialog = "add";
-      } else if (id === "new" || id === "open") link.dialog = id;
+      } else if (["new", "open", "versions", "copy"].includes(id)) link.dialog = id;
       else emit("act", { name: id });
     };
     // The browser's own Ctrl S would save the page.
