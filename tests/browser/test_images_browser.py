@@ -173,5 +173,45 @@ def test_a_folder_of_zarr_is_an_image_in_the_list_of_files(page: Any, home: Path
     before = page.locator(ROW).count()
     page.click(".left .btn:has-text('Browse')")
     page.click(f'.fileline[data-path="{home}/volume.zarr"]')
-    page.click(".foot .btn.primary")
+    page.click(".foot .btn.primary:visible")
     page.wait_for_function(f"document.querySelectorAll('{ROW}').length === {before + 1}")
+
+
+def test_a_folder_of_zarr_that_is_dropped_is_found_and_another_folder_refused(page: Any, home: Path) -> None:
+    zarr.save_array(home / "data" / "dropped.zarr", np.zeros((6, 120, 160), np.uint8))
+    before = page.locator(ROW).count()
+    drop = """name => {
+        const item = {kind: "file", getAsFile: () => new File([], name)};
+        item.webkitGetAsEntry = () => ({isDirectory: true});
+        const event = new Event("drop", {cancelable: true});
+        event.dataTransfer = {types: ["Files"], items: [item], files: []};
+        window.dispatchEvent(event);
+    }"""
+    page.evaluate(drop, "dropped.zarr")
+    page.click("text=Use it in place")
+    page.wait_for_function(f"document.querySelectorAll('{ROW}').length === {before + 1}")
+    page.evaluate(drop, "plain")
+    page.wait_for_selector(".toast >> text=plain is a folder")
+    page.evaluate(drop, "nowhere.zarr")
+    page.wait_for_selector(".toast >> text=nowhere.zarr is a folder that was not found")
+
+
+def test_level_and_pixel_size_are_set_in_the_properties(page: Any, home: Path) -> None:
+    with tifffile.TiffWriter(home / "levels.tif") as out:
+        out.write(np.zeros((256, 512), np.uint8), subifds=1, tile=(64, 64), photometric="minisblack")
+        out.write(np.zeros((128, 256), np.uint8), subfiletype=1, tile=(64, 64), photometric="minisblack")
+    opened = page.evaluate(
+        "path => fetch('/api/open', {method: 'POST', body: JSON.stringify({paths: [path]}),"
+        " headers: {'content-type': 'application/json'}}).then(r => r.json())",
+        str(home / "levels.tif"),
+    )
+    page.goto(page.url.partition("/p/")[0] + f"/p/{opened['project']}")
+    page.click(".step:nth-child(1)")
+    page.click(ROW)
+    page.click('.props [aria-label^="Level"]')
+    page.click("text=1: 128 × 256")
+    page.wait_for_selector(f"{ROW} >> text=128 × 256")
+    page.wait_for_selector(f"{ROW} >> text=1 of 0 to 1")
+    page.fill('[aria-label="Pixel size"]', "0.65")
+    page.press('[aria-label="Pixel size"]', "Enter")
+    page.wait_for_selector(f"{ROW} >> text=0.65 µm")

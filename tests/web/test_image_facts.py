@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 import tifffile
+import zarr
 
 from underbrush.core.runs import Runs
 from underbrush.engine.new_project import write_new_project
 from underbrush.engine.session import Session
-from underbrush.errors import MismatchError, UnderbrushError, UsageError
+from underbrush.errors import MismatchError, SeveralImagesError, UnderbrushError, UsageError
 from underbrush.project.commands import Paint, RemoveLane, SetAxes, command_from_json
 from underbrush.project.paths import linked_source
 from underbrush.web.panels.image_acts import acted, adding, masking, moved, replacing, sequencing
@@ -181,3 +183,85 @@ def test_replacing_keeps_strokes_that_fit(session: Session, folder: Path) -> Non
     assert session.labels(lane).counts == {1: 6}
     send(session, replacing(session, lane, str(folder / "data" / "stack_a.npy")))
     assert session.labels(lane).counts == {1: 12}
+
+
+def test_a_file_of_an_answered_kind_is_added_with_the_same_axes(session: Session, folder: Path) -> None:
+    first, _ = session.document.lane_order
+    session.apply("tab", 1, SetAxes(first, "tyx"))
+    np.save(folder / "data" / "stack_c.npy", np.zeros((16, 24, 32), np.uint8))
+    np.save(folder / "data" / "other.npy", np.zeros((5, 24, 32), np.uint8))
+    facts = ImageFacts(session)
+    facts.read()
+    paths = [str(folder / "data" / name) for name in ("stack_c.npy", "other.npy")]
+    send(session, adding(paths, folder, facts.answers()))
+    *_, same, other = session.document.lane_order
+    assert session.document.lanes[same].raw.axes == "tyx" and session.image(same).shape5 == (16, 1, 1, 24, 32)
+    assert session.document.lanes[other].raw.axes == "zyx", "another number of planes is another question"
+    asked = [lane for question in facts.read()["ImageTable"]["questions"] for lane in question["lanes"]]
+    assert same not in asked and other in asked
+
+
+def test_a_level_of_a_pyramid_is_chosen_and_refused_where_strokes_would_lie_elsewhere(folder: Path) -> None:
+    with tifffile.TiffWriter(folder / "levels.tif") as out:
+        out.write(np.zeros((256, 512), np.uint8), subifds=1, tile=(64, 64), photometric="minisblack")
+        out.write(np.zeros((128, 256), np.uint8), subfiletype=1, tile=(64, 64), photometric="minisblack")
+    write_new_project(folder / "q.ilp", [str(folder / "levels.tif")])
+    with Session.open(folder / "q.ilp", idle=1e9) as session:
+        (lane,) = session.document.lane_order
+        facts = ImageFacts(session)
+        said = facts.read()["ImageTable"]["facts"][lane]
+        assert said["level"] == "full of 2"
+        assert [(row["text"], row["on"]) for row in said["levels"]] == [
+            ("0: 256 × 512", True), ("1: 128 × 256", False),
+        ]  # fmt: skip
+        for level, shape, words in ((1, (128, 256), "1 of 0 to 1"), (0, (256, 512), "full of 2")):
+            commands, _ = acted(session, {"name": "level", "lanes": [lane], "level": level}, [])
+            send(session, commands)
+            assert session.image(lane).shape5[3:] == shape
+            said = facts.read()["ImageTable"]["facts"][lane]
+            assert said["level"] == words and [row["on"] for row in said["levels"]].index(True) == level
+        with pytest.raises(UnderbrushError, match="level 2"):
+            acted(session, {"name": "level", "lanes": [lane], "level": 2}, [])
+        session.apply("tab", session.last_number("tab") + 1, Paint(lane, Runs.from_array([0, 0, 5, 4, 6]), 1))
+        with pytest.raises(UsageError, match="has strokes, which would lie elsewhere"):
+            acted(session, {"name": "level", "lanes": [lane], "level": 1}, [])
+
+
+def test_levels_of_zarr_have_names_and_are_chosen_by_number(folder: Path) -> None:
+    group = zarr.open_group(folder / "p.zarr", mode="w", zarr_format=2)
+    sets = []
+    for at, side in enumerate((64, 32, 16)):
+        group.create_array(f"s{at}", data=np.zeros((side, side), np.uint8))
+        scale = [{"type": "scale", "scale": [2.0**at, 2.0**at]}]
+        sets.append({"path": f"s{at}", "coordinateTransformations": scale})
+    axes = [{"name": a, "type": "space", "unit": "micrometer"} for a in "yx"]
+    group.attrs["multiscales"] = [{"version": "0.4", "axes": axes, "datasets": sets}]
+    write_new_project(folder / "q.ilp", [str(folder / "p.zarr")])
+    with Session.open(folder / "q.ilp", idle=1e9) as session:
+        (lane,) = session.document.lane_order
+        commands, _ = acted(session, {"name": "level", "lanes": [lane], "level": 2}, [])
+        send(session, commands)
+        raw = session.document.lanes[lane].raw
+        assert raw.level == "s2" and session.image(lane).shape5[3:] == (16, 16)
+        assert raw.pixel_size["x"][0] == 4.0
+        said = ImageFacts(session).read()["ImageTable"]["facts"][lane]
+        assert said["level"] == "2 of 0 to 2" and [row["on"] for row in said["levels"]] == [
+            False,
+            False,
+            True,
+        ]
+
+
+def test_a_dataset_of_a_file_is_named_with_its_file_to_choose_another(folder: Path) -> None:
+    with h5py.File(folder / "two.h5", "w") as file:
+        file["raw"], file["more"] = np.zeros((20, 30), np.uint8), np.ones((20, 30), np.uint8)
+    write_new_project(folder / "q.ilp", [str(folder / "two.h5") + "/raw"])
+    with Session.open(folder / "q.ilp", idle=1e9) as session:
+        (lane,) = session.document.lane_order
+        said = ImageFacts(session).read()["ImageTable"]["facts"][lane]
+        assert (said["inner"], said["container"]) == ("raw", str(folder / "two.h5"))
+        with pytest.raises(SeveralImagesError):
+            acted(session, {"name": "replace", "lanes": [lane]}, [said["container"]])
+        commands, _ = acted(session, {"name": "replace", "lanes": [lane]}, [f"{said['container']}/more"])
+        send(session, commands)
+        assert session.image(lane).read().max() == 1

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { axesProblem, clicked, common, moves, sorted } from "../../../src/underbrush/web/panels/parts/choosing.js";
+import { droppedOf, folderProblem } from "../../../src/underbrush/web/panels/parts/dropped.js";
 
 const ROWS = ["a", "b", "c", "d"];
 
@@ -42,4 +43,17 @@ test("what rows have in common, and strokes in order", () => {
   assert.deepEqual(sorted(rows, "pixels", true, []).map((row) => row[6]), [9, 7, 5]);
   assert.deepEqual(sorted(rows, "image", false, ["a", "b"]).map((row) => row[0]), ["a", "a", "b"]);
   assert.deepEqual(sorted(rows, "class", false, []).map((row) => row[1]), [1, 1, 2]);
+});
+
+test("a dropped folder is an image by its ending, or refused with what to do", () => {
+  const item = (name, folder) => ({ kind: "file", getAsFile: () => ({ name }), webkitGetAsEntry: () => ({ isDirectory: folder }) });
+  const drop = (...items) => droppedOf({ items: [...items, { kind: "string" }], files: [] });
+  assert.deepEqual(drop(item("a.zarr", true), item("b.tif", false)), [
+    { file: { name: "a.zarr" }, folder: true },
+    { file: { name: "b.tif" }, folder: false },
+  ]);
+  assert.equal(folderProblem(drop(item("a.ZARR", true), item("b.n5", true), item("c.tif", false))), "");
+  assert.match(folderProblem(drop(item("c.tif", false), item("may", true))), /^may is a folder: .*may\/\*\.tif/);
+  assert.deepEqual(droppedOf({ items: [], files: [{ name: "x.tif" }] }), [{ file: { name: "x.tif" }, folder: false }]);
+  assert.deepEqual(droppedOf(null), []);
 });

@@ -13,6 +13,7 @@ from underbrush.errors import MismatchError, UsageError
 from underbrush.project.paths import linked_source
 from underbrush.project.resolve import resolve_source
 from underbrush.project.values_json import source_to_json
+from underbrush.sources.address import split_options
 
 if TYPE_CHECKING:
     from underbrush.engine.session import Session
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from underbrush.project.schema import Source
 
 Json = dict[str, Any]
+KindOfFile = tuple[str, str, tuple[int, ...]]
+"""Suffix, axes as guessed, and the sizes of those beside y and x: what is asked about once."""
 
 
 def near(source: Source, folder: Path) -> Source:
@@ -61,11 +64,26 @@ def read_source(address: str, folder: Path) -> tuple[Source, str]:
     return near(lane.raw, folder), lane.nickname
 
 
-def adding(paths: Sequence[str], folder: Path) -> list[Json]:
-    """An ``add_lane`` command for each path."""
+def adding(
+    paths: Sequence[str], folder: Path, answered: Mapping[KindOfFile, str] | None = None
+) -> list[Json]:
+    """An ``add_lane`` command for each path.
+
+    ``answered`` has the axes that were said of files that do not say their own, by their kind: others of
+    that kind are understood in the same way.
+    """
+    from underbrush.web.panels.image_facts import kind_of_file, peeked_file  # noqa: PLC0415
+
     commands = []
     for path in paths:
         source, name = read_source(path, folder)
+        peeked = peeked_file(path) if answered and source.kind == "file" else None
+        axes = None
+        if answered and peeked is not None and not peeked.known:
+            axes = answered.get(kind_of_file(source.stored, peeked))
+        if axes is not None and source.axes is not None and len(axes) == len(source.axes):
+            sizes = {a: s for a, s in source.pixel_size.items() if axes.find(a) == source.axes.find(a)}
+            source = replace(source, axes=axes, pixel_size=sizes)
         commands.append({"type": "add_lane", "source": source_to_json(source), "nickname": name})
     return commands
 
@@ -114,6 +132,44 @@ def replacing(session: Session, lane: str, path: str) -> list[Json]:
     _entry(session, lane)
     source, _ = read_source(path, session.path.parent)
     return [{"type": "replace_source", "id": lane, "source": source_to_json(source)}]
+
+
+def leveling(session: Session, lane: str, level: int) -> list[Json]:
+    """The ``replace_source`` command for another level of the pyramid that an image is; 0 is the finest.
+
+    Raises
+    ------
+    UsageError
+        It has strokes, which would lie elsewhere, or is no image in levels.
+    ImageError
+        It has no such level.
+    """
+    entry = _entry(session, lane)
+    raw = entry.raw
+    if session.document.labels.get(lane):
+        raise UsageError(
+            "this image has strokes, which would lie elsewhere in another level",
+            where=entry.nickname,
+            remedy="clear them first, or add the image once more and choose the level there",
+        )
+    found = resolve_source(raw, session.document.base)
+    if raw.kind not in {"file", "url"} or found.address is None:
+        raise UsageError("its level cannot be changed", where=entry.nickname, remedy="use Replace")
+    new, _ = read_source(at_level(found.address, level), session.path.parent)
+    if raw.axes is not None and new.axes is not None and len(raw.axes) == len(new.axes):
+        kept = {a: s for a, s in new.pixel_size.items() if raw.axes.find(a) == new.axes.find(a)}
+        new = replace(new, axes=raw.axes, pixel_size=kept)
+    new = replace(new, display_range=raw.display_range, normalize_display=raw.normalize_display)
+    return [{"type": "replace_source", "id": lane, "source": source_to_json(new)}]
+
+
+def at_level(address: str, level: int) -> str:
+    """An address with another level than it may name; the finest is not named."""
+    text, options = split_options(address)
+    kept = [one for one in options.split(",") if one and not one.startswith(("level=", "scale="))]
+    if level:
+        kept.append(f"level={level}")
+    return f"{text}#{','.join(kept)}" if kept else text
 
 
 def masking(session: Session, lanes: Sequence[str], paths: Sequence[str]) -> list[Json]:
@@ -276,6 +332,11 @@ def acted(session: Session, wanted: Mapping[str, Any], paths: Sequence[str]) -> 
         return commands, "Links changed." if commands else "The links are so already."
     if not lanes:
         raise UsageError("no image is selected", remedy="select one in the table")
+    if name == "level":
+        level = wanted.get("level")
+        if len(lanes) != 1 or not isinstance(level, int) or isinstance(level, bool) or level < 0:
+            raise UsageError("a level is chosen for one image", remedy="select one in the table")
+        return leveling(session, lanes[0], level), ""
     if name == "mask":
         return masking(session, lanes, paths), "Mask set." if len(lanes) == 1 else f"{len(lanes)} masks set."
     if len(paths) != 1 or len(lanes) != 1:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from underbrush.errors import UnderbrushError
 from underbrush.project.paths import name_of
 from underbrush.project.resolve import resolve_source
+from underbrush.web.panels.image_acts import KindOfFile, at_level
 
 if TYPE_CHECKING:
     from underbrush.core.geometry import Shape5
@@ -44,6 +46,9 @@ class Peeked:
     problems: tuple[str, ...] = ()
     size: int = 0
     """Bytes on the disk."""
+    level_shapes: tuple[tuple[int, ...], ...] = ()
+    """Of the whole pyramid, the finest first; none where there is one level only."""
+    level_names: tuple[str, ...] = ()
 
 
 class ImageFacts:
@@ -68,6 +73,7 @@ class ImageFacts:
             lane: {
                 **entry_facts(document.lanes[lane], self._session.path.parent),
                 "level": level_words(document.lanes[lane].raw, peeked[lane]),
+                "levels": level_rows(document.lanes[lane].raw, peeked[lane]),
                 "size": one.size if (one := peeked[lane]) else 0,
                 "warnings": warnings.get(lane, []) + [[p, p] for p in (one.problems if one else ())],
             }
@@ -78,6 +84,10 @@ class ImageFacts:
             "ImageProperties": {"facts": facts},
             "AddImages": {"facts": facts},
         }
+
+    def answers(self) -> dict[KindOfFile, str]:
+        """The axes that were said of files of a kind, as far as their files were looked into."""
+        return answers(self._session.document, {lane: kept for lane, (_, kept) in self._peeked.items()})
 
     def _shape(self, raw: Source, peeked: Peeked | None) -> Shape5 | None:
         if raw.shape5 is not None or peeked is None:
@@ -110,6 +120,10 @@ def peeked_file(address: str | None) -> Peeked | None:
     try:
         with open_image(address) as image:
             info = image.info
+        whole = info
+        if at_level(address, 0) != address:
+            with open_image(at_level(address, 0)) as image:
+                whole = image.info
     except UnderbrushError:
         return None
     try:
@@ -117,7 +131,10 @@ def peeked_file(address: str | None) -> Peeked | None:
     except OSError:
         size = 0
     problems = tuple(p for p in info.problems if not p.endswith("--axes to choose."))
-    return Peeked(info.axes_known, info.axes, info.shape, len(info.levels), problems, size)
+    shapes = whole.levels if len(whole.levels) > 1 else ()
+    return Peeked(
+        info.axes_known, info.axes, info.shape, len(info.levels), problems, size, shapes, whole.level_names
+    )
 
 
 def entry_facts(entry: LaneEntry, folder: Path) -> dict[str, Any]:
@@ -131,15 +148,44 @@ def entry_facts(entry: LaneEntry, folder: Path) -> dict[str, Any]:
         "below": below,
         "mask": "" if entry.mask is None else (entry.mask.name or name_of(entry.mask.stored)),
         "parked": sum(p.size for p in entry.parked),
+        "inner": raw.inner if raw.kind == "file" else "",
+        "container": _container(raw, folder),
         "auto": raw.display_range is None or raw.normalize_display is False,
     }
 
 
+def _container(raw: Source, folder: Path) -> str:
+    """The file in which one of several images was chosen, to choose another; empty where none was."""
+    if raw.kind != "file" or not raw.inner or len(raw.files) != 1:
+        return ""
+    return str(folder.absolute() / raw.files[0])
+
+
+def level_at(raw: Source, peeked: Peeked) -> int | None:
+    """Which level of its pyramid an image is, 0 the finest; None where its name is not known."""
+    if raw.level:
+        return peeked.level_names.index(raw.level) if raw.level in peeked.level_names else None
+    named = re.search(r"[#,]level=(\d+)", raw.stored)
+    return int(named[1]) if named else 0
+
+
 def level_words(raw: Source, peeked: Peeked | None) -> str:
     """Which level of a pyramid an image is."""
-    if raw.level:
-        return raw.level
-    return f"full of {peeked.levels}" if peeked is not None and peeked.levels > 1 else "full"
+    if peeked is None or not peeked.level_shapes:
+        return raw.level or "full"
+    at, last = level_at(raw, peeked), len(peeked.level_shapes) - 1
+    return raw.level if at is None else f"{at} of 0 to {last}" if at else f"full of {last + 1}"
+
+
+def level_rows(raw: Source, peeked: Peeked | None) -> list[dict[str, Any]]:
+    """The levels that can be chosen, with their sizes; none where there is one only."""
+    if peeked is None or raw.kind not in {"file", "url"}:
+        return []
+    now = level_at(raw, peeked)
+    return [
+        {"level": at, "text": f"{at}: {' × '.join(map(str, shape))}", "on": at == now}
+        for at, shape in enumerate(peeked.level_shapes)
+    ]
 
 
 def unlike(document: Document, shapes: Mapping[str, Shape5 | None]) -> dict[str, list[list[str]]]:
@@ -182,25 +228,38 @@ def questions(document: Document, peeked: Mapping[str, Peeked | None]) -> list[d
 
     An image that has strokes, or other axes than were guessed, was answered.
     """
-    kinds: dict[tuple[str, str, tuple[int, ...]], list[str]] = {}
+    kinds: dict[KindOfFile, list[str]] = {}
     for lane in document.lane_order:
         one, raw = peeked.get(lane), document.lanes[lane].raw
         if one is None or one.known or len(one.axes) not in (3, 4) or document.labels.get(lane):
             continue
         if raw.axes not in (None, one.axes):
             continue
-        sizes = tuple(n for a, n in zip(one.axes, one.shape, strict=True) if a not in "yx")
-        kinds.setdefault((_suffix(raw.stored), one.axes, sizes), []).append(lane)
+        kinds.setdefault(kind_of_file(raw.stored, one), []).append(lane)
     return [_question(document, key, lanes) for key, lanes in kinds.items()]
+
+
+def kind_of_file(stored: str, peeked: Peeked) -> KindOfFile:
+    """What files have in common that one question is asked about."""
+    sizes = tuple(n for a, n in zip(peeked.axes, peeked.shape, strict=True) if a not in "yx")
+    return _suffix(stored), peeked.axes, sizes
+
+
+def answers(document: Document, peeked: Mapping[str, Peeked | None]) -> dict[KindOfFile, str]:
+    """The axes that were said of files that do not say their own, by their kind; the last image decides."""
+    found: dict[KindOfFile, str] = {}
+    for lane in document.lane_order:
+        one, raw = peeked.get(lane), document.lanes[lane].raw
+        if one is not None and not one.known and raw.axes is not None and raw.axes != one.axes:
+            found[kind_of_file(raw.stored, one)] = raw.axes
+    return found
 
 
 def _suffix(stored: str) -> str:
     return Path(stored.partition("#")[0]).suffix.lower()
 
 
-def _question(
-    document: Document, key: tuple[str, str, tuple[int, ...]], lanes: Sequence[str]
-) -> dict[str, Any]:
+def _question(document: Document, key: KindOfFile, lanes: Sequence[str]) -> dict[str, Any]:
     suffix, axes, sizes = key
     names = [Path(document.lanes[lane].raw.stored).name for lane in lanes]
     last = f"{len(names) - 2} more" if len(names) > 3 else names[-1]

@@ -1,6 +1,7 @@
 /** Files dropped from the desktop: used where they lie, or copied. */
 import { ref } from "vue";
 import { Icon } from "./basics.js";
+import { droppedOf, folderProblem } from "./dropped.js";
 import { asked } from "./files.js";
 import { Dialog } from "./keys.js";
 import { address, say } from "./link.js";
@@ -11,23 +12,34 @@ const ASK_ABOVE = 200e6;
 /**
  * Files dropped from the desktop have no path in a browser: they are looked for on this machine by name, size and
  * date; what is not found is copied, after asking above 200 MB.
- * @param {File[]} files @param {string} project
+ * Folders that are images are found by their name and never copied.
+ * @param {import("./dropped.js").Dropped[]} dropped @param {string} project
  * @param {(text: string, ways: string[]) => Promise<number>} ask gives the place of the answer, -1 for none
  * @param {(text: string, share: number) => void} progress
  * @returns {Promise<string[]>} paths on the machine of the app
  */
-export async function placed(files, project, ask, progress) {
+export async function placed(dropped, project, ask, progress) {
+  const refused = folderProblem(dropped);
+  if (refused) throw new Error(refused);
   /** @type {string[]} */ const paths = [];
   /** @type {number} */ let inPlace = -2;
   progress("Looking for the files on this computer", 0);
-  const wanted = files.map((file) => ({ name: file.name, size: file.size, modified: file.lastModified }));
+  const wanted = dropped.map(({ file, folder }) => ({ name: file.name, size: file.size, modified: file.lastModified, folder }));
   const found = await asked(address("/api/locate"), {
     method: "POST",
     headers: { "content-type": "application/json" },
     body: JSON.stringify({ files: wanted }),
   });
-  for (const [at, file] of files.entries()) {
+  for (const [at, { file, folder }] of dropped.entries()) {
     const there = found.paths[at];
+    if (folder) {
+      if (!there)
+        throw new Error(`${file.name} is a folder that was not found on the machine of Underbrush; type its path, or use Browse.`);
+      // Only its name is known: each is looked at by the person.
+      if ((await ask(`${there} has this name. Use it?`, ["Use it in place"])) !== 0) return [];
+      paths.push(there);
+      continue;
+    }
     if (there) {
       if (inPlace === -2) inPlace = await ask(`${there} is the same file. Use it in place?`, ["Use it in place", "Copy it"]);
       if (inPlace === -1) return [];
@@ -43,8 +55,8 @@ export async function placed(files, project, ask, progress) {
       ])) !== 0
     )
       return [];
-    progress(`Copying ${file.name}`, at / files.length);
-    paths.push(await uploaded(file, project, (share) => progress(`Copying ${file.name}`, (at + share) / files.length)));
+    progress(`Copying ${file.name}`, at / dropped.length);
+    paths.push(await uploaded(file, project, (share) => progress(`Copying ${file.name}`, (at + share) / dropped.length)));
   }
   return paths;
 }
@@ -101,7 +113,7 @@ export const DropZone = {
       if (!files(event)) return;
       event.preventDefault();
       over.value = false;
-      const dropped = [...(event.dataTransfer?.files || [])];
+      const dropped = droppedOf(event.dataTransfer);
       try {
         const paths = await placed(dropped, props.project, ask, (text, share) => {
           copying.value = { text, share: Math.round(share * 100) };

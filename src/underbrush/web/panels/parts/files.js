@@ -191,7 +191,7 @@ export const FilesDialog = {
       <div class="filehead">
         <span class="field">
           <Icon n="link" />
-          <input v-model="typedPath" placeholder="Path, or pattern such as /data/*.tif"
+          <input v-model="typedPath" placeholder="Path, address, or pattern such as /data/*.tif"
               aria-label="Path, or pattern such as data/*.tif" spellcheck="false" @keydown.enter.prevent="type">
         </span>
         <button type="button" class="btn" :disabled="!typedPath.trim()" @click="type">
@@ -222,7 +222,7 @@ export const FilesDialog = {
               @dblclick="enter(entry)" @keydown="key($event, entry)">
             <Icon :n="entry.kind === 'folder' ? 'folder' : entry.kind === 'project' ? 'layers' : 'image'" />
             <span class="grow trunc" :class="{ fg: entry.kind !== 'folder' }">{{ entry.name }}</span>
-            <span class="dim w96 num">{{ entry.kind === 'folder' ? '' : bytes(entry.size) }}</span>
+            <span class="dim w96 num">{{ entry.folder ? '' : bytes(entry.size) }}</span>
             <span class="dim w128 num">{{ when(entry.modified) }}</span>
           </div>
           <p v-if="!entries.length" class="note pad">

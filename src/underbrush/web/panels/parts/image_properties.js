@@ -5,7 +5,7 @@ import { axesProblem, common } from "./choosing.js";
 import { typed } from "./contrast.js";
 import { address, command, link, say } from "./link.js";
 import { selection } from "./selection.js";
-import { counted, pixelSize, sizes } from "./words.js";
+import { counted, pixelSize, sizes, typedPixelSize } from "./words.js";
 
 const STORAGE = /** @type {Record<string, string>} */ ({
   relative: "Link, relative",
@@ -26,16 +26,18 @@ export const ImageProperties = {
     const nickname = ref(""),
       axes = ref(""),
       low = ref(""),
-      high = ref("");
+      high = ref(""),
+      pixel = ref("");
     const sameAxes = computed(() => common(lanes.value.map((lane) => lane.axes)));
     const count = computed(() => common(lanes.value.map((lane) => lane.axes.length)));
     const range = computed(() => common(lanes.value.map((lane) => (lane.range ? lane.range.join(" ") : ""))));
     const reset = () => {
       nickname.value = one.value?.nickname || "";
       axes.value = sameAxes.value || "";
+      pixel.value = pixelSize(one.value?.pixel_size || {});
       [low.value, high.value] = range.value ? range.value.split(" ") : ["", ""];
     };
-    watch([() => selection.lanes.join(" "), () => one.value?.nickname, sameAxes, range], reset, { immediate: true });
+    watch([() => selection.lanes.join(" "), () => one.value?.nickname, () => pixelSize(one.value?.pixel_size || {}), sameAxes, range], reset, { immediate: true });
     const problem = computed(() => {
       const text = axes.value.replace(/[\s,]/g, "");
       return !text || text === sameAxes.value ? "" : axesProblem(text, count.value || 0);
@@ -68,6 +70,16 @@ export const ImageProperties = {
       if (range.value !== `${a} ${b}`)
         each((lane) => ({ type: "edit_lane", id: lane.id, display_range: [a, b], normalize_display: true }));
     };
+    const setPixel = () => {
+      const before = one.value?.pixel_size || {},
+        found = typedPixelSize(pixel.value, (before.x || before.y || [0, "µm"])[1] || "µm");
+      if (!one.value || pixel.value.trim() === pixelSize(before)) return reset();
+      if (!found) {
+        reset();
+        return say("A pixel size is a number with a unit: 0.65 µm, or 0.2 µm, z 1 µm.", { level: "warning" });
+      }
+      command({ type: "edit_lane", id: one.value.id, pixel_size: { ...before, ...found } });
+    };
     const display = (/** @type {string} */ way) => {
       if (way === "auto") each((lane) => ({ type: "edit_lane", id: lane.id, normalize_display: false }));
       else {
@@ -91,6 +103,8 @@ export const ImageProperties = {
       rename,
       setAxes,
       setRange,
+      pixel,
+      setPixel,
       display,
       counted,
       pixelSize,
@@ -114,6 +128,14 @@ export const ImageProperties = {
       ]),
       linkable,
       store: (/** @type {string} */ way) => emit("act", { name: "link", lanes: [...selection.lanes], relative: way === "relative" }),
+      facts,
+      levels: computed(() =>
+        one.value
+          ? (facts.value[0].levels || []).map((/** @type {any} */ row) => ({ text: row.text, id: String(row.level), on: row.on }))
+          : [],
+      ),
+      setLevel: (/** @type {string} */ n) => emit("act", { name: "level", lanes: [...selection.lanes], level: Number(n) }),
+      otherDataset: () => emit("act", { name: "replace", lanes: [...selection.lanes], paths: [facts.value[0].container] }),
       level: computed(() => common(facts.value.map((fact) => fact.level || "–")) ?? "several"),
       parked: computed(() => facts.value.reduce((sum, fact) => sum + (fact.parked || 0), 0)),
       masks: computed(() => facts.value.filter((fact) => fact.mask)),
@@ -172,10 +194,27 @@ export const ImageProperties = {
             </Menu>
             <span v-else class="fg">{{ storageText }}</span>
             <span>Level</span>
-            <span class="fg">{{ level }}</span>
+            <Menu v-if="levels.length && !locked" name="Level" :text="level" kind="field s select" :items="levels" @choose="setLevel">
+              <span class="trunc">{{ level }}</span><Icon n="down" />
+            </Menu>
+            <span v-else class="fg">{{ level }}</span>
+            <template v-if="one && facts[0].inner">
+              <span>Dataset</span>
+              <span class="hstack">
+                <span class="fg trunc grow" :data-tip="facts[0].inner">{{ facts[0].inner }}</span>
+                <button v-if="!locked && facts[0].container" type="button" class="btn-quiet fg" data-tip="Another image of the same file"
+                    @click="otherDataset">
+                  Change
+                </button>
+              </span>
+            </template>
             <template v-if="one">
               <span>Pixel size</span>
-              <span class="fg">{{ pixelSize(one.pixel_size) || 'not known' }}</span>
+              <span v-if="locked" class="fg">{{ pixelSize(one.pixel_size) || 'not known' }}</span>
+              <span v-else class="field s">
+                <input v-model="pixel" aria-label="Pixel size" placeholder="not known" spellcheck="false" maxlength="60"
+                    data-tip="As 0.65 µm, or 0.2 µm, z 1 µm" @change="setPixel" @keydown.enter.prevent="setPixel" @keydown.esc.stop="reset">
+              </span>
               <span>Channels</span>
               <span class="fg trunc" :data-tip="one.channels.join(', ')">
                 {{ one.channels.length ? one.channels.join(', ') : one.shape[1] > 1 ? one.shape[1] + ', without names' : 'one' }}

@@ -90,7 +90,10 @@ export const AddImages = {
   `,
 };
 
-/** Questions that were answered with "as it is" are kept in this browser; other answers are in the project. */
+/**
+ * Questions that were answered with "as it is" are kept in this browser, by image and by kind of file, so that later
+ * files of the kind are not asked about again; other answers are in the project.
+ */
 function answered() {
   const key = () => `underbrush.axes.${link.project}`;
   const read = () => {
@@ -102,9 +105,9 @@ function answered() {
   };
   const known = ref(read());
   return {
-    has: (/** @type {string} */ lane) => known.value.includes(lane),
-    add: (/** @type {string[]} */ lanes) => {
-      known.value = [...new Set([...known.value, ...lanes])];
+    has: (/** @type {string} */ one) => known.value.includes(one),
+    add: (/** @type {string[]} */ some) => {
+      known.value = [...new Set([...known.value, ...some])];
       try {
         localStorage.setItem(key(), JSON.stringify(known.value));
       } catch {
@@ -135,12 +138,14 @@ export const ImageTable = {
     const asked = computed(() => {
       const open = (/** @type {string} */ id) => !answers.has(id) && all().some((lane) => lane.id === id);
       return props.questions
+        .filter((/** @type {any} */ one) => !answers.has(`kind ${one.key}`))
         .map((/** @type {any} */ one) => ({ ...one, lanes: one.lanes.filter(open) }))
         .filter((/** @type {any} */ one) => one.lanes.length);
     });
     const doubtful = computed(() => asked.value.flatMap((/** @type {any} */ one) => one.lanes));
     const answer = async (/** @type {any} */ question, /** @type {string} */ axes) => {
-      answers.add(question.lanes);
+      const asItIs = question.lanes.every((/** @type {string} */ id) => all().find((lane) => lane.id === id)?.axes === axes);
+      answers.add(asItIs ? [...question.lanes, `kind ${question.key}`] : question.lanes);
       for (const id of question.lanes) {
         if (all().find((lane) => lane.id === id)?.axes === axes) continue;
         if (!(await command({ type: "set_axes", id, axes })).ok) return;
