@@ -215,7 +215,7 @@ def test_a_project_that_cannot_be_saved_is_told_and_the_others_are_closed(make_h
         session.apply("tab", 1, command_from_json(command))
     whole = sessions[0].close
 
-    def failing():
+    def failing(told=""):
         whole()
         raise OutputError("the disk is full", where=sessions[0].path)
 
