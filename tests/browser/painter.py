@@ -156,7 +156,9 @@ class Painter(Hand):
 
     def seen(self) -> NDArray[np.uint8]:
         """The view as it is on the screen, without the pointer and without what is said over it."""
-        self.page.wait_for_selector(".toast", state="detached")
+        self.page.mouse.move(self.corner()["x"] + 60, 5)
+        for over in (".toast", ".tip:not([hidden])"):
+            self.page.wait_for_selector(over, state="detached")
         for viewer in ("view.settled()", "view.renderNow()"):
             self.view(f"view => {viewer}")
         return super().seen()
