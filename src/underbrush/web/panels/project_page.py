@@ -286,6 +286,7 @@ class _ProjectPage:
             if wanted["name"] == "restore":
                 said = await asyncio.to_thread(restore_named, session, wanted.get("version"))
                 self._parts["Toast"].say(said)
+                dialog.set(done=dialog.data.get("done", 0) + 1)
         finally:
             data = await asyncio.to_thread(version_data, session)
             dialog.set(**data, answers=dialog.data.get("answers", 0) + 1)

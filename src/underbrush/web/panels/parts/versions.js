@@ -40,6 +40,7 @@ export const VersionsDialog = {
     aside: { type: Array, default: () => [] },
     readOnly: Boolean,
     answers: { type: Number, default: 0 },
+    done: { type: Number, default: 0 },
   },
   emits: ["act"],
   setup(/** @type {any} */ props, /** @type {any} */ { emit }) {
@@ -57,6 +58,12 @@ export const VersionsDialog = {
         busy.value = "";
       },
     );
+    watch(
+      () => props.done,
+      () => {
+        if (link.dialog === "versions") link.dialog = "";
+      },
+    );
     return {
       link,
       busy,
@@ -67,14 +74,17 @@ export const VersionsDialog = {
         link.dialog = "";
       },
       restore: (/** @type {any} */ one) => {
+        if (busy.value) return;
         busy.value = one.name;
         emit("act", { name: "restore", version: one.name });
       },
       apply: async (/** @type {any} */ one) => {
+        if (busy.value) return;
         busy.value = one.name;
-        await command({ type: "apply_recovered", file: one.name }, "Strokes brought back.");
+        const answer = await command({ type: "apply_recovered", file: one.name }, "Strokes brought back.");
         busy.value = "";
-        look();
+        if (answer.ok) link.dialog = "";
+        else look();
       },
     };
   },
@@ -91,7 +101,7 @@ export const VersionsDialog = {
           <Icon n="clock" />
           <span class="grow fg">Until {{ when(one.when) }}</span>
           <span class="dim w96 num">{{ bytes(one.size) }}</span>
-          <button type="button" class="btn tight" :disabled="readOnly || !!busy" :aria-label="'Restore the version until ' + when(one.when)"
+          <button type="button" class="btn tight" :disabled="readOnly" :aria-label="'Restore the version until ' + when(one.when)"
               @click="restore(one)">
             {{ busy === one.name ? 'Restoring ...' : 'Restore' }}
           </button>
@@ -106,7 +116,7 @@ export const VersionsDialog = {
               <span v-else-if="one.edits" class="dim"> nothing of them is missing here, or fits</span>
               <span v-if="one.problem" class="dim"> {{ one.problem }}</span>
             </span>
-            <button v-if="one.lacking" type="button" class="btn tight" :disabled="readOnly || !!busy"
+            <button v-if="one.lacking" type="button" class="btn tight" :disabled="readOnly"
                 data-tip="Bring back what still fits, over what is painted there now; one Undo takes it back" @click="apply(one)">
               Apply
             </button>
