@@ -208,7 +208,7 @@ def test_level_and_pixel_size_are_set_in_the_properties(page: Any, home: Path) -
     page.goto(page.url.partition("/p/")[0] + f"/p/{opened['project']}")
     page.click(".step:nth-child(1)")
     page.click(ROW)
-    page.click('.props [aria-label^="Level"]')
+    page.click(".props button:has-text('full of 2')")
     page.click("text=1: 128 × 256")
     page.wait_for_selector(f"{ROW} >> text=128 × 256")
     page.wait_for_selector(f"{ROW} >> text=1 of 0 to 1")

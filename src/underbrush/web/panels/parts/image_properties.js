@@ -128,7 +128,7 @@ export const ImageProperties = {
       ]),
       linkable,
       store: (/** @type {string} */ way) => emit("act", { name: "link", lanes: [...selection.lanes], relative: way === "relative" }),
-      facts,
+      own: facts,
       levels: computed(() =>
         one.value
           ? (facts.value[0].levels || []).map((/** @type {any} */ row) => ({ text: row.text, id: String(row.level), on: row.on }))
@@ -198,11 +198,11 @@ export const ImageProperties = {
               <span class="trunc">{{ level }}</span><Icon n="down" />
             </Menu>
             <span v-else class="fg">{{ level }}</span>
-            <template v-if="one && facts[0].inner">
+            <template v-if="one && own[0].inner">
               <span>Dataset</span>
               <span class="hstack">
-                <span class="fg trunc grow" :data-tip="facts[0].inner">{{ facts[0].inner }}</span>
-                <button v-if="!locked && facts[0].container" type="button" class="btn-quiet fg" data-tip="Another image of the same file"
+                <span class="fg trunc grow" :data-tip="own[0].inner">{{ own[0].inner }}</span>
+                <button v-if="!locked && own[0].container" type="button" class="btn-quiet fg" data-tip="Another image of the same file"
                     @click="otherDataset">
                   Change
                 </button>
