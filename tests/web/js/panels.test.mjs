@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { featureCount, impossible, turnsOn, withCells, withFlat, withoutScale, withScale } from "../../../src/underbrush/web/panels/parts/choice.js";
 import { gammaAt, gammaPlace, movedRange, outline, shareOf, shown, typed, valueAt } from "../../../src/underbrush/web/panels/parts/contrast.js";
-import { bytes, counted, crumbsOf, dayAndTime, halves, percent, pixelSize, sizes, spot, typedPixelSize } from "../../../src/underbrush/web/panels/parts/words.js";
+import { bytes, counted, crumbsOf, dayAndTime, halves, percent, pixelSize, sizes, spot } from "../../../src/underbrush/web/panels/parts/words.js";
 
 const histogram = { edges: [0, 50, 100, 200], counts: [10, 0, 1], auto: [1, 99] };
 
@@ -79,16 +79,6 @@ test("the size of a pixel has z where it is known, and places count from 0", () 
   assert.equal(pixelSize({ z: [2, ""] }), "z 2 px");
   assert.equal(spot(0, 60), "0 / 59");
   assert.equal(spot(59, 60), "59 / 59");
-});
-
-test("a pixel size that is typed is what is shown, or nothing", () => {
-  assert.deepEqual(typedPixelSize("0.65"), { x: [0.65, "µm"], y: [0.65, "µm"] });
-  assert.deepEqual(typedPixelSize("0,2 um, z 1 µm"), { x: [0.2, "µm"], y: [0.2, "µm"], z: [1, "µm"] });
-  assert.deepEqual(typedPixelSize("z 300nm"), { z: [300, "nm"] });
-  assert.deepEqual(typedPixelSize("4", "nm"), { x: [4, "nm"], y: [4, "nm"] });
-  for (const text of ["", "0", "-1 µm", "µm", "1 2 µm", "a, z 1", "0.2 µm, q 1"]) assert.equal(typedPixelSize(text), null, text);
-  const shown = "0.2 µm, z 1 µm";
-  assert.equal(pixelSize(typedPixelSize(shown)), shown);
 });
 
 test("folders above a folder, on Unix, on Windows and on a share", () => {

@@ -5,7 +5,7 @@ import { axesProblem, common } from "./choosing.js";
 import { typed } from "./contrast.js";
 import { address, command, link, say } from "./link.js";
 import { selection } from "./selection.js";
-import { counted, pixelSize, sizes, typedPixelSize } from "./words.js";
+import { counted, pixelSize, sizes } from "./words.js";
 
 const STORAGE = /** @type {Record<string, string>} */ ({
   relative: "Link, relative",
@@ -26,18 +26,16 @@ export const ImageProperties = {
     const nickname = ref(""),
       axes = ref(""),
       low = ref(""),
-      high = ref(""),
-      pixel = ref("");
+      high = ref("");
     const sameAxes = computed(() => common(lanes.value.map((lane) => lane.axes)));
     const count = computed(() => common(lanes.value.map((lane) => lane.axes.length)));
     const range = computed(() => common(lanes.value.map((lane) => (lane.range ? lane.range.join(" ") : ""))));
     const reset = () => {
       nickname.value = one.value?.nickname || "";
       axes.value = sameAxes.value || "";
-      pixel.value = pixelSize(one.value?.pixel_size || {});
       [low.value, high.value] = range.value ? range.value.split(" ") : ["", ""];
     };
-    watch([() => selection.lanes.join(" "), () => one.value?.nickname, () => pixelSize(one.value?.pixel_size || {}), sameAxes, range], reset, { immediate: true });
+    watch([() => selection.lanes.join(" "), () => one.value?.nickname, sameAxes, range], reset, { immediate: true });
     const problem = computed(() => {
       const text = axes.value.replace(/[\s,]/g, "");
       return !text || text === sameAxes.value ? "" : axesProblem(text, count.value || 0);
@@ -70,16 +68,6 @@ export const ImageProperties = {
       if (range.value !== `${a} ${b}`)
         each((lane) => ({ type: "edit_lane", id: lane.id, display_range: [a, b], normalize_display: true }));
     };
-    const setPixel = () => {
-      const before = one.value?.pixel_size || {},
-        found = typedPixelSize(pixel.value, (before.x || before.y || [0, "µm"])[1] || "µm");
-      if (!one.value || pixel.value.trim() === pixelSize(before)) return reset();
-      if (!found) {
-        reset();
-        return say("A pixel size is a number with a unit: 0.65 µm, or 0.2 µm, z 1 µm.", { level: "warning" });
-      }
-      command({ type: "edit_lane", id: one.value.id, pixel_size: { ...before, ...found } });
-    };
     const display = (/** @type {string} */ way) => {
       if (way === "auto") each((lane) => ({ type: "edit_lane", id: lane.id, normalize_display: false }));
       else {
@@ -103,8 +91,6 @@ export const ImageProperties = {
       rename,
       setAxes,
       setRange,
-      pixel,
-      setPixel,
       display,
       counted,
       pixelSize,
@@ -210,11 +196,7 @@ export const ImageProperties = {
             </template>
             <template v-if="one">
               <span>Pixel size</span>
-              <span v-if="locked" class="fg">{{ pixelSize(one.pixel_size) || 'not known' }}</span>
-              <span v-else class="field s">
-                <input v-model="pixel" aria-label="Pixel size" placeholder="not known" spellcheck="false" maxlength="60"
-                    data-tip="As 0.65 µm, or 0.2 µm, z 1 µm" @change="setPixel" @keydown.enter.prevent="setPixel" @keydown.esc.stop="reset">
-              </span>
+              <span class="fg">{{ pixelSize(one.pixel_size) || 'not known' }}</span>
               <span>Channels</span>
               <span class="fg trunc" :data-tip="one.channels.join(', ')">
                 {{ one.channels.length ? one.channels.join(', ') : one.shape[1] > 1 ? one.shape[1] + ', without names' : 'one' }}

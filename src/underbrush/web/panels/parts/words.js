@@ -77,23 +77,6 @@ export function pixelSize(pixelSize) {
 }
 
 /**
- * What `pixelSize` says, read back: "0.65", "0.65 µm", "0.2 µm, z 1 µm"; null where it is something else.
- * @param {string} text @param {string} unit where none is written
- * @returns {Record<string, [number, string]> | null}
- */
-export function typedPixelSize(text, unit = "µm") {
-  const found = /** @type {Record<string, [number, string]>} */ ({});
-  for (const part of text.split(/[,;](?=\s)/)) {
-    const match = /^\s*(z\s+)?(\d+(?:[.,]\d+)?(?:e-?\d+)?)\s*([^\d\s.,]+)?\s*$/i.exec(part);
-    const size = match ? Number(match[2].replace(",", ".")) : 0;
-    if (!match || !(size > 0) || !Number.isFinite(size)) return null;
-    const said = (match[3] || unit).replace(/^u(?=m$)|^μ(?=m$)/, "µ");
-    for (const axis of match[1] ? ["z"] : ["x", "y"]) found[axis] = [size, said];
-  }
-  return found;
-}
-
-/**
  * The folders on the way to a path, each with its own path: of Unix, of Windows (`C:\\data`), of a share (`\\\\host\\share`).
  * @param {string} path @returns {{name: string, path: string}[]}
  */
