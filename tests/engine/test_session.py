@@ -10,8 +10,8 @@ from dataclasses import replace
 import h5py
 import numpy as np
 import pytest
-from session_scenes import Heard, both_classes, new_project, stroke, wait_for
 
+from session_scenes import Heard, both_classes, new_project, stroke, wait_for
 from underbrush import files
 from underbrush.core.features.selection import FeatureSelection
 from underbrush.core.geometry import Box

@@ -1,4 +1,4 @@
-"""A real server on a free loopback port, with the real gate, for requests as browsers and attackers send them."""
+"""A real server on a free loopback port, with the real gate, for requests of browsers and attackers."""
 
 from __future__ import annotations
 
