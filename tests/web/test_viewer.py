@@ -366,9 +366,7 @@ def test_the_slices_beside_are_there_before_they_are_asked_for(opened: Open, ser
     page.evaluate("viewer.setPlane(0, 'xy', 11)")
     page.evaluate("viewer.settled()")
     assert not [entry for entry in server.log if "/tile?" in entry and "t=0&slice=11" in entry]
-    assert [
-        entry for entry in server.log if "/tile?" in entry and "t=1&slice=11" in entry
-    ]
+    assert [entry for entry in server.log if "/tile?" in entry and "t=1&slice=11" in entry]
     assert [entry for entry in server.log if "/tile?" in entry and "slice=12" in entry]
 
 
