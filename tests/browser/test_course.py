@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -163,6 +164,20 @@ class Course(Painter):
         self.page.wait_for_selector(f".lane:nth-child({number})[aria-selected=true]")
         self.drawn()
 
+    def looks(self, expected: NDArray[np.uint8]) -> None:
+        """What is seen is soon, pixel by pixel, what was seen before."""
+        until = time.monotonic() + 20
+        while not np.array_equal(self.at_pixels(self.seen(), expected.shape[:2]), expected):
+            assert time.monotonic() < until, "something else is seen than before"
+
+    def shows(self, expected: Mask) -> None:
+        """The second class on the screen is soon exactly what is expected, and stays so."""
+        until = time.monotonic() + 20
+        while not np.array_equal(self.coloured(expected.shape, YELLOW), expected):
+            wrong = int((self.coloured(expected.shape, YELLOW) ^ expected).sum())
+            assert time.monotonic() < until, f"{wrong} pixels are not seen as they are exported"
+        assert np.array_equal(self.coloured(expected.shape, YELLOW), expected)
+
     def correct(self, result: Mask, truth: Mask) -> None:
         """A stroke through the longest row of pixels that the result has wrong."""
         wrong = (result != truth) & (self.labels() == 0)
@@ -211,7 +226,7 @@ def test_the_exercise_of_the_course(page: Any, server: Server, data: Path) -> No
         assert not ((painted > 0) & (painted + hand_made == 3) & (hand_made > 0)).any()
     person.image(1)
     page.keyboard.press("0")
-    assert np.array_equal(person.at_pixels(person.seen(), shape), bare), "no result before Live is on"
+    person.looks(bare)
 
     since = len(person.wire.came)
     person.live(True)
@@ -242,16 +257,16 @@ def overlays_on_and_off(person: Course, bare: NDArray[np.uint8]) -> None:
     assert np.array_equal(person.at_pixels(person.look(), shape), bare), "raw only, while the key is held"
     page.keyboard.up("r")
     page.keyboard.press("s")
-    assert np.array_equal(now(), bare)
+    person.looks(bare)
     for key, name in (("Shift+P", "probability"), ("u", "uncertainty")):
         page.keyboard.press(key)
         person.settled()
         assert not np.array_equal(now(), bare)
         page.click(f"[aria-label='Hide {name}']")
-        assert np.array_equal(now(), bare)
+        person.looks(bare)
     page.keyboard.press("s")
     person.settled()
-    assert np.array_equal(now(), segmentation)
+    person.looks(segmentation)
     page.keyboard.press("0")
     assert (now() != segmentation).any(), "strokes lie over the result again"
 
@@ -259,7 +274,6 @@ def overlays_on_and_off(person: Course, bare: NDArray[np.uint8]) -> None:
 def export_and_batch(person: Course, server: Server, data: Path) -> None:
     """Segmentations of both images, then of files that were never seen, in the window and outside of it."""
     page = person.page
-    shown = person.coloured(read(data, LABELLED[1], "gt").shape, YELLOW)
     page.click(".step:nth-child(4)")
     page.click("[role=radio]:has-text('All 2 images')")
     page.click("button.primary:has-text('Export 2 images')")
@@ -267,7 +281,8 @@ def export_and_batch(person: Course, server: Server, data: Path) -> None:
         page.wait_for_selector(f"td:has-text('{name}_segmentation.tif') + td:has-text('done')")
     results = next(server.home.rglob(f"{LABELLED[0]}_segmentation.tif")).parent
     exported = tifffile.imread(results / f"{LABELLED[1]}_segmentation.tif")
-    assert np.array_equal(exported == 2, shown), "what was seen is what is exported"
+    page.click(".step:nth-child(3)")
+    person.shows(exported == 2)
 
     files = copied(data, (THIRD, *OTHERS), server.home / "course" / "screen")
     page.click(".step:nth-child(5)")
