@@ -105,16 +105,6 @@ def test_a_class_is_added_and_taken_back(page: Any) -> None:
     page.wait_for_selector(".cls:nth-child(3)", state="detached")
 
 
-def test_features_are_chosen_in_the_matrix(page: Any) -> None:
-    page.click(".step:nth-child(2)")
-    page.click(".mx [aria-label='Gaussian smoothing 10 px']")
-    page.click("text=Use these")
-    page.wait_for_selector("text=Own choice: 48 features")
-    page.click("[role=radio] >> text=Recommended")
-    page.wait_for_selector("text=Recommended: 49 features")
-    page.click(".step:nth-child(3)")
-
-
 def test_an_image_of_this_computer_is_added_in_place(page: Any, server: Server) -> None:
     page.click("[aria-label='Add images']")
     page.wait_for_selector("[role=dialog] >> text=second.tif")
