@@ -96,8 +96,8 @@ def outside(command: str | list[str]) -> None:
 
 
 NOT_UNDERSTOOD = 4
-"""Pixels that may be seen otherwise than exported. In one run of many two pixels of a picture stayed different for
-twenty seconds; why is not known yet, and it should be 0."""
+"""Pixels that may be seen otherwise than exported. In one run of many two pixels stayed different for twenty
+seconds; why is not known yet, and it should be 0."""
 
 
 class Course(Painter):
