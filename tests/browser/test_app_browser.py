@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import tifffile
 
-from browser.running import ARGUMENTS, CHROMIUM, Server
+from browser.running import ARGUMENTS, CHROMIUM, NEEDS_CHROMIUM, Server
 
 playwright = pytest.importorskip("playwright.sync_api")
-pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason="needs Chromium")
+pytestmark = NEEDS_CHROMIUM
 
 
 @pytest.fixture(scope="module")

@@ -19,13 +19,13 @@ import tifffile
 from numpy.typing import NDArray
 
 from browser.painter import Mask, Painter, dice
-from browser.running import ARGUMENTS, CHROMIUM, Server
+from browser.running import ARGUMENTS, CHROMIUM, NEEDS_CHROMIUM, Server
 
 if os.environ.get("CI"):
     import playwright.sync_api as playwright
 else:
     playwright = pytest.importorskip("playwright.sync_api")
-    pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason="needs Chromium")
+    pytestmark = NEEDS_CHROMIUM
 
 LABELLED = ("nuclei_fluo_520x696_6b6d4e6f", "nuclei_fluo_520x696_80559575")
 THIRD = "nuclei_fluo_520x696_ecb36c90"

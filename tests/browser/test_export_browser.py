@@ -14,9 +14,11 @@ import pytest
 import tifffile
 from test_app_browser import ARGUMENTS, CHROMIUM, Server
 
+from browser.running import NEEDS_CHROMIUM
+
 playwright = pytest.importorskip("playwright.sync_api")
 
-pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason="needs Chromium")
+pytestmark = NEEDS_CHROMIUM
 
 AUDIT = (Path(__file__).parent / "audit.js").read_text(encoding="utf-8").partition("\n")[2]
 SIZES = [(1440, 900), (1280, 580)]

@@ -11,11 +11,12 @@ import pytest
 import tifffile
 from PIL import Image
 
+from browser.running import NEEDS_CHROMIUM
 from browser.test_app_browser import ARGUMENTS, CHROMIUM, Server, playwright
 from underbrush.core.features.compute import compute_features
 from underbrush.core.features.selection import FeatureTerm
 
-pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason="needs Chromium")
+pytestmark = NEEDS_CHROMIUM
 
 
 @pytest.fixture(scope="module")

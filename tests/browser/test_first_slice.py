@@ -13,11 +13,11 @@ import pytest
 import tifffile
 from numpy.typing import NDArray
 
-from browser.running import ARGUMENTS, CHROMIUM, Hand, Server, drop
+from browser.running import ARGUMENTS, CHROMIUM, NEEDS_CHROMIUM, Hand, Server, drop
 from underbrush.project.read import read_project
 
 playwright = pytest.importorskip("playwright.sync_api")
-pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason="needs Chromium")
+pytestmark = NEEDS_CHROMIUM
 
 NAME = "nuclei_fluo_520x696_6b6d4e6f"
 Run = tuple[int, int, int]

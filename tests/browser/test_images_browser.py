@@ -12,10 +12,11 @@ import pytest
 import tifffile
 import zarr
 
+from browser.running import NEEDS_CHROMIUM
 from browser.test_app_browser import ARGUMENTS, CHROMIUM, Server
 
 playwright = pytest.importorskip("playwright.sync_api")
-pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason="needs Chromium")
+pytestmark = NEEDS_CHROMIUM
 
 AUDIT = (Path(__file__).parent / "audit.js").read_text(encoding="utf-8").partition("\n")[2]
 ROW = ".tbl.images tbody tr"

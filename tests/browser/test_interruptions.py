@@ -12,10 +12,10 @@ import pytest
 import tifffile
 from numpy.typing import NDArray
 
-from browser.running import ARGUMENTS, CHROMIUM, Hand, Server
+from browser.running import ARGUMENTS, CHROMIUM, NEEDS_CHROMIUM, Hand, Server
 
 playwright = pytest.importorskip("playwright.sync_api")
-pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason="needs Chromium")
+pytestmark = NEEDS_CHROMIUM
 SHAPE = (300, 400)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from browser.running import ARGUMENTS, CHROMIUM, Hand, Server
+from browser.running import ARGUMENTS, CHROMIUM, NEEDS_CHROMIUM, Hand, Server
 from session_scenes import new_project, stroke
 from underbrush.engine.session import Session
 from underbrush.project.commands import AddClass
@@ -15,7 +15,7 @@ from underbrush.project.journal_format import parse
 from underbrush.project.read import read_project
 
 playwright = pytest.importorskip("playwright.sync_api")
-pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason="needs Chromium")
+pytestmark = NEEDS_CHROMIUM
 
 
 @pytest.fixture

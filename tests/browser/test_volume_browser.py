@@ -13,9 +13,10 @@ import pytest
 import tifffile
 from PIL import Image
 
+from browser.running import NEEDS_CHROMIUM
 from browser.test_app_browser import ARGUMENTS, CHROMIUM, Server, playwright, wait_for_strokes
 
-pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason="needs Chromium")
+pytestmark = NEEDS_CHROMIUM
 CHANNELS = ["DAPI", "CD3", "CD4", "CD8", "CD20", "CD45", "CD68", "Ki67", "PanCK", "FOXP3", "PD1"]
 Open = Callable[[str], Any]
 
