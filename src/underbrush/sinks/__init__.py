@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
-from underbrush.sinks.base import OutputSpec, ResultKind, Sink
-from underbrush.sinks.formats import check_sink, find_format, format_of, open_sink, suffix_of
+from underbrush.sinks.base import OutputSpec, PiecedSink, ResultKind, Sink
+from underbrush.sinks.formats import (
+    check_sink,
+    find_format,
+    format_of,
+    open_part,
+    open_sink,
+    suffix_of,
+    unit_of,
+)
 
 __all__ = [
     "OutputSpec",
+    "PiecedSink",
     "ResultKind",
     "Sink",
     "check_sink",
     "find_format",
     "format_of",
+    "open_part",
     "open_sink",
     "suffix_of",
+    "unit_of",
 ]

@@ -2,12 +2,24 @@
 
 A sink writes beside its final name; `commit` completes the file and renames it, `abort` leaves
 nothing behind. Used as a context manager it commits on success and aborts on any exception.
+
+Formats that are folders of many files (OME-Zarr, N5) give a `PiecedSink`. Opened by `formats.open_part` it
+can be left and taken up again, and several processes can write one result:
+
+    unit = unit_of(spec, format)                   # None: this format cannot be written in parts
+    with open_part(spec, format, key) as sink:     # creates the folder, or joins what is there of the same key
+        for box in (boxes of my share, cut at multiples of unit):
+            if not sink.finished(box):
+                sink.write(box, values)            # any cut inside of the box
+        ...                                        # leaving it: what is finished stays, also after an error
+    with open_part(spec, format, key) as sink:     # one process, when all shares are done
+        sink.commit()                              # smaller levels, metadata, final name
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -92,3 +104,51 @@ class Sink(ABC):
         except BaseException:
             self.abort()
             raise
+
+
+class PiecedSink(Sink):
+    """A sink whose pieces are files of their own, each of which appears complete under its name or not at all.
+
+    ``write`` takes blocks of any cut, as every sink does; a piece is encoded and written when its last pixel
+    has come, by the thread that brought it. Two processes must not write the same piece: cut their shares at
+    multiples of ``unit``. A block whose piece is there already changes nothing.
+
+    Of one opened by `formats.open_part`, leaving the context (also by an exception) calls `leave`, unless
+    `commit` or `abort` was called.
+    """
+
+    unit: Shape5
+    """Size of a piece in t c z y x. Pieces start at the multiples of it; the last of an axis may be smaller."""
+    partial: bool
+    """Whether it was opened by `formats.open_part`."""
+    joined: bool = False
+    """Whether work of an earlier or another process was found."""
+
+    @abstractmethod
+    def finished(self, box: Box) -> bool:
+        """Whether every piece that meets ``box`` (t c z y x of the result) is on the disk, complete and synced.
+
+        Asked of the disk itself, so it sees pieces of other processes.
+        """
+
+    @abstractmethod
+    def missing(self) -> Iterator[Box]:
+        """The boxes of all pieces (clipped to the result) that are not on the disk, in C order.
+
+        Raises
+        ------
+        OutputError
+            The disk is gone.
+        """
+
+    @abstractmethod
+    def leave(self) -> None:
+        """Close and keep what is finished, for others to go on; pixels of pieces that are not full are dropped."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.partial:
+            self.leave()
+        else:
+            super().__exit__(kind, error, trace)

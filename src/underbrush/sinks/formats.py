@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast, runtime_checkable
 
-from underbrush.core.geometry import AXES, parse_axes
+from underbrush.core.geometry import AXES, Shape5, parse_axes
 from underbrush.errors import AxesError, OutputError
-from underbrush.sinks.base import OutputSpec, Sink
+from underbrush.sinks.base import OutputSpec, PiecedSink, Sink
 
 if TYPE_CHECKING:
     import os
@@ -25,6 +25,8 @@ class Format:
     module: str
     """Module of `underbrush.sinks` that writes it."""
     aliases: tuple[str, ...] = ()
+    folder: bool = False
+    """Whether it is a folder of many files, that can be written in parts (`unit_of`)."""
 
 
 FORMATS = (
@@ -48,6 +50,17 @@ class _SinkModule(Protocol):
 
     def open_sink(self, spec: OutputSpec, format: str) -> Sink:
         """A sink for what `check` let pass."""
+
+
+@runtime_checkable
+class _PiecedModule(Protocol):
+    """What each module of a format of many files has as well."""
+
+    def unit(self, spec: OutputSpec, format: str) -> Shape5:
+        """Size of the pieces in t c z y x."""
+
+    def open_part(self, spec: OutputSpec, format: str, key: str) -> PiecedSink:
+        """A sink for what `check` let pass, that can be left and joined."""
 
 
 def find_format(name: str) -> Format:
@@ -129,6 +142,43 @@ def open_sink(spec: OutputSpec, format: str) -> Sink:
     check_sink(spec, format)
     known = find_format(format)
     return _module(known).open_sink(spec, known.name)
+
+
+def unit_of(spec: OutputSpec, format: str) -> Shape5 | None:
+    """Size of the pieces (t c z y x) in which a result can be written by several processes, or taken up again.
+
+    None where the format is a single file, which one process writes from its beginning to its end.
+    """
+    known = find_format(format)
+    module = _module(known)
+    return module.unit(spec, known.name) if isinstance(module, _PiecedModule) else None
+
+
+def open_part(spec: OutputSpec, format: str, key: str) -> PiecedSink:
+    """A sink of a result that several processes write, or one after an interruption; see `sinks.base`.
+
+    The pieces lie in a folder beside ``spec.path`` until one process calls ``commit``. ``key`` says what is
+    computed (image, recipe, region, how it is written): with it all that is finished there is kept. What is
+    there of another key is thrown away.
+
+    Raises
+    ------
+    OutputError
+        The format is a single file (`unit_of`), cannot hold the result, or nothing can be written here.
+    AxesError
+        See `check_sink`.
+    """
+    check_sink(spec, format)
+    known = find_format(format)
+    module = _module(known)
+    if not isinstance(module, _PiecedModule):
+        pieced = ", ".join(f.name for f in FORMATS if f.folder)
+        raise OutputError(
+            f"{known.name} is one file, which cannot be written in parts",
+            where=spec.path,
+            remedy=f"choose one of {pieced}",
+        )
+    return module.open_part(spec, known.name, key)
 
 
 def _module(known: Format) -> _SinkModule:
