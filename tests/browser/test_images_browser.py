@@ -118,8 +118,19 @@ def test_a_mask_is_set_and_named(page: Any, home: Path) -> None:
     page.click("text=Add a mask")
     page.fill(".dialog input >> nth=0", str(home / "mask.npy"))
     page.keyboard.press("Enter")
-    page.wait_for_selector(".right >> text=mask")
+    page.wait_for_selector(".right >> text=mask.npy")
     page.wait_for_selector(".right >> text=Replace")
+
+
+def test_who_types_a_path_keeps_the_field_though_the_folder_is_listed_late(page: Any, home: Path) -> None:
+    page.route("**/api/browse*", lambda route: (page.wait_for_timeout(300), route.continue_()))
+    page.click(".left .btn:has-text('Browse')")
+    page.fill(".dialog input >> nth=0", str(home / "cell_"))
+    page.wait_for_selector(".dialog [role=option]")
+    page.keyboard.type("0.tif")
+    assert page.input_value(".dialog input >> nth=0") == str(home / "cell_0.tif")
+    page.keyboard.press("Escape")
+    page.unroute("**/api/browse*")
 
 
 def test_files_of_a_sequence_become_one_image(page: Any, home: Path) -> None:

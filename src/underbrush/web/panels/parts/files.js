@@ -60,7 +60,8 @@ export const FilesDialog = {
         sessionStorage.setItem("underbrush.folder", found.path || "");
         await nextTick();
         const rows = /** @type {HTMLElement[]} */ ([...(list.value?.querySelectorAll("[role=option]") || [])]);
-        if (from !== "typed") (rows.find((row) => row.dataset.path === from) || rows[0])?.focus();
+        // Who types a path while the folder is still being read keeps the field.
+        if (!typedPath.value) (rows.find((row) => row.dataset.path === from) || rows[0])?.focus();
       } catch (error) {
         if (mine !== asking) return;
         if (!listing.value && path) return void go("");
