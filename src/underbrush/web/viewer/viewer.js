@@ -524,7 +524,7 @@ export class Viewer {
   /** Kept when nothing is loading and nothing waits to be drawn. @returns {Promise<void>} */
   async settled() {
     do await new Promise((done) => requestAnimationFrame(() => setTimeout(done, 0)));
-    while (this.raf || this.picture?.busy || this.dirty.picture);
+    while (this.raf || this.picture?.busy || this.dirty.picture || this.seeking.size);
   }
 
   destroy() {
