@@ -24,11 +24,12 @@ from underbrush.core.plan import TileCost, plan_tiles
 from underbrush.core.predict import Scene, TileReport, feature_frame, predict_tile, tile_cost
 from underbrush.core.recipe import Recipe
 from underbrush.engine.label_images import open_beside
+from underbrush.engine.masks import check_mask, outside
 from underbrush.engine.memory import resident
 from underbrush.engine.model import Model
 from underbrush.engine.scenes import scene_of
 from underbrush.engine.scheduler import Cancelled, run_side_by_side
-from underbrush.errors import MismatchError, ResourceError, UsageError
+from underbrush.errors import ResourceError, UsageError
 from underbrush.files import check_output
 from underbrush.files.problems import resolved
 from underbrush.sinks.base import OutputSpec, ResultKind, Sink
@@ -214,7 +215,7 @@ class _Run:
         recipe, notice = model.fitted_to(image.info, shape[1], volume)
         recipe.selection.check(shape, image.info.location)
         if mask is not None:
-            _check_mask(mask, image)
+            check_mask(mask, image)
         box = region_box(request.region, shape, image.info.location)
         spec = _spec(model, recipe, request, image, box)
         if request.manner.sink is None:
@@ -287,17 +288,16 @@ class _Run:
         return self._converted(values), report
 
     def _result(self, probabilities: NDArray[np.float32], tile: Tile) -> NDArray[Any]:
-        outside = None
+        hidden = None
         if self.mask is not None:
-            where = tile.valid.replace(c=(0, self.mask.shape5[1]))
-            outside = ~(self.mask.read(where) > 0).any(axis=1, keepdims=True)
-            probabilities[np.broadcast_to(outside, probabilities.shape)] = 0
+            hidden = outside(self.mask, tile.valid)
+            probabilities[np.broadcast_to(hidden, probabilities.shape)] = 0
         if self.request.result == "probabilities":
             return probabilities
         make = results.segmentation if self.request.result == "segmentation" else results.uncertainty
         values: NDArray[Any] = make(probabilities)
-        if outside is not None and not self.request.manner.outside:
-            values[outside] = 0
+        if hidden is not None and not self.request.manner.outside:
+            values[hidden] = 0
         return values
 
     def _converted(self, values: NDArray[Any]) -> NDArray[Any]:
@@ -332,20 +332,6 @@ def region_box(region: Mapping[str, tuple[int | None, int | None]], shape: Shape
             raise UsageError(problem, where=where, remedy="choose a region inside the image")
         box = box.replace(**{axis: (first, last)})
     return box
-
-
-def _check_mask(mask: Image, image: Image) -> None:
-    have, need = mask.shape5, image.shape5
-    if (have[0], *have[2:]) != (need[0], *need[2:]):
-        raise MismatchError(
-            f"the mask is {_sizes(mask)}, the image {_sizes(image)}",
-            where=mask.info.location,
-            remedy="give a mask of the size of its image",
-        )
-
-
-def _sizes(image: Image) -> str:
-    return " x ".join(str(n) for n in image.shape) + f" ({image.axes})"
 
 
 def _features(

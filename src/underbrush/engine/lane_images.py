@@ -44,6 +44,14 @@ class OpenLane:
     key: str
     """Stands for its pixels: what is computed of them is kept under it."""
     image: Image
+    mask: Image | None = None
+    """Outside of it there are no results."""
+    results: str = ""
+    """Stands for its pixels and for those of the mask: results are kept under it."""
+
+    def __post_init__(self) -> None:
+        if not self.results:
+            object.__setattr__(self, "results", self.key)
 
 
 class LaneImages:
@@ -58,30 +66,68 @@ class LaneImages:
         self.blocks = RawBlocks(raw_bytes)
         self._lock = threading.Lock()
         self._lanes: dict[str, _LaneImage] = {}
+        self._masks: dict[str, _LaneImage] = {}
         self._open: OrderedDict[_LaneImage, None] = OrderedDict()
 
-    def put(self, lane: str, key: str, opener: Opener) -> None:
-        """The image of a lane, new or instead of another; it is not opened yet."""
+    def put(self, lane: str, key: str, opener: Opener, anew: bool = False) -> None:
+        """The image of a lane, new or instead of another; it is not opened yet.
+
+        Under the key that it has already it is exchanged only ``anew``: more is said of the same pixels.
+        """
         with self._lock:
             old = self._lanes.get(lane)
-            if old is not None and old.key == key:
+            if old is not None and old.key == key and not anew:
                 return
             self._lanes[lane] = _LaneImage(self, key, opener)
         if old is not None:
             self._retire(old)
 
+    def put_mask(self, lane: str, key: str, opener: Opener | None) -> None:
+        """The mask of a lane, or none any more; it is not opened yet."""
+        with self._lock:
+            old = self._masks.pop(lane, None)
+            if opener is not None:
+                same = old is not None and old.key == key
+                self._masks[lane] = old if same and old is not None else _LaneImage(self, key, opener)
+        if old is not None and self._masks.get(lane) is not old:
+            self._retire(old)
+
     def drop(self, lane: str) -> None:
         """A lane is gone."""
         with self._lock:
-            old = self._lanes.pop(lane, None)
-        if old is not None:
-            self._retire(old)
+            gone = (self._lanes.pop(lane, None), self._masks.pop(lane, None))
+        for old in gone:
+            if old is not None:
+                self._retire(old)
 
     def get(self, lane: str) -> OpenLane:
-        """The image of a lane with its key; see `image`."""
+        """The image of a lane with its key, and its mask, which is not opened yet; see `image` and `mask`."""
         found = self._found(lane)
         found.learn()
-        return OpenLane(found.key, found)
+        with self._lock:
+            mask = self._masks.get(lane)
+        return OpenLane(found.key, found, mask, self.results_key(lane))
+
+    def mask(self, lane: str) -> Image | None:
+        """The mask of a lane, as `image` gives its image; None where it has none.
+
+        Raises
+        ------
+        UnderbrushError
+            It cannot be opened.
+        """
+        with self._lock:
+            found = self._masks.get(lane)
+        if found is not None:
+            found.learn()
+        return found
+
+    def results_key(self, lane: str) -> str:
+        """Stands for the pixels of a lane and of its mask."""
+        key = self._found(lane).key
+        with self._lock:
+            mask = self._masks.get(lane)
+        return key if mask is None else f"{key} {mask.key}"
 
     def image(self, lane: str) -> Image:
         """The image of a lane, for as long as one likes: it opens itself at need. Closing it does nothing.
@@ -100,8 +146,9 @@ class LaneImages:
     def close(self) -> None:
         """Close all; what is being read is closed when that is done."""
         with self._lock:
-            lanes = list(self._lanes.values())
+            lanes = [*self._lanes.values(), *self._masks.values()]
             self._lanes.clear()
+            self._masks.clear()
         for one in lanes:
             self._retire(one)
 
@@ -155,9 +202,16 @@ class _LaneImage(Image):
 
     def learn(self) -> None:
         """Open the image once, so that ``info`` is there."""
-        if not hasattr(self, "info"):
+        if "info" not in self.__dict__:
             with self._lent():
                 pass
+
+    def __getattr__(self, name: str) -> Any:
+        """What is known of the image opens it; nothing else is found here."""
+        if name != "info":
+            raise AttributeError(name)
+        self.learn()
+        return self.__dict__["info"]
 
     @property
     def notices(self) -> tuple[str, ...]:
@@ -215,7 +269,7 @@ class _LaneImage(Image):
 
     def _opened(self) -> Image:
         image = self.opener()
-        info: ImageInfo | None = getattr(self, "info", None)
+        info: ImageInfo | None = self.__dict__.get("info")
         if info is None:
             self.info = image.info
         elif (info.shape, info.dtype, info.axes) != (image.info.shape, image.info.dtype, image.info.axes):

@@ -161,7 +161,8 @@ class Live:
                 thread.join(timeout=10)
 
     def probabilities_at(self, lane: str, t: int, z: int, y: int, x: int) -> NDArray[np.float32] | None:
-        """Probability of each class at one pixel, (n_classes,) float32; None without a recipe.
+        """Probability of each class at one pixel, (n_classes,) float32, 0 outside of its mask; None without a
+        recipe.
 
         On the calling thread: at once where a tile is kept, else the pixel is computed.
 
@@ -174,23 +175,23 @@ class Live:
         if recipe is None:
             return None
         opened = self._images.get(lane)
-        image, image_key = opened.image, opened.key
+        image = opened.image
         shape = image.shape5
         at = {"t": t, "z": z, "y": y, "x": x}
         if not all(0 <= n < shape["tczyx".index(a)] for a, n in at.items()):
             raise UsageError(f"there is no pixel t={t} z={z} y={y} x={x}", where=image.info.location)
-        product = ForestProduct(recipe)
+        product = ForestProduct(recipe, mask=opened.mask)
         product.check(image)
         for plane, (columns, rows, still) in PLANES.items():
             one = Place(t, plane, at[still], 0, at[columns], at[rows], 1, 1)
             box = (one.x, one.y, one.x + 1, one.y + 1)
             edges = product.edges(image, one, TILE_BYTES)
             for place in tiles(box, one, plane_size(shape, plane, 0), edges):
-                kept = self._cache.get((image_key, recipe.key, place))
+                kept = self._cache.get((opened.results, recipe.key, place))
                 if kept is not None:
-                    return kept[:, one.y - place.y, one.x - place.x].copy()
-        values = product.values(image, Place(t, "xy", z, 0, x, y, 1, 1), self._scene(image_key, image))
-        return values[:, 0, 0]
+                    return np.nan_to_num(kept[:, one.y - place.y, one.x - place.x])
+        values = product.values(image, Place(t, "xy", z, 0, x, y, 1, 1), self._scene(opened.key, image))
+        return np.nan_to_num(values[:, 0, 0])
 
     def _renew(self, those: Iterable[Looked]) -> None:
         for looked in those:

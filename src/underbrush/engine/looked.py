@@ -160,9 +160,9 @@ def _moved(view: View, heading: tuple[int, int], k: int) -> View:
 
 def _plan(view: View, images: Images, wishes: Wishes, budget: float) -> Plan:
     lane = images.get(view.lane)
-    image, image_key = lane.image, lane.key
+    image = lane.image
     _check_inside(view, image)
-    products, problems = _products(view, image, wishes)
+    products, problems = _products(view, lane, wishes)
     shape = image.shape5
     box = inside(view.box, shape, view.plane, view.level)
     like = Place(view.t, view.plane, view.slice, view.level, 0, 0, 1, 1)
@@ -170,6 +170,7 @@ def _plan(view: View, images: Images, wishes: Wishes, budget: float) -> Plan:
     area = covered(box, view.plane, view.level) if products else 0
     pieces = []
     for product in products:
+        image_key = lane.results if isinstance(product, ForestProduct) else lane.key
         edges = product.edges(image, like, budget)
         if (box[2] - box[0]) / edges[0] * (box[3] - box[1]) / edges[1] <= MOST_TILES:
             for place in tiles(box, like, size, edges):
@@ -193,8 +194,9 @@ def _check_inside(view: View, image: Image) -> None:
             raise UsageError(f"there is no {axis} = {n}, the image has {size}", where=image.info.location)
 
 
-def _products(view: View, image: Image, wishes: Wishes) -> tuple[list[Product], list[str]]:
+def _products(view: View, lane: OpenLane, wishes: Wishes) -> tuple[list[Product], list[str]]:
     """What must be computed for the layers of a view, and what cannot be."""
+    image = lane.image
     found: list[Product] = []
     problems = []
 
@@ -204,7 +206,7 @@ def _products(view: View, image: Image, wishes: Wishes) -> tuple[list[Product], 
 
     try:
         if wishes.recipe is not None and view.results:
-            add(ForestProduct(wishes.recipe, view.results))
+            add(ForestProduct(wishes.recipe, view.results, lane.mask))
     except UnderbrushError as error:
         problems.append(str(error))
     for name in view.features:

@@ -17,6 +17,7 @@ from underbrush.core.looking import Place, tile_edges
 from underbrush.core.plan import TileCost
 from underbrush.core.predict import Scene, finite_values, predict_tile, tile_cost, within_reach
 from underbrush.core.recipe import Recipe
+from underbrush.engine.masks import check_mask, outside
 from underbrush.errors import FeatureError
 from underbrush.sources.base import Image
 
@@ -69,10 +70,12 @@ class ForestProduct:
 
     recipe: Recipe
     layers: tuple[str, ...] = ("segmentation",)
+    mask: Image | None = None
+    """Outside of it the values are NaN, and nothing is seen in any layer."""
 
     @property
     def key(self) -> str:
-        """See `Product.key`."""
+        """See `Product.key`; the mask belongs to the image."""
         return self.recipe.key
 
     def check(self, image: Image) -> None:
@@ -80,6 +83,8 @@ class ForestProduct:
         shape = image.shape5
         self.recipe.check(shape[1], shape[2] > 1, image.info.location)
         self.recipe.selection.check(shape, image.info.location)
+        if self.mask is not None:
+            check_mask(self.mask, image)
 
     def edges(self, image: Image, place: Place, budget: float) -> tuple[int, int]:
         """See `Product.edges`."""
@@ -91,10 +96,25 @@ class ForestProduct:
         return tile_edges(place.plane, place.level, shape, halo, (cost, budget))
 
     def values(self, image: Image, place: Place, scene: Scene) -> NDArray[np.float32]:
-        """(n_classes, rows, columns) probabilities."""
-        tile, step = _tile(image, place, self.recipe.selection.halo(scene.volume))
-        values, _ = predict_tile(image.read(tile.read), tile, self.recipe, scene, step)
-        return np.ascontiguousarray(place.turned(values[0]))
+        """(n_classes, rows, columns) probabilities; NaN outside of the mask."""
+        values = self._predicted(image, scene, _tile(image, place, self.recipe.selection.halo(scene.volume)))
+        return np.ascontiguousarray(place.turned(values))
+
+    def _predicted(
+        self, image: Image, scene: Scene, piece: tuple[Tile, tuple[int, int, int]]
+    ) -> NDArray[np.float32]:
+        """(n_classes, z, y, x); what lies wholly outside of the mask is not computed."""
+        tile, step = piece
+        hidden = None
+        if self.mask is not None:
+            z, y, x = step
+            hidden = outside(self.mask, tile.valid)[0, 0, ::z, ::y, ::x]
+            if hidden.all():
+                return np.full((self.recipe.n_classes, *hidden.shape), np.nan, np.float32)
+        values = predict_tile(image.read(tile.read), tile, self.recipe, scene, step)[0][0]
+        if hidden is not None:
+            values[:, hidden] = np.nan
+        return values
 
     def together(self, place: Place) -> Place:
         """See `Product.together`."""
@@ -106,21 +126,29 @@ class ForestProduct:
             return [(place, self.values(image, place, scene))]
         first = self.together(place).slice
         last = min(first + TOGETHER, image.shape5[4])
-        tile, step = _tile(image, place, self.recipe.selection.halo(scene.volume), (first, last))
-        values, _ = predict_tile(image.read(tile.read), tile, self.recipe, scene, step)
+        piece = _tile(image, place, self.recipe.selection.halo(scene.volume), (first, last))
+        values = self._predicted(image, scene, piece)
         return [
-            (replace(place, slice=n), np.ascontiguousarray(values[0, :, :, :, n - first].transpose(0, 2, 1)))
+            (replace(place, slice=n), np.ascontiguousarray(values[:, :, :, n - first].transpose(0, 2, 1)))
             for n in range(first, last)
         ]
 
     def layer(self, name: str, values: NDArray[np.float32]) -> NDArray[np.uint8] | NDArray[np.float32]:
-        """See `Product.layer`; a class that the forest does not know is nowhere probable."""
-        if name == "segmentation":
-            return np.asarray(results.segmentation(values[None, :, None])[0, 0, 0], np.uint8)
-        if name == "uncertainty":
-            return np.asarray(results.uncertainty(values[None, :, None])[0, 0, 0], np.float32)
-        number = int(name.partition(":")[2]) - 1
-        return values[number] if number < len(values) else np.zeros(values.shape[1:], np.float32)
+        """See `Product.layer`; a class that the forest does not know is nowhere probable.
+
+        All are 0 outside of the mask, as in files.
+        """
+        hidden = None if self.mask is None else np.isnan(values[0])
+        if hidden is not None:
+            values = np.where(hidden, np.float32(0), values)
+        if name.startswith("probability"):
+            number = int(name.partition(":")[2]) - 1
+            return values[number] if number < len(values) else np.zeros(values.shape[1:], np.float32)
+        make = results.segmentation if name == "segmentation" else results.uncertainty
+        made: NDArray[np.uint8] | NDArray[np.float32] = make(values[None, :, None])[0, 0, 0]
+        if hidden is not None:
+            made[hidden] = 0
+        return made
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,13 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from underbrush.core.label_map import LabelMap
+from underbrush.engine.brought import BroughtLanes
 from underbrush.engine.budget import Budget
 from underbrush.engine.change_meter import ChangeMeter
 from underbrush.engine.context import SessionContext
@@ -36,8 +36,7 @@ from underbrush.engine.events import (
     SaveChanged,
     TrainingChanged,
 )
-from underbrush.engine.lane_images import LaneImages, image_key
-from underbrush.engine.lanes import open_lane
+from underbrush.engine.lane_images import LaneImages
 from underbrush.engine.live import Live
 from underbrush.engine.live_rows import LiveRows
 from underbrush.engine.safekeeping import IDLE_S, Safekeeping
@@ -53,8 +52,7 @@ from underbrush.project.edits import CellChange, Edit, LabelChange, forward
 from underbrush.project.kept_versions import KeptVersion, versions
 from underbrush.project.places import utc_now
 from underbrush.project.recovery import PROJECT_ID
-from underbrush.project.resolve import resolve_source
-from underbrush.project.schema import Lane, Project, Source
+from underbrush.project.schema import Project
 from underbrush.sources.base import Image
 
 Event = LabelsChanged | DocumentChanged | TrainingChanged | SaveChanged | Notice | Closed | ViewEvent
@@ -108,8 +106,8 @@ class Session:
         """The kept classifier whose result is looked at; None: the current one."""
         self._live: Live | None = None
         self._images = LaneImages(budget.images, budget.pixels)
-        self._sources: dict[str, Source] = {}
-        self._bring_images(start.document)
+        self._lanes = BroughtLanes(self._images)
+        self._lanes.bring(start.document)
         self.uncertain = UncertainPlaces(self._images, self._asked)
         """Where a stroke would help most."""
         self._closed = False
@@ -227,9 +225,7 @@ class Session:
         """Go on with a project that took the place of this one; the lock is held."""
         self._document, self._history = found.document, found.history
         self._kept_came, self._edited = False, True
-        for lane in list(self._sources):
-            self._images.drop(lane)
-        self._sources.clear()
+        self._lanes.forget()
         self._bring_images(found.document)
         if self._teaching is not None:
             if self.shown_classifier is not None:
@@ -324,6 +320,16 @@ class Session:
             There is no such lane, or its image cannot be opened.
         """
         return self._images.image(lane)
+
+    def mask(self, lane: str) -> Image | None:
+        """The mask of a lane, as `image` gives its image; None where it has none.
+
+        Raises
+        ------
+        UnderbrushError
+            It cannot be opened, or has not the size of its image.
+        """
+        return self._images.mask(lane)
 
     def labels(self, lane: str) -> LabelMap:
         """The labels of a lane by class id."""
@@ -520,7 +526,7 @@ class Session:
         if lesson is None:
             return None
         document = self._document
-        return Asked(lesson.recipe, document.lane_order, document.labels)
+        return Asked(lesson.recipe, document.lane_order, document.labels, self._lanes.pixels)
 
     def _looking(self) -> Live:
         self._taught()
@@ -566,26 +572,9 @@ class Session:
 
     def _bring_images(self, document: Document) -> None:
         """Tell who lends images what the lanes are now."""
-        for lane in [known for known in self._sources if known not in document.lanes]:
-            del self._sources[lane]
-            self._images.drop(lane)
-        for lane, entry in document.lanes.items():
-            if lane in self._sources and _same_pixels(self._sources[lane], entry.raw):
-                continue
-            self._sources[lane] = entry.raw
-            found = resolve_source(entry.raw, document.base)
-            files = tuple(str(file) for file in found.files)
-            key = image_key(f"{found.address or entry.raw.stored}#{entry.raw.level}", entry.raw.axes, files)
-            self._images.put(lane, key, partial(open_lane, Lane(entry.nickname, entry.raw), document.base))
+        for lane in self._lanes.bring(document):
             if self._live is not None:
                 self._live.refresh(lane)
-
-
-def _same_pixels(one: Source, other: Source) -> bool:
-    """Whether two sources are the same image read in the same way; how it is displayed does not count."""
-    return (one.kind, one.stored, one.inner, one.axes, one.level, one.dataset_id) == (
-        other.kind, other.stored, other.inner, other.axes, other.level, other.dataset_id,
-    )  # fmt: skip
 
 
 def _day_of(path: Path) -> str:

@@ -163,11 +163,13 @@ class Asked:
     recipe: Recipe
     lanes: tuple[str, ...]
     labels: Mapping[str, LabelMap]
+    pixels: tuple[str, ...] = ()
+    """Stand for the pixels of each image and of its mask."""
 
     @property
     def key(self) -> str:
         """Another sample is needed when it is another one."""
-        return f"{self.recipe.key} {' '.join(self.lanes)}"
+        return f"{self.recipe.key} {' '.join(self.lanes)} {' '.join(self.pixels)}"
 
 
 class UncertainPlaces:
@@ -272,8 +274,8 @@ class UncertainPlaces:
                         self._spots.append(spot)
 
     def _spot(self, asked: Asked, window: Window) -> Spot | None:
-        image = self._images.get(window.lane).image
-        product = ForestProduct(asked.recipe)
+        opened = self._images.get(window.lane)
+        image, product = opened.image, ForestProduct(asked.recipe, mask=opened.mask)
         product.check(image)
         shape = image.shape5
         level = LEVEL if min(shape[3], shape[4]) >= EDGE else 0
@@ -283,8 +285,10 @@ class UncertainPlaces:
         place = Place(window.t, "xy", window.z, level, x, y, width, height)
         values = product.values(image, place, scene_of(image))
         found = results.uncertainty(values[None, :, None])[0, 0, 0]
-        # Pixels that are not finite have no probability at all: nothing to learn there.
+        # Pixels that are not finite have no probability at all, those outside of a mask no result: nothing to
+        # learn there.
         found[values.sum(axis=0) == 0] = 0
+        found[np.isnan(values[0])] = 0
         labels = asked.labels.get(window.lane)
         none = np.zeros((-(-window.height // PATCH), -(-window.width // PATCH)), np.bool_)
         return best_spot(
