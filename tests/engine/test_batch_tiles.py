@@ -22,7 +22,7 @@ def planned(tmp_path, memory, channels=1):
     project = make_project(tmp_path / "p.ilp", channels, (0.3, 0.7, 1.0, 1.6, 3.5, 5.0, 10.0), volume=True)
     pixels = np.broadcast_to(np.zeros((), np.uint8), (channels, *SHAPE))
     request = Request("volume.tif", Path(tmp_path / "r.h5"), "compressed hdf5", "probabilities")
-    run = batch._Run.prepare(model_of(read_project(project)), request, ArrayImage(pixels, "czyx"), None)
+    run = batch.Prepared.of(model_of(read_project(project)), request, ArrayImage(pixels, "czyx"), None)
     return run.plan(Limits(2, memory))
 
 

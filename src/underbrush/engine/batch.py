@@ -19,7 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from underbrush.core import results
-from underbrush.core.geometry import AXES, Box, Shape5, Tile, TileGrid
+from underbrush.core.geometry import AXES, Box, Halo, Shape5, Tile, TileGrid
+from underbrush.core.pieces import WHOLE, PieceGrid, Share, fixed_edges, plan_blocks, tiles_of
 from underbrush.core.plan import TileCost, plan_tiles
 from underbrush.core.predict import Scene, TileReport, feature_frame, predict_tile, tile_cost
 from underbrush.core.recipe import Recipe
@@ -33,7 +34,7 @@ from underbrush.errors import ResourceError, UsageError
 from underbrush.files import check_output
 from underbrush.files.problems import resolved
 from underbrush.sinks.base import OutputSpec, ResultKind, Sink
-from underbrush.sinks.formats import check_sink, open_sink
+from underbrush.sinks.formats import check_sink, open_sink, unit_of
 from underbrush.sources.base import Image
 from underbrush.sources.opening import open_image
 from underbrush.sources.sequence import stack_files
@@ -90,6 +91,8 @@ class Limits:
     """Bytes that the whole process tree may hold at its peak."""
     nice: int = 0
     """How far the threads give way (`engine.priorities`), in a process that also answers people."""
+    images: int = 1
+    """Images that are worked on side by side, each by so many threads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +102,8 @@ class Done:
     output: Path
     seconds: float
     notices: tuple[str, ...] = ()
+    tiles: int = 0
+    """How many were computed."""
 
 
 LEAST_TILE = 48_000_000.0
@@ -119,7 +124,8 @@ def tile_budget(limits: Limits) -> float:
 
     Never less than `LEAST_TILE`: a program that holds much for other reasons can still classify.
     """
-    return max(LEAST_TILE, (0.9 * limits.memory - resident() - BUFFERS) / limits.threads)
+    left = 0.9 * limits.memory - resident() - BUFFERS
+    return max(LEAST_TILE, left / (limits.threads * limits.images))
 
 
 Progress = Callable[[int, int], None]
@@ -167,23 +173,24 @@ def predict_image(
     """
     begun = time.monotonic()
     with ExitStack() as stack:
-        run = _Run.prepare(model, request, *opened)
+        run = Prepared.of(model, request, *opened)
         grid = run.plan(limits)
         sink = stack.enter_context(run.open())
-        clock = _Clock()
+        clock = Clock()
         _log.info("%s -> %s: %d tiles of %s", request.image, request.output, len(grid), grid.tile)
-        report = run.carry_out(grid, sink, limits, progress, cancel)
+        report, tiles = run.carry_out(grid, sink, limits, progress, cancel)
         _log.info("%s: computed %s", request.output, clock)
-        clock = _Clock()
+        clock = Clock()
     _log.info("%s: written %s", request.output, clock)
     return Done(
         request.output,
         time.monotonic() - begun,
         (*run.notices, *(f"{request.image}: {said}" for said in (*report.sentences, *opened[0].notices))),
+        tiles,
     )
 
 
-class _Clock:
+class Clock:
     """Time since it was made, as text for the log."""
 
     def __init__(self) -> None:
@@ -195,7 +202,7 @@ class _Clock:
 
 
 @dataclass(frozen=True, slots=True)
-class _Run:
+class Prepared:
     """A request whose every part was checked."""
 
     request: Request
@@ -209,7 +216,14 @@ class _Run:
     notices: tuple[str, ...]
 
     @classmethod
-    def prepare(cls, model: Model, request: Request, image: Image, mask: Image | None) -> _Run:
+    def of(cls, model: Model, request: Request, image: Image, mask: Image | None) -> Prepared:
+        """Check that the request can be carried out.
+
+        Raises
+        ------
+        UnderbrushError
+            It cannot; with the reason.
+        """
         shape = image.shape5
         volume = shape[2] > 1
         recipe, notice = model.fitted_to(image.info, shape[1], volume)
@@ -229,15 +243,13 @@ class _Run:
         sink = self.request.manner.sink
         return open_sink(self.spec, self.request.format) if sink is None else sink(self.spec)
 
-    def plan(self, limits: Limits) -> TileGrid:
-        """Tiles that fit the memory, each thread with one in hand."""
-        volume = self.image.shape5[2] > 1
-        recipe, itemsize = self.recipe, self.image.dtype.itemsize
-        cost = tile_cost(recipe.selection, recipe.forest, recipe.n_classes, itemsize, self.image.shape5)
-        extra = 2.0 * self.spec.dtype.itemsize * self.spec.shape[1]
-        cost = TileCost(cost.read, cost.valid + extra, cost.fixed)
-        budget, easy = tile_budget(limits), max(EASY_BYTES, EASY_PIXELS * cost.valid)
-        halo = self.recipe.selection.halo(volume)
+    def plan(self, limits: Limits) -> TileGrid | PieceGrid:
+        """Tiles that fit the memory, each thread with one in hand; whole pieces where the format has such."""
+        unit = None if self.request.manner.sink else unit_of(self.spec, self.request.format)
+        if unit is not None:
+            return self.pieces(limits, unit, WHOLE)
+        cost, halo = self._cost(), self._halo()
+        budget, easy = tile_budget(limits), self._easy(cost)
         try:
             return plan_tiles(self.box, self.image.shape5, halo, cost, min(budget, easy), limits.threads)
         except ResourceError:
@@ -245,35 +257,66 @@ class _Run:
                 raise
         return plan_tiles(self.box, self.image.shape5, halo, cost, budget, limits.threads)
 
+    def pieces(
+        self, limits: Limits, unit: Shape5, share: Share, done: Callable[[Box], bool] = lambda box: False
+    ) -> PieceGrid:
+        """The tiles of a share of a result of pieces of the size ``unit``, but for those that are done.
+
+        ``done`` is asked about boxes of the result.
+
+        Raises
+        ------
+        ResourceError
+            Not even the smallest tile fits.
+        """
+        cost, halo, image = self._cost(), self._halo(), self.image.shape5
+        easy = self._easy(cost)
+        edges = fixed_edges(self.box, image, halo, cost, easy)
+        blocks = plan_blocks(self.box, unit, image, halo, share.of, edges)
+        tiles = tiles_of(image, halo, cost, (min(tile_budget(limits), easy), tile_budget(limits)))
+        return PieceGrid(self.box, blocks, tiles, share, lambda box: done(self.target(box)))
+
+    def _cost(self) -> TileCost:
+        recipe, itemsize = self.recipe, self.image.dtype.itemsize
+        cost = tile_cost(recipe.selection, recipe.forest, recipe.n_classes, itemsize, self.image.shape5)
+        extra = 2.0 * self.spec.dtype.itemsize * self.spec.shape[1]
+        return TileCost(cost.read, cost.valid + extra, cost.fixed)
+
+    def _halo(self) -> Halo:
+        return self.recipe.selection.halo(self.image.shape5[2] > 1)
+
+    def _easy(self, cost: TileCost) -> float:
+        return max(EASY_BYTES, EASY_PIXELS * cost.valid)
+
     def carry_out(
         self,
-        grid: TileGrid,
+        grid: TileGrid | PieceGrid,
         sink: Sink,
         limits: Limits,
         progress: Progress | None,
         cancel: threading.Event | None,
-    ) -> TileReport:
-        """All tiles, side by side, into the sink."""
-        report, done = TileReport(), 0
-        total = grid.box.size // grid.box.shape[1]
+    ) -> tuple[TileReport, int]:
+        """All tiles, side by side, into the sink; gives what was noticed and how many were computed."""
+        report, done, count = TileReport(), 0, 0
+        total = grid.pixels if isinstance(grid, PieceGrid) else grid.box.size // grid.box.shape[1]
         over = threading.Event()
 
         def work(tile: Tile) -> tuple[TileReport, int]:
             values, noticed = self.compute(tile)
             if over.is_set():  # nobody waits for it any more, and the sink may be closed
                 raise Cancelled
-            sink.write(self._target(tile), values)
+            sink.write(self.target(tile.valid), values)
             return noticed, tile.valid.size // tile.valid.shape[1]
 
         with closing(run_side_by_side(grid, work, limits.threads, cancel, limits.nice)) as finished:
             try:
                 for noticed, pixels in finished:
-                    report, done = report + noticed, done + pixels
+                    report, done, count = report + noticed, done + pixels, count + 1
                     if progress:
                         progress(done, total)
             finally:
                 over.set()
-        return report
+        return report, count
 
     def compute(self, tile: Tile) -> tuple[NDArray[Any], TileReport]:
         """Read and classify one tile; gives the block to write."""
@@ -306,10 +349,10 @@ class _Run:
         with np.errstate(invalid="ignore"):  # features that are NaN, cut off to whole numbers
             return values.astype(self.spec.dtype, copy=False)
 
-    def _target(self, tile: Tile) -> Box:
+    def target(self, box: Box) -> Box:
+        """Where a box of the image, all its channels, lies in the result."""
         channels = (0, self.spec.shape[1])
-        origin = self.box.replace(c=channels)
-        return tile.valid.replace(c=channels).relative_to(origin)
+        return box.replace(c=channels).relative_to(self.box.replace(c=channels))
 
 
 def region_box(region: Mapping[str, tuple[int | None, int | None]], shape: Shape5, where: str = "") -> Box:

@@ -83,6 +83,11 @@ class Record:
             return cls(folder / NAME, runs)
         return cls(folder / OTHER_NAME, _runs(folder / OTHER_NAME) or [])
 
+    @staticmethod
+    def read_file(path: Path) -> list[dict[str, Any]]:
+        """The runs of one file; empty where it is not there or not ours."""
+        return _runs(path) or []
+
     def done_before(self, key: str, image: str, stamps: list[Any]) -> dict[str, Any] | None:
         """The result of an image that a run of this key left, if image and result are as they were."""
         for run in self.runs:
@@ -104,7 +109,9 @@ class Record:
         if not run:
             run = {"key": key, "results": {}}
             self.runs.append(run)
-        run.update({**facts, "results": {**run["results"], name: dict(result)}})
+        done = run["results"]
+        done[name] = dict(result)
+        run.update({**facts, "results": done})
         self.runs = [r for r in self.runs if r.get("results")]
 
     def write(self) -> None:
@@ -174,16 +181,23 @@ def run_facts(wish: Wish, project: Path, model: Model | None, document: Document
     }
     if model is None:
         return said
+    return {
+        **said,
+        **model_facts(model),
+        "came_with_project": came,
+        "seed": None if wish.classifier or came else document.settings.seed,
+    }
+
+
+def model_facts(model: Model) -> dict[str, Any]:
+    """What run.json says of classes, features and forest."""
     recipe = model.recipe
     selection = recipe.selection
     return {
-        **said,
         "classes": list(model.class_names),
         "recipe": recipe.key,
         "classifier": recipe.forest.digest,
         "trees": recipe.forest.n_trees,
-        "came_with_project": came,
-        "seed": None if wish.classifier or came else document.settings.seed,
         "features": {
             "count": recipe.forest.n_features,
             "filters": list(selection.filters),

@@ -71,7 +71,7 @@ def output_path(pattern: str, address: str, naming: Naming, suffix: str) -> Path
     values = {
         "project_dir": str(project.parent),
         "project": project.stem,
-        "dataset_dir": str(Path(_file_part(address)).absolute().parent),
+        "dataset_dir": str(Path(file_part(address)).absolute().parent),
         "nickname": str(safe_name(nickname_of(address))),
         "result": naming.result,
     }
@@ -106,7 +106,8 @@ def _first_of(address: str) -> str:
     return pieces[0] if is_list else address
 
 
-def _file_part(address: str) -> str:
+def file_part(address: str) -> str:
+    """The file, or the first of several, that an address leads to, without what is named in it."""
     address = _first_of(address)
     match = _INNER.search(address)
     return address[: match.end() - 1] if match else address
