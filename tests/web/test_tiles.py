@@ -14,6 +14,8 @@ from PIL import Image as Pictures
 from served import Served, serving
 
 from underbrush.core.geometry import to_internal
+from underbrush.project.commands import SetMask
+from underbrush.project.paths import linked_source
 from underbrush.web import planes
 
 RNG = np.random.default_rng(1)
@@ -118,6 +120,29 @@ def test_other_planes_of_a_volume(served, images, plane):
     wanted = values[:, 7, :] if plane == "xz" else values[:, :, 7].T
     assert answer.headers["x-shape"] == "1,{},{}".format(*wanted.shape)
     np.testing.assert_array_equal(np.frombuffer(answer.content, "<u2").reshape(wanted.shape), wanted)
+
+
+@pytest.mark.parametrize("level", [0, 1])
+def test_what_lies_outside_of_a_mask_is_told_of_the_pixels_that_are_shown(served, images, level):
+    # One mask for all times of a movie, inside where one of its two channels is above 0.
+    values = RNG.integers(0, 2, (2, 40, 50), np.uint8) * (np.arange(50) > 20)
+    np.save(images / "mask.npy", values)
+    project, lane = opened(served, images, "movie")
+    session = served.hub.get(project)
+    before = served.get(f"/api/p/{project}/lanes/{lane['id']}/mask?x=0&y=0&w=50&h=40")
+    assert before.status_code == 409
+    mask = linked_source(str(images / "mask.npy"), "cyx", values.shape)
+    session.apply("test", session.last_number("test") + 1, SetMask(lane["id"], mask))
+    said = served.get(f"/api/p/{project}/state").json()["lanes"][0]["mask"]
+    box = {"x": 0, "y": 0, "w": 99, "h": 99, "t": 2, "level": level, "v": said["v"]}
+    answer = served.get(f"/api/p/{project}/lanes/{lane['id']}/mask", params=box)
+    assert answer.status_code == 200 and "immutable" in answer.headers["cache-control"]
+    shape = tuple(map(int, answer.headers["x-shape"].split(",")))[1:]
+    wanted = ~(values > 0).any(axis=0)[level :: level + 1, level :: level + 1]
+    np.testing.assert_array_equal(np.frombuffer(answer.content, np.uint8).reshape(shape), wanted)
+    session.apply("test", session.last_number("test") + 1, SetMask(lane["id"], None))
+    assert served.get(f"/api/p/{project}/state").json()["lanes"][0]["mask"] is None
+    assert served.get(f"/api/p/{project}/lanes/{lane['id']}/mask", params=box).status_code == 409
 
 
 def test_an_image_of_channels_and_a_volume_have_the_features_that_fit(served, images):

@@ -17,6 +17,7 @@ from underbrush.engine.export_wish import FREE_AXES, Wish, result_path
 from underbrush.engine.label_export import label_spec
 from underbrush.engine.label_images import open_beside
 from underbrush.engine.lanes import lane_address, open_lane
+from underbrush.engine.masks import open_mask
 from underbrush.engine.model import Model, kept_model
 from underbrush.errors import OutputError, ProjectError, UnderbrushError, UsageError
 from underbrush.files.problems import resolved
@@ -96,8 +97,22 @@ def opened_item(stack: ExitStack, session: Session, item: Item) -> tuple[Image, 
     else:
         image = open_lane(Lane(entry.nickname, entry.raw), session.document.base)
     stack.enter_context(image)
-    mask = stack.enter_context(open_beside(item.mask, image)) if item.mask else None
-    return image, mask
+    mask = opened_mask(session, item, image)
+    return image, None if mask is None else stack.enter_context(mask)
+
+
+def opened_mask(session: Session, item: Item, image: Image) -> Image | None:
+    """The mask of an image, as its project reads it; close it after use.
+
+    Raises
+    ------
+    UnderbrushError
+        It cannot be read.
+    """
+    entry = None if item.lane is None else session.document.lanes.get(item.lane)
+    if entry is not None and entry.mask is not None:
+        return open_mask(entry.mask, session.document.base, image)
+    return open_beside(item.mask, image) if item.mask else None
 
 
 def file_item(address: str, mask: str | None, training_axes: Sequence[str]) -> Item:

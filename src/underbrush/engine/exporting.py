@@ -6,7 +6,6 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -29,7 +28,6 @@ from underbrush.engine.export_plan import (
 from underbrush.engine.export_run import Run
 from underbrush.engine.export_texts import command_text, method_facts, methods_text, python_text
 from underbrush.engine.export_wish import Wish, result_path
-from underbrush.engine.label_images import open_beside
 from underbrush.engine.naming import nickname_of
 from underbrush.engine.scheduler import Cancelled
 from underbrush.errors import UnderbrushError, UsageError
@@ -84,10 +82,8 @@ class Exporter:
             self._check_place(output)
             model = None if wish.result == "labels" else model_in_force(session, wish.classifier)
             request = request_of(wish, item, output)
-            with ExitStack() as stack:
-                image = session.image(lane)
-                mask = stack.enter_context(open_beside(item.mask, image)) if item.mask else None
-                spec = inspected(model, session.document, request, (image, mask), self._limits)
+            opened = session.image(lane), session.mask(lane)
+            spec = inspected(model, session.document, request, opened, self._limits)
             reasons = refusals(spec, wish.suffix)
             check_sink(spec, wish.format)
             check_output(output, [a for a in (item.address, item.mask, str(session.path)) if a])

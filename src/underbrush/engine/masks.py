@@ -27,6 +27,8 @@ def open_mask(source: Source, project: Project, image: Image) -> Image:
         raise ProjectError(problem, where=project.path or "", remedy="repair or remove it in step 1")
     mask = open_beside(found.address, image)
     try:
+        if source.axes is not None and not mask.info.axes_known and len(source.axes) == len(mask.axes):
+            mask = mask.with_axes(source.axes)
         check_mask(mask, image)
     except BaseException:
         mask.close()

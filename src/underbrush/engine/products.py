@@ -111,7 +111,8 @@ class ForestProduct:
             hidden = outside(self.mask, tile.valid)[0, 0, ::z, ::y, ::x]
             if hidden.all():
                 return np.full((self.recipe.n_classes, *hidden.shape), np.nan, np.float32)
-        values = predict_tile(image.read(tile.read), tile, self.recipe, scene, step)[0][0]
+        frames, _ = predict_tile(image.read(tile.read), tile, self.recipe, scene, step)
+        values: NDArray[np.float32] = frames[0]
         if hidden is not None:
             values[:, hidden] = np.nan
         return values

@@ -7,6 +7,7 @@ a file has a pyramid its own smaller images are taken instead as far as they go.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -90,6 +91,19 @@ def read_plane(
     parts = [_strided(image, level, wanted, run, cancelled) for run in _consecutive(channels)]
     whole = np.concatenate(parts, axis=1) if len(parts) > 1 else parts[0]
     return shown(place.turned(whole[0]))
+
+
+def read_outside(mask: Image, place: Place, cancelled: Cancelled = lambda: False) -> NDArray[np.uint8]:
+    """1 outside of the mask and 0 inside, (rows, columns), of the pixels that `read_plane` gives of an image.
+
+    Raises
+    ------
+    CancelledError, UsageError, ImageError
+        As `read_plane`.
+    """
+    here = place if mask.shape5[0] > 1 else replace(place, t=0)
+    values = read_plane(mask, here, range(mask.shape5[1]), cancelled)
+    return np.ascontiguousarray(~(values > 0).any(axis=0), np.uint8)
 
 
 def shown(values: NDArray[Any]) -> NDArray[Any]:

@@ -19,7 +19,7 @@ from underbrush.errors import ImageError, OutputError, ProjectError, UnderbrushE
 from underbrush.web.addresses import check_net, is_on_the_net, seen_address
 from underbrush.web.browse import AccessError, Wanted
 from underbrush.web.glances import histogram, pixel, thumbnail
-from underbrush.web.planes import Cancelled, CancelledError, clipped, read_labels, read_plane
+from underbrush.web.planes import Cancelled, CancelledError, clipped, read_labels, read_outside, read_plane
 from underbrush.web.reading import Reading, image_identity
 from underbrush.web.state import state_of
 from underbrush.web.uploads import receive_upload, upload_target
@@ -180,6 +180,25 @@ def _project_router(hub: Hub, reading: Reading) -> APIRouter:
                 "Cache-Control": NEVER,
             }
             return Response(ids.tobytes(), media_type="application/octet-stream", headers=headers)
+
+        return await reading.run(work, _gone(request))
+
+    @router.get("/lanes/{lane}/mask")
+    async def outside(ident: str, lane: str, request: Request, v: str = "") -> Response:
+        session = await hub.ready(ident)
+        place = _place(request)
+
+        def work(cancelled: Cancelled) -> Response:
+            shape = session.image(_checked_lane(session, lane)).shape5
+            mask = session.mask(lane)
+            if mask is None or (v and v != image_identity(mask)):
+                raise GoneError("the mask has changed since", remedy="reload the page")
+            values = read_outside(mask, clipped(place, shape), cancelled)
+            headers = {
+                "X-Shape": f"1,{values.shape[0]},{values.shape[1]}",
+                "Cache-Control": FOREVER if v else NEVER,
+            }
+            return Response(values.tobytes(), media_type="application/octet-stream", headers=headers)
 
         return await reading.run(work, _gone(request))
 

@@ -98,6 +98,7 @@ def _lane(session: Session, document: Document, ident: str) -> dict[str, Any]:
         "strokes": _strokes(session, ident),
         "range": _range(entry.raw),
         "tile": TILE,
+        "mask": None if entry.mask is None else _mask(session, ident),
     }
     try:
         image = session.image(ident)
@@ -117,6 +118,15 @@ def _lane(session: Session, document: Document, ident: str) -> dict[str, Any]:
         "missing": None,
         "problems": list(info.problems),
     }
+
+
+def _mask(session: Session, ident: str) -> dict[str, Any] | None:
+    """What stands for the mask of an image, or why it cannot be had."""
+    try:
+        mask = session.mask(ident)
+    except UnderbrushError as error:
+        return {"v": "", "missing": str(error)}
+    return None if mask is None else {"v": image_identity(mask)}
 
 
 def _range(source: Source) -> list[float] | None:

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { initialLayers, overlayNames, paintOf, rawMode, shownChannels, withLayer } from "../../../src/underbrush/web/viewer/layers.js";
+import { initialLayers, laidOver, maskPaints, overlayNames, paintOf, rawMode, shownChannels, wantedLayers, withLayer } from "../../../src/underbrush/web/viewer/layers.js";
 
 const lane = (channels, more = {}) => ({ id: "a1", v: "1", dtype: "uint16", levels: 1, shape: [1, channels, 1, 9, 9], range: null, ...more });
 const classes = [{ id: 4, colour: [1, 2, 3] }, { id: 2, colour: [9, 8, 7] }];
@@ -24,8 +24,17 @@ test("overlays from below to above; labels on top; what is off is not wanted", (
   let layers = initialLayers();
   for (const [name, props] of [["uncertainty", { visible: true }], ["probability:2", { visible: true }], ["feature:Gaussian 1.0", { visible: true }], ["probability:1", {}]])
     layers = withLayer(layers, name, props);
-  assert.deepEqual(overlayNames(layers), ["feature:Gaussian 1.0", "segmentation", "probability:2", "uncertainty", "labels"]);
+  assert.deepEqual(overlayNames(layers), ["feature:Gaussian 1.0", "mask", "segmentation", "probability:2", "uncertainty", "labels"]);
   assert.deepEqual(overlayNames(withLayer(layers, "segmentation", { opacity: 0 })).includes("segmentation"), false);
+});
+
+test("a mask veils what lies outside, is no result, and does not lie over a feature image", () => {
+  const layers = initialLayers(), [veil, edge] = maskPaints(withLayer(layers, "mask", { opacity: 0.5 }).mask);
+  assert.deepEqual([veil.outline, edge.outline, veil.opacity, edge.opacity], [false, true, 0.5, 0.75]);
+  assert.deepEqual([veil.colours[3], veil.colours[7], edge.colours[3], edge.colours[7], edge.order[1]], [0, 255, 0, 255, 1]);
+  assert.deepEqual(wantedLayers(layers), ["segmentation"]);
+  assert.deepEqual(laidOver(layers), ["mask", "segmentation", "labels"]);
+  assert.deepEqual(laidOver(withLayer(layers, "feature:a", { visible: true })), ["labels"]);
 });
 
 test("the mode suits the lane until somebody chooses", () => {

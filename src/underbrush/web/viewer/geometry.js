@@ -6,7 +6,8 @@
 /**
  * What the viewer needs of a lane of the state; shape is t, c, z, y, x.
  * @typedef {{id: string, shape: number[], dtype: string, rgb?: boolean, v: string, levels: number, tile?: number,
- *   pixel_size?: Record<string, [number, string] | null> | null, channels?: string[], range?: [number, number] | number[] | null}} Lane
+ *   pixel_size?: Record<string, [number, string] | null> | null, channels?: string[], range?: [number, number] | number[] | null,
+ *   mask?: {v: string, missing?: string} | null}} Lane
  */
 /** @typedef {{width: number, height: number, depth: number}} PlaneSize */
 /** @typedef {[number, number, number, number]} Box  x0, y0, x1, y1: start inclusive, stop exclusive */

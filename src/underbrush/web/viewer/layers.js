@@ -12,7 +12,7 @@
 /** What one channel is drawn with. @typedef {{channel: number, colour: Colour, low: number, high: number, gamma: number}} Shown */
 
 /** Order of drawing of the overlays, from below. */
-const ORDER = ["feature:", "segmentation", "probability:", "uncertainty", "labels"];
+const ORDER = ["feature:", "mask", "segmentation", "probability:", "uncertainty", "labels"];
 
 /** Channels of a composite: magenta against green is safe for colour-blind eyes, and so is blue beside both. @type {Colour[]} */
 const COMPOSITE = [[0, 255, 0], [255, 0, 255], [0, 120, 255], [255, 255, 0], [0, 255, 255], [255, 128, 0]];
@@ -20,6 +20,11 @@ const COMPOSITE = [[0, 255, 0], [255, 0, 255], [0, 120, 255], [255, 255, 0], [0,
 const PRIMARY = [[255, 0, 0], [0, 255, 0], [0, 0, 255]];
 /** No class has it; it is seen on dark, grey and white. @type {Colour} */
 const UNCERTAIN = [122, 92, 255];
+
+/** Between black and white, so that what lies outside of a mask is told from it on either. @type {Colour} */
+const VEIL = [74, 80, 90];
+/** @type {Colour} */
+const VEIL_EDGE = [205, 210, 218];
 
 /** @returns {Layers} */
 export function initialLayers() {
@@ -29,6 +34,7 @@ export function initialLayers() {
     labels: { visible: true, opacity: 1, eyes: {} },
     segmentation: { visible: true, opacity: 0.35, style: "fill", eyes: {} },
     uncertainty: { visible: false, opacity: 0.7, colour: null },
+    mask: { visible: true, opacity: 0.6 },
   };
   return Object.freeze(layers);
 }
@@ -119,7 +125,7 @@ export function laidOver(layers) {
 
 /** What the server is asked to compute. @param {Layers} layers */
 export function wantedLayers(layers) {
-  return [shownFeature(layers) ?? [], ...laidOver(layers)].flat().filter((name) => name !== "labels");
+  return [shownFeature(layers) ?? [], ...laidOver(layers)].flat().filter((name) => name !== "labels" && name !== "mask");
 }
 
 /** @param {string} name */
@@ -193,6 +199,18 @@ export function paintOf(layers, name, classes) {
   const colour = name.startsWith("feature:") ? null : valueColour(layer, name, classes);
   for (let value = 0; value < 256; value++) colours.set(colour ? [...colour, value] : [value, value, value, 255], value * 4);
   return { outline: false, opacity: layer.opacity, colours, order, key: colour ? colour.join() : "grey" };
+}
+
+/** How the outside of a mask (1, inside is 0) is drawn: a veil, and a line where it begins. @param {OverLayer} layer @returns {Paint[]} */
+export function maskPaints({ opacity }) {
+  const veil = new Uint8Array(1024), edge = new Uint8Array(1024), order = new Uint8Array(256);
+  veil.set([...VEIL, 255], 4);
+  edge.set([...VEIL_EDGE, 255], 4);
+  order[1] = 1;
+  return [
+    { outline: false, opacity, colours: veil, order, key: "veil" },
+    { outline: true, opacity: Math.min(1, opacity + 0.25), colours: edge, order, key: "veil edge" },
+  ];
 }
 
 /** @param {OverLayer} layer @param {string} name @param {readonly ClassInfo[]} classes */

@@ -1,8 +1,9 @@
 // All tiles of a view: what is asked for, and the scene that they make. Knows the renderer only as a maker of textures.
 import { levelStep, planeSize, visibleBox } from "./geometry.js";
 import { cellBox, cellKey, cellRect, cellsIn, coarserBox, firstLevel, levelFor, piecesFor, reducedScale, ringAround } from "./pyramid.js";
-import { laidOver, paintOf, shownChannels, shownFeature } from "./layers.js";
+import { laidOver, maskPaints, paintOf, shownChannels, shownFeature } from "./layers.js";
 import { LabelTiles } from "./labeltiles.js";
+import { MaskTiles } from "./masktiles.js";
 import { OverlayTiles } from "./overlaytiles.js";
 import { FeatureRange } from "./featurerange.js";
 import { Echoes } from "./echoes.js";
@@ -60,6 +61,7 @@ export class Picture {
       },
     });
     this.overlays = new OverlayTiles({ limit: options.overlayBytes ?? 96 * MB, dispose: (texture) => this.renderer.deleteTexture(texture) });
+    this.masks = new MaskTiles({ ...shared, limit: 24 * MB, dispose: (texture) => this.renderer.deleteTexture(texture) });
     this.ranges = new FeatureRange();
     /** @type {Map<string, {cell: Cell, grid: Grid, sight: Sight, channels: number[]}>} what a request under way is for */
     this.asked = new Map();
@@ -70,6 +72,7 @@ export class Picture {
     this.renderer = renderer;
     for (const tile of this.overlays.all()) tile.texture = null;
     for (const tile of this.labels.tiles.values()) tile.texture = null;
+    this.masks.restore();
     this.raw.clear();
   }
 
@@ -94,6 +97,7 @@ export class Picture {
     this.asked.clear();
     const cells = this.cells(sight), channels = this.shown(sight).map((one) => one.channel);
     this.requestRaw(sight, cells, channels);
+    this.masks.request(this.masked(sight));
     if (!sight.layers.labels.visible) return this.labelStore.want([]);
     const keys = cells.map((cell) => placeKey(sight) + cellKey(cell));
     const late = this.echoes.overdue(sight.lane.id, Date.now() - ECHO_PATIENCE);
@@ -187,7 +191,7 @@ export class Picture {
     return {
       frame, image: imageArea(frame, size),
       raws: this.below(sight, feature, frame),
-      overlays: names.flatMap((name) => overlayOf(this.overlay(sight, name), frame) ?? []),
+      overlays: names.flatMap((name) => (name === "mask" ? this.veil(sight) : overlayOf(this.overlay(sight, name), frame) ?? [])),
       swipe: sight.swipe === null ? 0 : Math.round(sight.swipe * frame.width),
       line: Math.max(1, Math.round(frame.ratio)),
       inset: sight.inset && { area: sight.inset, draws: this.overview(sight, sight.inset) },
@@ -286,6 +290,21 @@ export class Picture {
     return draws;
   }
 
+  /** The mask, where the image has one that is shown. @private @param {Sight} sight @returns {import("./masktiles.js").Seen | null} */
+  masked(sight) {
+    const v = sight.lane.mask?.v, grid = gridOf(sight);
+    if (!v || !sight.layers.mask.visible) return null;
+    const address = (/** @type {Cell} */ cell) => `${this.options.api}/lanes/${sight.lane.id}/mask?${queryOf(sight, cell)}&v=${encodeURIComponent(v)}`;
+    return { base: `${v}|${placeKey(sight)}`, grid, cells: this.cells(sight), address, box: (cell) => cellBox(cell, grid) };
+  }
+
+  /** What lies outside of the mask: a veil, and a line where it begins. @private @param {Sight} sight */
+  veil(sight) {
+    const seen = this.masked(sight), make = (/** @type {number} */ w, /** @type {number} */ h, /** @type {Uint8Array} */ data) => this.renderer.makeTexture("ids", w, h, data);
+    const draws = seen ? this.masks.draws(seen, sight.frame, make) : [];
+    return maskPaints(sight.layers.mask).flatMap((paint) => overlayOf({ name: "mask", draws, spans: [], paint }, sight.frame) ?? []);
+  }
+
   /** @private @param {Sight} sight */
   settleEchoes(sight) {
     const keys = this.cells(sight).map((cell) => placeKey(sight) + cellKey(cell));
@@ -311,16 +330,17 @@ export class Picture {
     const base = placeKey(sight), cells = this.cells(sight), channels = this.shown(sight);
     const raw = cells.every((cell) => channels.every(({ channel }) => this.raw.peek(`${base}${cellKey(cell)}|${channel}`)));
     const labels = !sight.layers.labels.visible || this.labels.shows(cells.map((cell) => base + cellKey(cell)), -1);
-    return raw && labels;
+    return raw && labels && this.masks.complete(this.masked(sight));
   }
 
   get busy() {
-    return this.raw.busy || this.labelStore.busy;
+    return this.raw.busy || this.labelStore.busy || this.masks.busy;
   }
 
   close() {
     this.raw.close();
     this.labelStore.close();
+    this.masks.close();
     this.overlays.drop();
   }
 }

@@ -353,6 +353,7 @@ export class Viewer {
     this.picture?.echoes.restart();
     this.picture?.raw.retry();
     this.picture?.labelStore.retry();
+    this.picture?.masks.retry();
     this.touch({ wants: true });
   }
 

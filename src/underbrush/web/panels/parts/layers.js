@@ -3,7 +3,7 @@ import { computed, ref } from "vue";
 import { Icon, Menu } from "./basics.js";
 import { hex } from "./classes.js";
 import { LayerRow } from "./layer_row.js";
-import { app, keysOf, link } from "./link.js";
+import { app, keysOf, link, shownLane } from "./link.js";
 import { Raw } from "./raw.js";
 
 /** The section of the layers. */
@@ -44,11 +44,13 @@ export const Layers = {
       set("labels", { visible: on });
       set("segmentation", { visible: on });
       set("uncertainty", { visible: false });
+      set("mask", { visible: on });
       for (const one of classes.value) set(`probability:${one.id}`, { visible: false });
     };
     return {
       link,
       classes,
+      mask: computed(() => shownLane()?.mask),
       layer,
       probabilityOf,
       set,
@@ -93,6 +95,10 @@ export const Layers = {
             <Icon n="down" />
           </Menu>
         </template>
+      </Row>
+      <Row v-if="mask" name="Mask" :layer="layer('mask', { visible: true, opacity: 0.6 })" @set="set('mask', $event)">
+        <template #name><span :data-tip="mask.missing || 'Outside of it results are 0'">Mask</span></template>
+        <template v-if="mask.missing" #default><p class="note">{{ mask.missing }}</p></template>
       </Row>
       <Row name="Uncertainty" :layer="layer('uncertainty', { visible: false, opacity: 0.5 })" :keyed="key('layer:uncertainty')"
           @set="set('uncertainty', $event)" />

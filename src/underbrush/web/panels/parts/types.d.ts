@@ -6,6 +6,7 @@ export interface LaneState {
   id: string; nickname: string; axes: string; shape: [number, number, number, number, number]; dtype: string; rgb: boolean;
   v: string; levels: number; pixel_size: Record<string, [number, string]>; channels: string[]; missing: string | null;
   strokes: Record<string, [number, number]>; range: [number, number] | null; location?: string; slices?: [string, number, number][];
+  mask?: { v: string; missing?: string } | null;
 }
 export interface State {
   project: string; name: string; revision: number; read_only: string | null; save: Save; lanes: LaneState[]; classes: ClassState[];
