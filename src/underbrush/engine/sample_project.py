@@ -1,85 +1,193 @@
-"""The sample project on disk: images, strokes, features and a trained classifier."""
+"""The samples on disk: images, strokes, features, trained and kept classifiers, and what to try them on.
+
+```
+sample.ilp                  nuclei in two images; opened by `underbrush demo` and by *Try the sample*
+nuclei_1.tif nuclei_2.tif
+unseen/nuclei_3.tif ...     two more for step 5, and for a test of the classifier
+truth/nuclei_1_truth.tif    what is a nucleus and what is not, of all four: for `underbrush evaluate`
+tissue.ilp tissue.png       a section in colours with three classes
+```
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
+from numpy.typing import NDArray
 
 from underbrush.core.features.selection import FeatureSelection
+from underbrush.core.forest.nodes import Forest
 from underbrush.core.forest.train import TrainingOptions, train_forest
 from underbrush.core.geometry import Box, shape_to_internal, to_internal
 from underbrush.core.labels import make_block, trimmed
-from underbrush.engine.sample import CLASSES, COLOURS, PIXEL_SIZE, SampleImage, sample_images
+from underbrush.engine import sample, sample_tissue
 from underbrush.engine.training import joined, labelled_rows
+from underbrush.project.document import document_of, project_of
+from underbrush.project.entries import FrozenClassifier, Trained, Use
 from underbrush.project.schema import ClassifierInfo, ClassInfo, Lane, Project, Source
 from underbrush.project.write import write_project
 from underbrush.sinks.base import OutputSpec
 from underbrush.sinks.formats import open_sink
 from underbrush.sources.opening import open_image
 
-AXES = "yx"
 SEED = 0
 PROJECT_NAME = "sample.ilp"
+TISSUE_NAME = "tissue.ilp"
+BRIGHTNESS = "brightness alone"
+FINE = "fine scales"
+
+
+@dataclass(frozen=True, slots=True)
+class _Picture:
+    """An image of a sample as it is written."""
+
+    name: str
+    pixels: NDArray[np.generic]
+    axes: str
+    """yx or yxc."""
+    pixel_size: float | None
+    """Micrometres, along y and x; None: not told."""
+    strokes: NDArray[np.uint8]
+    """(y, x) uint8: 0 no label, else the class."""
+
+    @property
+    def file(self) -> str:
+        """Colours as PNG, for every program knows them there; all else as TIFF."""
+        return f"{self.name}.png" if self.axes == "yxc" else f"{self.name}.tif"
+
+    @property
+    def sizes(self) -> Mapping[str, tuple[float, str]]:
+        """Of a pixel, by axis."""
+        return {} if self.pixel_size is None else dict.fromkeys("yx", (self.pixel_size, "µm"))
 
 
 def make_sample(folder: Path, threads: int = 1) -> Path:
-    """Write the sample project with its images into ``folder`` and give the path of the project.
+    """Write the samples with their images into ``folder`` and give the path of the first project.
 
     Raises
     ------
     OutputError
         The folder cannot be written.
     """
-    selection = FeatureSelection.recommended(shape_to_internal(sample_images()[0].pixels.shape, AXES))
-    selection = selection.with_in_2d(True)
-    lanes, parts = [], []
-    for sample in sample_images():
-        path = folder / f"{sample.name}.tif"
-        _write_image(sample, path)
-        lane = _lane(sample)
-        lanes.append(lane)
-        with open_image(path) as image:
-            parts.append(labelled_rows(image, lane.labels, selection, threads))
-    rows = joined(parts, selection.count())
-    options = TrainingOptions(seed=SEED, n_threads=threads)
-    project = Project(
-        lanes=tuple(lanes),
-        classes=tuple(ClassInfo(n, c, c) for n, c in zip(CLASSES, COLOURS, strict=True)),
-        selection=selection,
-        feature_ids=selection.filters,
-        scales=selection.scales,
-        forest=train_forest(rows.x, rows.y, options).forest,
-        classifier=ClassifierInfo(kind="forest", n_trees=options.n_trees, feature_names=selection.names()),
+    seen, unseen = sample.sample_images(), sample.unseen_images()
+    for one in unseen:
+        _write_image(_nuclei(one), folder / "unseen")
+    for one in (*seen, *unseen):
+        truth = _Picture(f"{one.name}_truth", one.truth, "yx", sample.PIXEL_SIZE, one.strokes)
+        _write_image(truth, folder / "truth")
+    _make_tissue(folder, threads)
+    everything = FeatureSelection.recommended(shape_to_internal(sample.SIZE, "yx")).with_in_2d(True)
+    wanted = {
+        "": everything,
+        BRIGHTNESS: _smoothing(everything),
+        FINE: FeatureSelection.all((0.7, 1.0)).with_in_2d(True),
+    }
+    classes = _classes(sample.CLASSES, sample.COLOURS)
+    # The project that is opened comes last: where it is there, all is there.
+    return _make(folder / PROJECT_NAME, [_nuclei(one) for one in seen], classes, wanted, threads)
+
+
+def _make_tissue(folder: Path, threads: int) -> None:
+    tissue = sample_tissue.tissue_image()
+    picture = _Picture("tissue", tissue.pixels, "yxc", None, tissue.strokes)
+    wanted = {"": FeatureSelection.all((0.7, 1.6, 3.5)).with_in_2d(True)}
+    classes = _classes(sample_tissue.CLASSES, sample_tissue.COLOURS)
+    _make(folder / TISSUE_NAME, (picture,), classes, wanted, threads)
+
+
+def _nuclei(one: sample.SampleImage) -> _Picture:
+    return _Picture(one.name, one.pixels, "yx", sample.PIXEL_SIZE, one.strokes)
+
+
+def _classes(names: Sequence[str], colours: Sequence[tuple[int, int, int]]) -> tuple[ClassInfo, ...]:
+    return tuple(ClassInfo(name, c, c) for name, c in zip(names, colours, strict=True))
+
+
+def _smoothing(selection: FeatureSelection) -> FeatureSelection:
+    """The finest smoothing alone: little more than the brightness of each pixel."""
+    on = tuple(
+        tuple(f == "GaussianSmoothing" and s == min(selection.scales) for s in selection.scales)
+        for f in selection.filters
     )
-    path = folder / PROJECT_NAME
-    write_project(project, path)
+    return replace(selection, matrix=on)
+
+
+def _make(
+    path: Path,
+    pictures: Sequence[_Picture],
+    classes: tuple[ClassInfo, ...],
+    wanted: Mapping[str, FeatureSelection],
+    threads: int,
+) -> Path:
+    """Write images and a project; of ``wanted`` features those under "" are in force, others kept by name."""
+    for picture in pictures:
+        _write_image(picture, path.parent)
+    lanes = tuple(_lane(picture) for picture in pictures)
+    current = wanted[""]
+    bare = Project(
+        lanes=lanes,
+        classes=classes,
+        selection=current,
+        feature_ids=current.filters,
+        scales=current.scales,
+    )
+    forests = {name: _trained(path.parent, pictures, lanes, one, threads) for name, one in wanted.items()}
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    kept = {
+        name: FrozenClassifier(name, forest, now, "", Use(wanted[name], None, classes))
+        for name, forest in forests.items()
+        if name
+    }
+    document = replace(document_of(bare), frozen=MappingProxyType(kept))
+    channels = 1 if pictures[0].axes == "yx" else pictures[0].pixels.shape[2]
+    info = ClassifierInfo("forest", forests[""].n_trees, (), current.names(channels))
+    write_project(project_of(document, Trained(document.training_key, forests[""], info)), path)
     return path
 
 
-def _write_image(sample: SampleImage, path: Path) -> None:
-    block = to_internal(sample.pixels, AXES)
+def _trained(
+    folder: Path,
+    pictures: Sequence[_Picture],
+    lanes: Sequence[Lane],
+    selection: FeatureSelection,
+    threads: int,
+) -> Forest:
+    parts, channels = [], 1
+    for picture, lane in zip(pictures, lanes, strict=True):
+        with open_image(folder / picture.file) as image:
+            channels = image.shape5[1]
+            parts.append(labelled_rows(image, lane.labels, selection, threads))
+    rows = joined(parts, selection.count(channels))
+    return train_forest(rows.x, rows.y, TrainingOptions(seed=SEED, n_threads=threads)).forest
+
+
+def _write_image(picture: _Picture, folder: Path) -> None:
     spec = OutputSpec(
-        path=path,
-        shape=shape_to_internal(sample.pixels.shape, AXES),
-        axes=AXES,
-        dtype=np.dtype(np.uint16),
-        pixel_size=dict.fromkeys(AXES, (PIXEL_SIZE, "µm")),
+        path=folder / picture.file,
+        shape=shape_to_internal(picture.pixels.shape, picture.axes),
+        axes=picture.axes,
+        dtype=picture.pixels.dtype,
+        pixel_size=picture.sizes,
     )
-    with open_sink(spec, "tiff") as sink:
-        sink.write(Box.whole(spec.shape), block)
+    with open_sink(spec, "png" if picture.axes == "yxc" else "tiff") as sink:
+        sink.write(Box.whole(spec.shape), to_internal(picture.pixels, picture.axes))
 
 
-def _lane(sample: SampleImage) -> Lane:
-    strokes = to_internal(sample.strokes, AXES)
-    whole = trimmed(make_block(Box.whole(shape_to_internal(sample.strokes.shape, AXES)), strokes))
+def _lane(picture: _Picture) -> Lane:
+    strokes = to_internal(picture.strokes, "yx")
+    whole = trimmed(make_block(Box.whole(shape_to_internal(picture.strokes.shape, "yx")), strokes))
     source = Source(
         kind="file",
-        stored=f"{sample.name}.tif",
-        name=sample.name,
-        files=(f"{sample.name}.tif",),
-        axes=AXES,
-        shape=sample.pixels.shape,
-        pixel_size=dict.fromkeys(AXES, (PIXEL_SIZE, "µm")),
+        stored=picture.file,
+        name=picture.name,
+        files=(picture.file,),
+        axes=picture.axes,
+        shape=picture.pixels.shape,
+        pixel_size=picture.sizes,
     )
-    return Lane(nickname=sample.name, raw=source, labels=() if whole is None else (whole,))
+    return Lane(nickname=picture.name, raw=source, labels=() if whole is None else (whole,))
