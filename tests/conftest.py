@@ -29,7 +29,7 @@ def data() -> Path:
 class FaultyLayer(files.FileLayer):
     """A file layer whose disk breaks: the ``nth`` call of the named operations fails, and all later ones."""
 
-    CHANGES = ("open", "write", "truncate", "fsync", "replace")
+    CHANGES = ("open", "write", "truncate", "fsync", "replace", "exchange")
 
     def __init__(
         self,

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import math
 import random
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
+import tensorstore as ts
 import tifffile
+import zarr
 from PIL import Image
 
 from underbrush import files
-from underbrush.core.geometry import Box, to_internal
+from underbrush.core.geometry import Box, Halo, TileGrid, to_internal
 from underbrush.errors import OutputError
-from underbrush.sinks import OutputSpec, open_sink, spool
+from underbrush.sinks import OutputSpec, open_part, open_sink, pieced, spool, unit_of
+from underbrush.sinks import n5 as n5_sink
+from underbrush.sinks import zarr as zarr_sink
 
 COLORS = ((230, 25, 75), (60, 180, 75), (0, 130, 200), (255, 225, 25))
 
@@ -49,6 +55,13 @@ def some_calls(count: int) -> list[int]:
     return [*range(1, 9), *range(9, count - 8, max(1, (count - 16) // 6)), *range(count - 8, count + 1)]
 
 
+def content(path: Path):
+    """The bytes of a file, or of all files of a folder by name."""
+    if path.is_dir():
+        return {str(p.relative_to(path)): p.read_bytes() for p in sorted(path.rglob("*")) if p.is_file()}
+    return path.read_bytes()
+
+
 def names(folder: Path) -> list[str]:
     return sorted(p.name for p in folder.iterdir())
 
@@ -76,11 +89,16 @@ class SinkTests:
         }
         return OutputSpec(**values)
 
-    def write(self, spec: OutputSpec, pixels: np.ndarray, boxes=None) -> bytes:
+    def old(self, spec: OutputSpec):
+        """Something that has the name; gives its content."""
+        spec.path.write_bytes(b"old")
+        return b"old"
+
+    def write(self, spec: OutputSpec, pixels: np.ndarray, boxes=None):
         with open_sink(spec, self.format) as sink:
             for box in boxes or [Box.whole(spec.shape)]:
                 sink.write(box, pixels[box.slices])
-        return spec.path.read_bytes()
+        return content(spec.path)
 
     def all_cases(self, folder: Path):
         for case in range(len(self.cases)):
@@ -109,7 +127,7 @@ class SinkTests:
         with open_sink(spec, self.format) as sink, ThreadPoolExecutor(8) as threads:
             for done in [threads.submit(sink.write, box, pixels[box.slices]) for box in boxes]:
                 done.result()
-        assert spec.path.read_bytes() == whole
+        assert content(spec.path) == whole
 
     def test_blocks_need_not_be_contiguous_or_writable(self, tmp_path):
         spec = self.spec(tmp_path)
@@ -132,13 +150,13 @@ class SinkTests:
 
     def test_abort_leaves_nothing_and_may_come_twice(self, tmp_path):
         spec = self.spec(tmp_path)
-        spec.path.write_bytes(b"old")
+        old = self.old(spec)
         sink = open_sink(spec, self.format)
         sink.write(Box.whole(spec.shape), pixels_of(spec.shape, spec.dtype))
         sink.abort()
         sink.abort()
         assert names(tmp_path) == [self.name]
-        assert spec.path.read_bytes() == b"old"
+        assert content(spec.path) == old
 
     def test_abort_after_commit_keeps_the_file(self, tmp_path):
         spec = self.spec(tmp_path)
@@ -151,12 +169,12 @@ class SinkTests:
     @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt], ids=["error", "ctrl-c"])
     def test_an_exception_leaves_the_old_file(self, tmp_path, error):
         spec = self.spec(tmp_path)
-        spec.path.write_bytes(b"old")
+        old = self.old(spec)
         with pytest.raises(error), open_sink(spec, self.format) as sink:
             sink.write(Box.whole(spec.shape), pixels_of(spec.shape, spec.dtype))
             raise error
         assert names(tmp_path) == [self.name]
-        assert spec.path.read_bytes() == b"old"
+        assert content(spec.path) == old
 
     def test_a_missing_block_is_an_error(self, tmp_path):
         spec = self.spec(tmp_path)
@@ -188,15 +206,16 @@ class SinkTests:
         spec = self.spec(tmp_path)
         pixels = pixels_of(spec.shape, spec.dtype)
         boxes = random_cut(spec.shape, random.Random(3), 2)
+        old = self.old(spec)
         with files.using(faulty_disk(10**9)) as counting:
             self.write(spec, pixels, boxes)
-        spec.path.write_bytes(b"old")
+        assert self.old(spec) == old
         assert counting.calls > 3
         for nth in some_calls(counting.calls):
             with files.using(faulty_disk(nth, once=once)), pytest.raises(OutputError, match="disk is full"):
                 self.write(spec, pixels, boxes)
             assert names(tmp_path) == [self.name], f"call {nth} of {counting.calls}"
-            assert spec.path.read_bytes() == b"old", f"call {nth} of {counting.calls}"
+            assert content(spec.path) == old, f"call {nth} of {counting.calls}"
 
     def test_a_folder_of_that_name_is_refused_at_once(self, tmp_path):
         spec = self.spec(tmp_path)
@@ -299,6 +318,179 @@ class TestNpy(SinkTests):
 
     def read(self, path, spec):
         return to_internal(np.load(path, allow_pickle=False), spec.axes)
+
+
+class FolderTests(SinkTests):
+    """Formats that are folders of many files."""
+
+    def old(self, spec):
+        shutil.rmtree(spec.path, ignore_errors=True)
+        spec.path.mkdir()
+        (spec.path / "zarr.json").write_bytes(b"old")
+        (spec.path / "attributes.json").write_bytes(b"old")
+        return content(spec.path)
+
+    def test_a_folder_of_that_name_is_refused_at_once(self, tmp_path):
+        spec = self.spec(tmp_path)
+        spec.path.mkdir()
+        (spec.path / "thesis.docx").write_bytes(b"mine")
+        with pytest.raises(OutputError, match="folder of this name is in the way"):
+            open_sink(spec, self.format)
+        assert names(tmp_path) == [self.name]
+        assert content(spec.path) == {"thesis.docx": b"mine"}
+
+    def test_a_file_of_that_name_is_refused_at_once(self, tmp_path):
+        spec = self.spec(tmp_path)
+        spec.path.write_bytes(b"mine")
+        with pytest.raises(OutputError, match="a file of this name"):
+            open_sink(spec, self.format)
+        assert content(spec.path) == b"mine"
+
+    @pytest.mark.parametrize("can", [True, False], ids=["exchanged", "renamed twice"])
+    def test_what_was_there_is_replaced(self, tmp_path, can):
+        class Layer(files.FileLayer):
+            def exchange(self, one, other):
+                if not can:
+                    raise OSError(errno.ENOSYS, "no such call")
+                super().exchange(one, other)
+
+        spec = self.spec(tmp_path)
+        pixels = pixels_of(spec.shape, spec.dtype)
+        whole = self.write(spec, pixels)
+        self.old(spec)
+        with files.using(Layer()):
+            assert self.write(spec, pixels) == whole
+        assert names(tmp_path) == [self.name]
+
+    def test_what_cannot_be_renamed_leaves_the_old_one(self, tmp_path):
+        class Layer(files.FileLayer):
+            def exchange(self, one, other):
+                raise OSError(errno.ENOSYS, "no such call")
+
+            def replace(self, source, target):
+                if Path(target) == spec.path and not refused:
+                    refused.append(source)
+                    raise OSError(errno.EACCES, "no permission")
+                super().replace(source, target)
+
+        spec = self.spec(tmp_path)
+        refused: list = []
+        old = self.old(spec)
+        with files.using(Layer()), pytest.raises(OutputError, match="no permission"):
+            self.write(spec, pixels_of(spec.shape, spec.dtype))
+        assert refused
+        assert content(spec.path) == old
+        assert names(tmp_path) == [self.name]
+
+    def test_several_write_one_result(self, tmp_path):
+        """Two that share the work, one that is interrupted, and one that completes it."""
+        spec = self.spec(tmp_path)
+        pixels = pixels_of(spec.shape, spec.dtype)
+        whole = self.write(spec, pixels)
+        shutil.rmtree(spec.path)
+        t, _, z, y, x = unit_of(spec, self.format)
+        cut = TileGrid(Box.whole(spec.shape), (t, spec.shape[1], z, y, x), Halo(), spec.shape)
+        boxes = [tile.valid for tile in cut]
+        assert len(boxes) > 1
+        with open_part(spec, self.format, "a") as one, open_part(spec, self.format, "a") as two:
+            assert (one.joined, two.joined) == (False, True)
+            assert sum(b.size for b in one.missing()) == pixels.size
+            one.write(boxes[0], pixels[boxes[0].slices])
+            assert one.finished(boxes[0])
+            assert two.finished(boxes[0])
+            assert not two.finished(Box.whole(spec.shape))
+            half = boxes[1].replace(y=(boxes[1].start[3], boxes[1].stop[3] - 1))
+            two.write(half, pixels[half.slices])
+            with pytest.raises(OutputError, match="not complete"):
+                two.commit()
+        assert not spec.path.exists()
+        with pytest.raises(RuntimeError), open_part(spec, self.format, "a") as three:
+            assert not three.finished(boxes[1]), "pieces that are not full are dropped"
+            for box in boxes[1:]:
+                three.write(box, pixels[box.slices])
+            raise RuntimeError
+        with open_part(spec, self.format, "b") as other:
+            assert not other.joined
+            assert not other.finished(boxes[0])
+        with open_part(spec, self.format, "a") as four:
+            assert list(four.missing()) == []
+            four.write(boxes[0], pixels[boxes[0].slices])  # it is there already
+            four.commit()
+        assert content(spec.path) == whole
+        assert names(tmp_path) == [self.name], "what was begun of another key goes as well"
+
+    def test_a_part_may_be_thrown_away(self, tmp_path):
+        spec = self.spec(tmp_path)
+        with open_part(spec, self.format, "a") as sink:
+            sink.write(Box.whole(spec.shape), pixels_of(spec.shape, spec.dtype))
+            sink.abort()
+        assert names(tmp_path) == []
+
+    def test_what_a_killed_writer_left_does_not_stay(self, tmp_path):
+        spec = self.spec(tmp_path)
+        pixels = pixels_of(spec.shape, spec.dtype)
+        with open_part(spec, self.format, "a") as sink:
+            sink.write(Box.whole(spec.shape), pixels)
+            (place,) = tmp_path.iterdir()
+            (place / ".0123456789ab.unfinished").write_bytes(b"half a piece")
+            sink.commit()
+        assert content(spec.path) == self.write(spec, pixels)
+
+
+class TestOmeZarr(FolderTests):
+    format = "ome-zarr"
+    name = "a.ome.zarr"
+    cases = (
+        ("zyxc", (1, 2, 9, 50, 70), "u2"),
+        ("tczyx", (2, 2, 3, 40, 70), "f4"),
+        ("yx", (1, 1, 1, 230, 190), "u1"),
+        ("xyz", (1, 1, 9, 30, 40), "i8"),
+        ("cyx", (1, 4, 1, 30, 40), "f2"),
+        ("tyxc", (3, 1, 1, 30, 40), "f8"),
+        ("yx", (1, 1, 1, 1, 40), "i2"),
+    )
+
+    @pytest.fixture(autouse=True)
+    def small_pieces(self, monkeypatch):
+        monkeypatch.setattr(zarr_sink, "CHUNK_BYTES", 1 << 15)
+        monkeypatch.setattr(zarr_sink, "INNER_BYTES", 1 << 12)
+        monkeypatch.setattr(zarr_sink, "SHARD_BYTES", 1 << 15)
+        monkeypatch.setattr(pieced, "STASHED_BYTES", 1 << 13)
+
+    def spec(self, folder, case=0, **changes):
+        return super().spec(folder, case, **{"kind": "labels" if case == 2 else "image", **changes})
+
+    def read(self, path, spec):
+        group = zarr.open_group(path, mode="r")
+        return to_internal(group["0"][:], "".join(a for a in "tczyx" if a in spec.axes))
+
+
+class TestOmeZarr5(TestOmeZarr):
+    format = "ome-zarr-0.5"
+
+
+class TestN5(FolderTests):
+    format = "n5"
+    name = "a.n5"
+    cases = (
+        ("zyxc", (1, 2, 9, 50, 70), "u2"),
+        ("tczyx", (2, 2, 3, 40, 70), "f4"),
+        ("xyz", (1, 1, 9, 30, 40), "i8"),
+        ("tyxc", (3, 1, 1, 30, 40), "f8"),
+    )
+
+    @pytest.fixture(autouse=True)
+    def small_pieces(self, monkeypatch):
+        monkeypatch.setattr(n5_sink, "BLOCK_BYTES", 1 << 15)
+
+    def read(self, path, spec):
+        place = {"driver": "file", "path": f"{path}/{spec.inner_path}/"}
+        store = ts.open({"driver": "n5", "kvstore": place}).result()
+        return to_internal(store.read().result().T, spec.axes)
+
+
+class TestCompressedN5(TestN5):
+    format = "compressed n5"
 
 
 @pytest.mark.parametrize("limit", [0, 30_000, 1 << 30], ids=["no memory", "little memory", "enough memory"])

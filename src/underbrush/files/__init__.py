@@ -2,13 +2,15 @@
 
 `layer` holds the handful of calls to the operating system; tests exchange them for ones that fail (`using`).
 On them stand `OutputFile` (a binary file whose errors are sentences), `Replacing` (a file appears under its
-name complete and synced, or not at all) and `replacing_hdf5` (the same for HDF5). `check_output` refuses
-before computing what could not be written or would destroy an input; `safe_name` makes names for results.
+name complete and synced, or not at all), `replacing_hdf5` and `WorkFolder` (the same for HDF5 and folders).
+`check_output` refuses before computing what could not be written or would destroy an input; `safe_name` makes
+names for results.
 """
 
 from __future__ import annotations
 
 from underbrush.files.checks import check_kept, check_output
+from underbrush.files.folders import WorkFolder
 from underbrush.files.hdf5 import LibraryFile, hdf5_in, replacing_hdf5
 from underbrush.files.layer import FileLayer, layer, using
 from underbrush.files.names import safe_name
@@ -21,6 +23,7 @@ __all__ = [
     "LibraryFile",
     "OutputFile",
     "Replacing",
+    "WorkFolder",
     "check_kept",
     "check_output",
     "explain",

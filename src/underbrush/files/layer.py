@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 StrPath = str | os.PathLike[str]
 
@@ -84,6 +85,27 @@ class FileLayer:
         """Give ``source`` the name ``target`` in one step, in place of what was there."""
         Path(source).replace(target)
 
+    def exchange(self, one: StrPath, other: StrPath) -> None:
+        """Give each of two files or folders the name of the other, in one step.
+
+        Raises OSError (ENOSYS, EINVAL, ENOTSUP) where the system or the disk cannot.
+        """
+        import ctypes  # noqa: PLC0415 - seldom needed
+
+        names = os.fsencode(one), os.fsencode(other)
+        system: Any = ctypes.CDLL(None, use_errno=True) if sys.platform != "win32" else None
+        swap = 2
+        if sys.platform == "linux" and hasattr(system, "renameat2"):
+            here = -100  # relative paths count from the current folder
+            failed = system.renameat2(here, names[0], here, names[1], ctypes.c_uint(swap))
+        elif sys.platform == "darwin" and hasattr(system, "renamex_np"):
+            failed = system.renamex_np(names[0], names[1], ctypes.c_uint(swap))
+        else:
+            raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+        if failed:
+            code = ctypes.get_errno()
+            raise OSError(code, os.strerror(code))
+
     def link(self, source: StrPath, target: StrPath) -> None:
         """Give the file ``source`` a second name; fails where the name exists or the disk has no links."""
         os.link(source, target)
@@ -91,6 +113,10 @@ class FileLayer:
     def remove(self, path: StrPath) -> None:
         """Delete a file."""
         Path(path).unlink()
+
+    def remove_folder(self, path: StrPath) -> None:
+        """Delete an empty folder."""
+        Path(path).rmdir()
 
     def make_folders(self, path: StrPath) -> None:
         """Create the folder and those above it, where missing."""

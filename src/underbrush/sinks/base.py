@@ -7,7 +7,7 @@ Formats that are folders of many files (OME-Zarr, N5) give a `PiecedSink`. Opene
 can be left and taken up again, and several processes can write one result:
 
     unit = unit_of(spec, format)                   # None: this format cannot be written in parts
-    with open_part(spec, format, key) as sink:     # creates the folder, or joins what is there of the same key
+    with open_part(spec, format, key) as sink:     # creates the folder, or joins what is there of this key
         for box in (boxes of my share, cut at multiples of unit):
             if not sink.finished(box):
                 sink.write(box, values)            # any cut inside of the box
@@ -107,7 +107,7 @@ class Sink(ABC):
 
 
 class PiecedSink(Sink):
-    """A sink whose pieces are files of their own, each of which appears complete under its name or not at all.
+    """A sink whose pieces are files of their own; each appears complete under its name, or not at all.
 
     ``write`` takes blocks of any cut, as every sink does; a piece is encoded and written when its last pixel
     has come, by the thread that brought it. Two processes must not write the same piece: cut their shares at
@@ -118,7 +118,7 @@ class PiecedSink(Sink):
     """
 
     unit: Shape5
-    """Size of a piece in t c z y x. Pieces start at the multiples of it; the last of an axis may be smaller."""
+    """Size of a piece in t c z y x. Pieces start at its multiples; the last of an axis may be smaller."""
     partial: bool
     """Whether it was opened by `formats.open_part`."""
     joined: bool = False
@@ -126,7 +126,7 @@ class PiecedSink(Sink):
 
     @abstractmethod
     def finished(self, box: Box) -> bool:
-        """Whether every piece that meets ``box`` (t c z y x of the result) is on the disk, complete and synced.
+        """Whether every piece that meets ``box`` (t c z y x of the result) is on the disk and synced.
 
         Asked of the disk itself, so it sees pieces of other processes.
         """
@@ -143,7 +143,7 @@ class PiecedSink(Sink):
 
     @abstractmethod
     def leave(self) -> None:
-        """Close and keep what is finished, for others to go on; pixels of pieces that are not full are dropped."""
+        """Close and keep what is finished, for others to go on; pieces that are not full are dropped."""
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

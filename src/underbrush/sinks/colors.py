@@ -20,7 +20,7 @@ def has_palette(spec: OutputSpec) -> bool:
 def palette(colors: tuple[Color, ...]) -> NDArray[np.uint8]:
     """(256, 3) uint8: value 0 black, values 1 to N the colours, beyond them colours of our own choice."""
     table = np.zeros((256, 3), np.uint8)
-    table[1:] = [_distinct(number) for number in range(255)]
+    table[1:] = [distinct(number) for number in range(255)]
     known = colors[:255]
     if known:
         table[1 : len(known) + 1] = known
@@ -32,7 +32,7 @@ def ramp(color: Color) -> NDArray[np.uint8]:
     return np.linspace((0, 0, 0), color, 256).round().astype(np.uint8).T.copy()
 
 
-def _distinct(number: int) -> Color:
+def distinct(number: int) -> Color:
     """Bright colours far apart: each hue a golden angle on from the last."""
     red, green, blue = colorsys.hsv_to_rgb((0.12 + number * 0.6180339887498949) % 1, 0.75, 1.0)
     return round(red * 255), round(green * 255), round(blue * 255)

@@ -38,6 +38,13 @@ FORMATS = (
     Format("jpg", (".jpg", ".jpeg"), "picture", ("jpeg",)),
     Format("bmp", (".bmp",), "picture"),
     Format("npy", (".npy",), "npy", ("numpy",)),
+    Format(
+        "ome-zarr", (".ome.zarr", ".zarr"), "zarr", ("zarr", "multi-scale ome-zarr", "ome-zarr-0.4"), True
+    ),
+    Format("ome-zarr-0.5", (".ome.zarr", ".zarr"), "zarr", ("zarr3",), True),
+    Format("single-scale ome-zarr", (".ome.zarr", ".zarr"), "zarr", (), True),
+    Format("compressed n5", (".n5",), "n5", ("compressed-n5",), True),
+    Format("n5", (".n5",), "n5", (), True),
 )
 """In the order in which suffixes are tried."""
 
@@ -145,7 +152,7 @@ def open_sink(spec: OutputSpec, format: str) -> Sink:
 
 
 def unit_of(spec: OutputSpec, format: str) -> Shape5 | None:
-    """Size of the pieces (t c z y x) in which a result can be written by several processes, or taken up again.
+    """Size of the pieces (t c z y x) that several processes can write side by side, or one after another.
 
     None where the format is a single file, which one process writes from its beginning to its end.
     """
@@ -158,8 +165,8 @@ def open_part(spec: OutputSpec, format: str, key: str) -> PiecedSink:
     """A sink of a result that several processes write, or one after an interruption; see `sinks.base`.
 
     The pieces lie in a folder beside ``spec.path`` until one process calls ``commit``. ``key`` says what is
-    computed (image, recipe, region, how it is written): with it all that is finished there is kept. What is
-    there of another key is thrown away.
+    computed (image, recipe, region, how it is written): with it all that is finished there is kept. What lies
+    there of other keys is left alone, and goes when a result takes the name.
 
     Raises
     ------

@@ -15,6 +15,7 @@ from __future__ import annotations
 import itertools
 import math
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,29 +73,20 @@ class TileLayout:
         return itertools.product(*(range(a // t, -(-(a + n) // t)) for a, n, t in sides))
 
 
-class TileSpool:
-    """Takes blocks from several threads and gives back encoded tiles.
+class TileJoiner(ABC):
+    """Takes blocks from several threads and hands on each tile when its last pixel has come (`_complete`).
 
     Parameters
     ----------
     beside
-        Name of the file to come; scratch files lie on the same disk.
+        Name of the file to come; the scratch file lies on the same disk.
     layout
         How the file is cut.
-    encode
-        A C-contiguous tile -> the bytes that the file stores. Called from several threads.
     """
 
-    def __init__(
-        self, beside: Path, layout: TileLayout, encode: Callable[[NDArray[Any]], bytes | memoryview]
-    ) -> None:
+    def __init__(self, beside: Path, layout: TileLayout) -> None:
         self.layout = layout
         self._path = beside
-        self._encode = encode
-        count = math.prod(layout.counts)
-        self._offsets = np.full(count, -1, np.int64)
-        self._sizes = np.zeros(count, np.int64)
-        self._end = 0
         self._lock = threading.Lock()
         self._waiting: dict[int, _Waiting] = {}
         self._waiting_bytes = 0
@@ -102,7 +94,10 @@ class TileSpool:
         self._free_slots: list[int] = []
         self._slots = 0
         self._parking: OutputFile | None = None
-        self._scratch = scratch_file(beside)
+
+    @abstractmethod
+    def _complete(self, number: int, tile: NDArray[Any]) -> None:
+        """Take a complete tile, C-contiguous, of its stored shape. Called from several threads."""
 
     def write(self, start: tuple[int, ...], block: NDArray[Any]) -> None:
         """Take a block whose first pixel is at ``start``; axes in the order of the file.
@@ -122,7 +117,7 @@ class TileSpool:
             piece = block[tuple(inside)]
             tile = self._whole(index, piece) if piece.shape == valid else self._join(index, part, piece)
             if tile is not None:
-                self._store(self.layout.number(index), self._encode(tile))
+                self._complete(self.layout.number(index), tile)
 
     def _whole(self, index: tuple[int, ...], piece: NDArray[Any]) -> NDArray[Any]:
         stored = self.layout.stored_shape(index)
@@ -184,10 +179,42 @@ class TileSpool:
     def _slot_bytes(self) -> int:
         return math.prod(self.layout.tile) * self.layout.dtype.itemsize
 
-    def _store(self, number: int, data: bytes | memoryview) -> None:
+    def close(self) -> None:
+        """Drop everything; may be called twice."""
+        self._waiting.clear()
+        if self._parking is not None:
+            self._parking.close()
+
+
+class TileSpool(TileJoiner):
+    """Takes blocks from several threads and gives back encoded tiles.
+
+    Parameters
+    ----------
+    beside
+        Name of the file to come; scratch files lie on the same disk.
+    layout
+        How the file is cut.
+    encode
+        A C-contiguous tile -> the bytes that the file stores. Called from several threads.
+    """
+
+    def __init__(
+        self, beside: Path, layout: TileLayout, encode: Callable[[NDArray[Any]], bytes | memoryview]
+    ) -> None:
+        super().__init__(beside, layout)
+        self._encode = encode
+        count = math.prod(layout.counts)
+        self._offsets = np.full(count, -1, np.int64)
+        self._sizes = np.zeros(count, np.int64)
+        self._end = 0
+        self._scratch = scratch_file(beside)
+
+    def _complete(self, number: int, tile: NDArray[Any]) -> None:
+        data = self._encode(tile)
         with self._lock:
             if self._offsets[number] >= 0:
-                raise ValueError(f"tile {self.layout.index(number)} was written twice: blocks overlap")
+                raise overlapping(self.layout.index(number))
             self._scratch.seek(self._end)
             self._scratch.write(data)
             self._offsets[number] = self._end
@@ -220,17 +247,20 @@ class TileSpool:
             yield data.tobytes()
 
     def close(self) -> None:
-        """Drop everything; may be called twice."""
-        self._waiting.clear()
+        """See `TileJoiner.close`."""
+        super().close()
         self._scratch.close()
-        if self._parking is not None:
-            self._parking.close()
 
 
 @dataclass(slots=True)
 class _Waiting:
     pixels: NDArray[Any]
     filled: int
+
+
+def overlapping(index: tuple[int, ...]) -> ValueError:
+    """The error for a tile that comes a second time: a defect of the caller."""
+    return ValueError(f"tile {index} was written twice: blocks overlap")
 
 
 def incomplete(path: Path, missing: str) -> OutputError:
