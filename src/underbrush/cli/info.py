@@ -85,6 +85,7 @@ def describe_project(project: Project) -> dict[str, Any]:
                 "found": found.address,
                 "axes": lane.raw.axes,
                 "shape": None if lane.raw.shape is None else list(lane.raw.shape),
+                "pixel_size": {a: [size, unit] for a, (size, unit) in lane.raw.pixel_size.items()},
                 "labels": {str(k): n for k, n in sorted(lane.label_counts.items())},
             }
         )

@@ -439,7 +439,7 @@ def _spec(model: Model, recipe: Recipe, request: Request, image: Image, box: Box
         class_names=model.class_names if request.result == "segmentation" else (),
         class_colors=model.class_colors if request.result == "segmentation" else (),
         value_range=value_range,
-        pixel_size=image.pixel_size,
+        pixel_size=model.sizes_of(image),
         provenance={
             **{key: _text(value) for key, value in model.provenance.items()},
             "image": _text(image.info.location),

@@ -16,7 +16,7 @@ from underbrush.engine.comparing import Traits, traits_of
 from underbrush.engine.export_wish import FREE_AXES, Wish, result_path
 from underbrush.engine.label_export import label_spec
 from underbrush.engine.label_images import open_beside
-from underbrush.engine.lanes import lane_address, open_lane
+from underbrush.engine.lanes import lane_address, open_lane, told_sizes
 from underbrush.engine.masks import open_mask
 from underbrush.engine.model import Model, kept_model
 from underbrush.errors import OutputError, ProjectError, UnderbrushError, UsageError
@@ -48,6 +48,8 @@ class Item:
     mask: str | None = None
     plain: bool = True
     """Whether address and axes alone give this image, without its project."""
+    sizes: str = ""
+    """What the project says of the sizes of its pixels."""
 
 
 def lane_item(session: Session, lane: str) -> Item:
@@ -70,7 +72,8 @@ def lane_item(session: Session, lane: str) -> Item:
         raise ProjectError(mask.problem.rstrip("."), where=session.path)
     address = lane_address(entry.raw, found)
     axes, plain = _as_named(address, session.image(lane))
-    return Item(address, entry.nickname, lane, axes, None if mask is None else mask.address, plain)
+    sizes = ", ".join(f"{a} {s!r} {unit}" for a, (s, unit) in sorted(told_sizes(entry.raw).items()))
+    return Item(address, entry.nickname, lane, axes, None if mask is None else mask.address, plain, sizes)
 
 
 def _as_named(address: str, meant: Image) -> tuple[str | None, bool]:

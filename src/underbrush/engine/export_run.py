@@ -312,7 +312,8 @@ class Run:
 
 
 def _stamps(item: Item) -> list[Any]:
-    return [stamp_of(item.address), stamp_of(item.mask)]
+    """What a result depends on beside the recipe: files, and the sizes of pixels that are written with it."""
+    return [stamp_of(item.address), stamp_of(item.mask), *([item.sizes] if item.sizes else [])]
 
 
 def _sentence(error: BaseException, item: Item) -> str:

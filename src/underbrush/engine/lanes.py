@@ -13,10 +13,13 @@ from underbrush.sources.address import absolute_address, split_options
 from underbrush.sources.base import Image
 from underbrush.sources.opening import open_image
 from underbrush.sources.sequence import open_stack, stack_files
+from underbrush.sources.units import normal_unit
 
 
 def open_lane(lane: Lane, project: Project) -> Image:
-    """The image of a lane with the axes and at the level that the project says; close it after use.
+    """The image of a lane with the axes, the sizes of pixels and at the level that the project says.
+
+    Close it after use.
 
     Raises
     ------
@@ -31,13 +34,27 @@ def open_lane(lane: Lane, project: Project) -> Image:
     if found.address is None:
         raise ProjectError(found.problem.rstrip("."), where=project.path or "")
     if lane.raw.kind == "stack":
-        return _open_stack(lane.raw, found)
+        return _sized(_open_stack(lane.raw, found), lane.raw)
     image = open_image(lane_address(lane.raw, found))
     try:
-        return image.with_axes(stored_axes(lane.raw, image))
+        return _sized(image.with_axes(stored_axes(lane.raw, image)), lane.raw)
     except BaseException:
         image.close()
         raise
+
+
+def told_sizes(source: Source) -> dict[str, tuple[float, str]]:
+    """The sizes of pixels that a project says of an image; one without a unit says nothing."""
+    said = {a: (size, normal_unit(unit)) for a, (size, unit) in source.pixel_size.items()}
+    return {a: (size, unit) for a, (size, unit) in said.items() if size > 0 and unit}
+
+
+def _sized(image: Image, source: Source) -> Image:
+    """The image with the sizes that the project says; of other axes it keeps its own."""
+    told = {a: size for a, size in told_sizes(source).items() if a in image.axes}
+    if told:
+        image.info = replace(image.info, pixel_size={**image.info.pixel_size, **told})
+    return image
 
 
 def lane_address(source: Source, found: Found) -> str:

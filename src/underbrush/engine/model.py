@@ -8,12 +8,13 @@ from pathlib import Path
 
 from underbrush import __version__
 from underbrush.core.recipe import Recipe
+from underbrush.engine.calibration import LaneSizes, Sizes
 from underbrush.engine.own import own_channels
 from underbrush.errors import MismatchError, ProjectError
 from underbrush.project.document import document_of
 from underbrush.project.entries import Use
 from underbrush.project.schema import ClassInfo, Project
-from underbrush.sources.base import ImageInfo
+from underbrush.sources.base import Image, ImageInfo
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,12 @@ class Model:
     provenance: Mapping[str, str] = field(default_factory=dict)
     notices: tuple[str, ...] = ()
     """Sentences about how it came to be that its user should read."""
+    sizes: LaneSizes | None = field(default=None, compare=False, repr=False)
+    """What the project says of the sizes of its images' pixels."""
+
+    def sizes_of(self, image: Image) -> Sizes:
+        """The sizes of an image's pixels: those that the project says where it is one of its images."""
+        return image.pixel_size if self.sizes is None else self.sizes.of(image)
 
     def fitted_to(self, info: ImageInfo, n_channels: int, volume: bool) -> tuple[Recipe, str | None]:
         """The recipe for an image, and a notice where its alpha channel is left out.
@@ -135,4 +142,5 @@ def _model(
             **more,
         },
         notices=notices,
+        sizes=LaneSizes(project),
     )

@@ -159,7 +159,7 @@ class EditLane(Command):
     display_range: tuple[float, float] | None = None
     normalize_display: bool | None = None
     pixel_size: Mapping[str, tuple[float, str]] | None = None
-    """Axis letter -> (size, unit)."""
+    """Axis letter -> (size, unit), instead of all that is said now; empty: as the file says."""
 
     TYPE: ClassVar[str] = "edit_lane"
     KINDS: ClassVar[Mapping[str, Kind]] = {
@@ -171,13 +171,16 @@ class EditLane(Command):
     def outcome(self, document: Document, context: Context, author: Author) -> Outcome:
         """See `Command`."""
         entry = lane_of(document, self.id)
+        raw = entry.raw
+        if self.pixel_size is not None and raw.axes is None:
+            raw = _known(raw, context)  # sizes are stored with the axes
         names = ("display_mode", "display_range", "normalize_display", "pixel_size")
         said = {n: getattr(self, n) for n in names if getattr(self, n) is not None}
         nickname = entry.nickname
         if self.nickname is not None:
             nickname = _nickname(document, self.nickname, self.id)
             said["name"] = nickname
-        new = replace(entry, nickname=nickname, raw=replace(entry.raw, **said))
+        new = replace(entry, nickname=nickname, raw=replace(raw, **said))
         changes = () if new == entry else (_cell(document, self.id, new),)
         return Outcome(f"Image {nickname} edited", changes)
 
