@@ -394,7 +394,9 @@ export class OrthoView extends Emitter {
       viewer.setLane(own, options);
     }
     if (!volume || before?.id !== lane?.id) this.all.forEach((viewer) => viewer.setCrosshair(null));
-    if (before?.id !== lane?.id || String(before?.shape) !== String(lane?.shape)) this.arrange();
+    const stretched = before && lane && JSON.stringify(before.pixel_size ?? {}) !== JSON.stringify(lane.pixel_size ?? {});
+    if (before?.id !== lane?.id || String(before?.shape) !== String(lane?.shape) || stretched) this.arrange();
+    if (stretched) for (const viewer of this.shown) if (viewer.fitted) viewer.fit();
     if (lane) this.setPosition({});
   }
 

@@ -4,8 +4,9 @@ import { Icon, Menu } from "./basics.js";
 import { axesProblem, common } from "./choosing.js";
 import { typed } from "./contrast.js";
 import { address, command, link, say } from "./link.js";
+import { UNITS, commonFields, sizesOf } from "./pixel_sizes.js";
 import { selection } from "./selection.js";
-import { counted, pixelSize, sizes } from "./words.js";
+import { counted, sizes } from "./words.js";
 
 const STORAGE = /** @type {Record<string, string>} */ ({
   relative: "Link, relative",
@@ -75,6 +76,37 @@ export const ImageProperties = {
         each((lane) => ({ type: "edit_lane", id: lane.id, display_range: [0, largest], normalize_display: true }));
       }
     };
+    const flat = ref(""),
+      deep = ref(""),
+      unit = ref("");
+    const pixels = computed(() => commonFields(lanes.value.map((lane) => lane.pixel_size || {})));
+    const resetSize = () => {
+      flat.value = pixels.value.flat ?? "";
+      deep.value = pixels.value.deep ?? "";
+      unit.value = pixels.value.unit ?? "µm";
+    };
+    watch([() => selection.lanes.join(" "), pixels], resetSize, { immediate: true });
+    const sized = async (/** @type {(lane: any) => any} */ make) => {
+      const all = lanes.value.map((lane) => [lane.id, make(lane)]);
+      const wrong = all.map(([, sizes]) => sizes).find((sizes) => typeof sizes === "string");
+      if (wrong) {
+        resetSize();
+        return say(wrong, { level: "warning" });
+      }
+      for (const [id, sizes] of all) if (!(await command({ type: "edit_lane", id, pixel_size: sizes })).ok) return;
+    };
+    /** Only what was typed is changed, where several images differ. @param {"flat" | "deep" | "unit"} what */
+    const setSize = (what) => {
+      const said = { flat: flat.value.trim(), deep: deep.value.trim(), unit: unit.value };
+      const was = { flat: pixels.value.flat ?? "", deep: pixels.value.deep ?? "", unit: pixels.value.unit ?? "µm" };
+      if (said[what] === was[what]) return;
+      sized((lane) => {
+        if (what !== "unit") return sizesOf(lane.pixel_size || {}, { flat: null, deep: null, unit: said.unit, [what]: said[what] });
+        // The number stays and has another unit: who mends a unit means that.
+        const own = commonFields([lane.pixel_size || {}]);
+        return sizesOf(lane.pixel_size || {}, { flat: own.flat, deep: own.deep, unit: said.unit });
+      });
+    };
     const storage = computed(() => common(facts.value.map((fact) => fact.storage || "")));
     const linkable = computed(() => facts.value.every((fact) => ["relative", "absolute"].includes(fact.storage)));
     return {
@@ -93,8 +125,20 @@ export const ImageProperties = {
       setRange,
       display,
       counted,
-      pixelSize,
       sizes,
+      flat,
+      deep,
+      unit,
+      pixels,
+      setSize,
+      resetSize,
+      volumes: computed(() => lanes.value.some((lane) => lane.shape[2] > 1)),
+      units: computed(() => UNITS.map((id) => ({ id, text: id, on: unit.value === id }))),
+      setUnit: (/** @type {string} */ id) => {
+        unit.value = id;
+        setSize("unit");
+      },
+      asInFile: () => sized(() => ({})),
       reset,
       locked: computed(() => !!link.state?.read_only),
       picture: computed(
@@ -194,9 +238,35 @@ export const ImageProperties = {
                 </button>
               </span>
             </template>
+            <label for="p-flat">Pixel size</label>
+            <span class="hstack">
+              <span class="field s grow" :class="{ off: locked }">
+                <input id="p-flat" v-model="flat" inputmode="decimal" :disabled="locked" aria-label="Size of a pixel along x and y"
+                    :placeholder="pixels.flat === null ? 'several' : 'not known'" maxlength="40"
+                    data-tip="Along x and y; two numbers where they differ" @change="setSize('flat')" @keydown.enter.prevent="setSize('flat')"
+                    @keydown.esc.stop="resetSize">
+              </span>
+              <Menu v-if="!locked" name="Unit of the pixel size" :text="unit" kind="field s select" :items="units" right @choose="setUnit">
+                <span>{{ unit }}</span><Icon n="down" />
+              </Menu>
+              <span v-else class="fg">{{ unit }}</span>
+            </span>
+            <template v-if="volumes">
+              <label for="p-deep">Slices apart</label>
+              <span class="hstack">
+                <span class="field s grow" :class="{ off: locked }">
+                  <input id="p-deep" v-model="deep" inputmode="decimal" :disabled="locked" aria-label="Distance of slices, along z"
+                      :placeholder="pixels.deep === null ? 'several' : 'not known'" maxlength="40" data-tip="From one slice to the next, along z"
+                      @change="setSize('deep')" @keydown.enter.prevent="setSize('deep')" @keydown.esc.stop="resetSize">
+                </span>
+                <span class="fg">{{ unit }}</span>
+              </span>
+            </template>
+            <template v-if="!locked && (pixels.flat !== '' || pixels.deep !== '')">
+              <span></span>
+              <button type="button" class="btn-quiet fg" data-tip="Forget what was typed here" @click="asInFile">As in the file</button>
+            </template>
             <template v-if="one">
-              <span>Pixel size</span>
-              <span class="fg">{{ pixelSize(one.pixel_size) || 'not known' }}</span>
               <span>Channels</span>
               <span class="fg trunc" :data-tip="one.channels.join(', ')">
                 {{ one.channels.length ? one.channels.join(', ') : one.shape[1] > 1 ? one.shape[1] + ', without names' : 'one' }}
