@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from underbrush.core.geometry import shape_to_internal
 from underbrush.errors import UnderbrushError
+from underbrush.project.recovery import PROJECT_ID
+from underbrush.project.schema import WRITTEN_VERSION
 from underbrush.web.glances import is_rgb
 from underbrush.web.planes import TILE, levels_of
 from underbrush.web.reading import image_identity
@@ -14,7 +16,7 @@ from underbrush.web.reading import image_identity
 if TYPE_CHECKING:
     from underbrush.engine.session import Session
     from underbrush.project.document import Document
-    from underbrush.project.schema import Source
+    from underbrush.project.schema import Project, Source
 
 
 def state_of(ident: str, session: Session, client: str) -> dict[str, Any]:
@@ -30,6 +32,7 @@ def state_of(ident: str, session: Session, client: str) -> dict[str, Any]:
         "path": str(session.path),
         "revision": revision,
         "read_only": session.read_only,
+        "foreign": _is_foreign(document.base),
         "save": {"state": session.save_state.state, "sentence": session.save_state.sentence},
         "lanes": [_lane(session, document, lane) for lane in document.lane_order],
         "classes": _classes(document),
@@ -50,6 +53,13 @@ def state_of(ident: str, session: Session, client: str) -> dict[str, Any]:
         ],
         "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
+
+
+def _is_foreign(base: Project) -> bool:
+    """Whether what was read came from ilastik: it has its version, or a classifier, and nothing of ours."""
+    if PROJECT_ID in base.own:
+        return False
+    return base.version != WRITTEN_VERSION or (base.forest is not None and not base.own)
 
 
 def training_json(training: Any) -> dict[str, Any]:

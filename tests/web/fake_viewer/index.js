@@ -46,7 +46,7 @@ export async function mount(element, { project, prefix }) {
     goTo: () => {}, back: () => {}, fit: () => {}, zoomTo: (f) => { zoom = { zoom: f, level: 0 }; emit("zoom", zoom); }, zoomBy: () => {}, centre: () => {},
     setLayer: (name, props) => { layers[name] = merge(layers[name] || { visible: false, opacity: 0.5 }, props); emit("layers", layers); }, layers: () => layers, setRawOnly: () => {},
     setLive: (on) => { state.live = on; emit("state", state); }, update: () => log.push({ type: "update" }),
-    keyTable: () => GROUPS.flatMap(([group, rows]) => rows.map(([action, title, keys]) => ({ group, action, title, keys }))), setKeys: () => ({ conflicts: [] }),
+    keyTable: () => GROUPS.flatMap(([group, rows]) => rows.map(([action, title, keys]) => ({ group, action, title, keys, own: keys.map((one) => one.join("+")), usual: keys.map((one) => one.join("+")) }))), setKeys: () => ({ conflicts: [] }), setWheel: () => {}, nameKey: () => null, setSwipe: () => {}, copyPicture: () => {},
     do: (action) => log.push({ type: "do", action }),
     snapshot: () => ({ tool, position, zoom, layers, connection: { state: "online", sentence: "", banner: false, unsent: 0 }, unsent: { count: 0, oldest: 0 }, state }),
     focus: () => {}, unmount: () => {}, emit, state,

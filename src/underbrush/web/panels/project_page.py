@@ -84,7 +84,7 @@ class _ProjectPage:
                     self._part("BatchFacts")
                 self._part("Rail")
             status = self._part("Status")
-            for name in ("KeysDialog", "FilesDialog", "ImageChoice", "LabelImport"):
+            for name in ("KeysDialog", "SettingsDialog", "FilesDialog", "ImageChoice", "LabelImport"):
                 self._part(name)
             for name in ("FoundNotices", "VersionsDialog", "CopyDialog"):
                 self._part(name)
@@ -116,6 +116,7 @@ class _ProjectPage:
                 with ui.element("div").classes("viewer-area"):
                     self._part("ViewerFrame", project=self._ident)
                     self._part("ShownClassifier")
+                    self._part("KeysOffer")
                     self._part("Toast")
                 self._part("Dims")
                 self._part("Lanes")

@@ -3,6 +3,7 @@
  */
 import { shownChannels, shownFeature } from "./layers.js";
 import { ALONG } from "./orthoview.js";
+import { savePicture } from "./snapshot.js";
 
 /** @typedef {import("./index.js").Mounted} Mounted */
 /** A press of an arrow moves by this part of the view. */
@@ -10,11 +11,14 @@ const MOVE = 0.1;
 const ZOOM = 1.25;
 
 /** Actions of the page around the viewer. */
-export const PAGE = Object.freeze(new Set(["keys", "next", "backPlace", "sidePanels", "panels"]));
+export const PAGE = Object.freeze(new Set(["keys", "next", "backPlace", "sidePanels", "panels", "panelsBack", "goto", "addClass"]));
 
-/** @type {Readonly<Record<string, (app: Mounted) => void>>} */
+/** @type {Readonly<Record<string, (app: Mounted, repeat: boolean) => void>>} */
 const SIMPLE = Object.freeze({
-  cancel: (app) => app.painting.cancel(),
+  cancel: (app) => (app.painting.active ? app.painting.cancel() : app.hand.leave()),
+  hand: (app) => app.hand.enter(),
+  swipe: (app) => app.swipe.toggle(),
+  picture: (app) => void savePicture(app),
   undo: (app) => app.undo(),
   redo: (app) => app.redo(),
   live: (app) => app.setLive(!app.store.state?.live),
@@ -32,19 +36,22 @@ const SIMPLE = Object.freeze({
   fit: (app) => app.fit(),
   centre: (app) => app.centre(),
   crosshair: (app) => app.places.toggleCrosshair(),
-  "move:left": (app) => move(app, 1, 0),
-  "move:right": (app) => move(app, -1, 0),
-  "move:up": (app) => move(app, 0, 1),
-  "move:down": (app) => move(app, 0, -1),
+  "move:left": (app, repeat) => move(app, -1, 0, repeat),
+  "move:right": (app, repeat) => move(app, 1, 0, repeat),
+  "move:up": (app, repeat) => move(app, 0, -1, repeat),
+  "move:down": (app, repeat) => move(app, 0, 1, repeat),
 });
 
 /** @type {Readonly<Record<string, (app: Mounted, on: boolean) => void>>} in force while a key is down */
 const HELD = Object.freeze({
   erase: (app, on) => app.tools.hold("erase", on),
-  pan: (app, on) => app.tools.hold("pan", on),
+  pan: (app, on) => (app.hand.on ? app.hand.press(on) : app.tools.hold("pan", on)),
   pick: (app, on) => app.tools.hold("pick", on),
   rawOnly: (app, on) => app.setRawOnly(on),
 });
+
+/** More slices than there are: clamped to the first and the last. @type {Readonly<Record<string, number>>} */
+const SLICES = Object.freeze({ first: -(2 ** 31), last: 2 ** 31 });
 
 /** Nothing of this may happen under a stroke that is being painted. */
 const DISTURBING = /^(undo|redo|fit|centre|slice:|time:|maximise:|tool:|class:)/;
@@ -52,15 +59,16 @@ const DISTURBING = /^(undo|redo|fit|centre|slice:|time:|maximise:|tool:|class:)/
 /**
  * @param {Mounted} app
  * @param {string} action
+ * @param {boolean} [repeat] the key stayed down
  * @returns {boolean} whether there is such an action
  */
-export function act(app, action) {
+export function act(app, action, repeat = false) {
   if (app.painting.active && DISTURBING.test(action)) return true;
   const [kind, value] = action.split(":");
-  if (Object.hasOwn(SIMPLE, action)) SIMPLE[action](app);
+  if (Object.hasOwn(SIMPLE, action)) SIMPLE[action](app, repeat);
   else if (kind === "tool") app.setTool(value);
   else if (kind === "class") app.tools.setClassAt(Number(value));
-  else if (kind === "slice") app.places.step(Number(value));
+  else if (kind === "slice") app.places.step(SLICES[value] ?? Number(value));
   else if (kind === "maximise") app.places.maximise(ALONG[value]);
   else if (kind === "time") app.setTime(app.viewer.place.t + Number(value));
   else if (kind === "channel") stepChannel(app, Number(value));
@@ -86,10 +94,11 @@ function toggleProbability(app) {
   if (!shown.length && app.tools.classId !== null) app.setLayer(`probability:${app.tools.classId}`, { visible: true });
 }
 
-/** @param {Mounted} app @param {number} right @param {number} down */
-function move(app, right, down) {
+/** The pointer of the keyboard, or what is seen. @param {Mounted} app @param {number} right @param {number} down @param {boolean} repeat */
+function move(app, right, down, repeat) {
+  if (app.hand.on) return app.hand.step(right, down, repeat);
   const { clientWidth, clientHeight } = app.element;
-  app.viewer.panBy(right * MOVE * clientWidth, down * MOVE * clientHeight);
+  app.viewer.panBy(-right * MOVE * clientWidth, -down * MOVE * clientHeight);
 }
 
 /** The contrast that suits the channels that are shown. @param {Mounted} app */
@@ -117,4 +126,12 @@ function stepChannel(app, step) {
   const shown = shownChannels(app.viewer.layers, lane);
   const at = shown.length === 1 ? shown[0].channel + step : step > 0 ? 0 : count - 1;
   app.setLayer("raw", { mode: "single", channel: ((at % count) + count) % count });
+}
+
+/** The class of the stroke at a place comes into the hand. @param {Mounted} app @param {{lane?: string, t: number, z: number, y: number, x: number}} place */
+export async function pickAt(app, place) {
+  const value = await app.pointed.ask({ lane: app.viewer.lane?.id ?? "", ...place });
+  if (!value) app.notice("warning", "The class here is not known: the server does not answer.");
+  else if (!value.label) app.notice("info", "There is no stroke here to pick a class from.");
+  else if (app.tools.classes.some(({ id }) => id === value.label)) app.tools.picked(value.label);
 }

@@ -1,13 +1,15 @@
 /**
  * The only door to the viewer: `mount` makes it in an element. Methods and events: docs/design/viewer.md, Mount.
  */
-import { act, holdAction } from "./actions.js";
+import { act, holdAction, pickAt } from "./actions.js";
 import { claimClient } from "./claim.js";
 import { Connection } from "./connection.js";
 import { Courier } from "./courier.js";
 import { Deeds } from "./deeds.js";
 import { Emitter } from "./emitter.js";
+import { Hand } from "./hand.js";
 import { Keys } from "./keys.js";
+import { levelling } from "./levelling.js";
 import { Marks } from "./marks.js";
 import { Outbox } from "./outbox.js";
 import { Painting } from "./painting.js";
@@ -16,8 +18,11 @@ import { Places } from "./places.js";
 import { Pointed } from "./pointed.js";
 import { Store } from "./store.js";
 import { StrokeStore } from "./strokestore.js";
+import { copyPicture } from "./snapshot.js";
+import { SwipeLine } from "./swipeline.js";
 import { Tools } from "./tools.js";
-import { Wheel, zoomFactor } from "./wheel.js";
+import { PLAIN, SHIFTED, turned } from "./turning.js";
+import { Wheel } from "./wheel.js";
 
 /**
  * @typedef {{project: string, prefix?: string, lane?: string, view?: string, preset?: "underbrush" | "ilastik",
@@ -91,16 +96,19 @@ export class Mounted extends Emitter {
       tools: this.tools,
       sheet: () => this.places.sheet,
       commit: (command, stroke, mark) => this.deeds.note(this.submit(command, mark), stroke),
-      pick: (place) => void this.pickAt(place),
+      pick: (place) => void pickAt(this, place),
       point: (place) => this.places.point(place),
+      level: (event) => levelling(this, event),
     });
     const shown = (/** @type {any} */ lane) => this.tools.suit(lane.shape[4], lane.shape[3]);
     this.marks = new Marks({ viewer: this.viewer, store: this.store, tools: this.tools, token: () => this.painting.token() });
     /** @type {Places} */
     this.places = new Places({ viewer: this.viewer, store: this.store, painting: this.painting, shown });
+    this.hand = new Hand(this);
+    this.swipe = new SwipeLine(this);
     this.wheel = new Wheel();
-    /** @type {"auto" | "zoom" | "slice"} */
-    this.wheelMeans = "auto";
+    /** @type {{plain: import("./turning.js").Plain, shifted: import("./turning.js").Shifted}} */
+    this.wheelMeans = { plain: "auto", shifted: "brush" };
     /** @type {WeakSet<Entry>} whoever gave these is told by a promise */
     this.awaited = new WeakSet();
     this.titles = "";
@@ -142,7 +150,7 @@ export class Mounted extends Emitter {
     viewer.surface.tabIndex = 0;
     this.hear(store.on("state", (state) => this.stateChanged(state)));
     this.hear(tools.on("tool", (state) => this.emit("tool", state)));
-    this.hear(keys.on("down", ({ action }) => (this.isHeld(action) ? holdAction(this, action, true) : act(this, action))));
+    this.hear(keys.on("down", ({ action, repeat }) => (this.isHeld(action) ? holdAction(this, action, true) : act(this, action, repeat))));
     this.hear(keys.on("up", ({ action }) => holdAction(this, action, false)));
     this.hear(painting.on("notice", (notice) => this.emit("notice", notice)));
     this.hear(this.pointed.on("cursor", (cursor) => this.emit("cursor", { ...cursor, feature: viewer.featureUnder(cursor) })));
@@ -160,6 +168,8 @@ export class Mounted extends Emitter {
     for (const entry of outbox.entries) this.marks.put(entry, this.marks.echo(entry.command));
     keys.listen(window);
     painting.listen();
+    this.hand.listen();
+    this.swipe.listen();
     connection.start();
     void store.refresh();
   }
@@ -182,7 +192,7 @@ export class Mounted extends Emitter {
       this.hear(() => target.removeEventListener(name, fn, options));
     };
     const hearSurface = (/** @type {HTMLElement} */ surface) => {
-      on(surface, "wheel", (event) => this.turned(event), { passive: false });
+      on(surface, "wheel", (event) => turned(this, event), { passive: false });
       on(surface, "pointerdown", () => this.focus());
     };
     this.viewer.surfaces.forEach(hearSurface);
@@ -413,6 +423,7 @@ export class Mounted extends Emitter {
    */
   goTo(lane, t, z, y, x) {
     this.places.goTo(lane, { t, z, y, x });
+    this.hand.arrive({ z, y, x });
   }
 
   back() {
@@ -437,23 +448,13 @@ export class Mounted extends Emitter {
     this.places.centre();
   }
 
-  /** @param {"auto" | "zoom" | "slice"} meaning auto: slices of volumes, zoom otherwise */
-  setWheel(meaning) {
-    this.wheelMeans = meaning;
-  }
-
-  /** @param {WheelEvent} event */
-  turned(event) {
-    event.preventDefault();
-    const slices = this.wheelMeans === "slice" || (this.wheelMeans === "auto" && this.places.depth > 1);
-    if (event.shiftKey && !event.ctrlKey) this.stepBrush(-this.wheel.steps(event));
-    else if (slices && !event.ctrlKey && !event.metaKey) {
-      const steps = this.wheel.steps(event);
-      if (steps && !this.painting.active) this.places.step(steps);
-    } else {
-      const corner = this.viewer.surface.getBoundingClientRect();
-      this.viewer.zoomAt(event.clientX - corner.left, event.clientY - corner.top, zoomFactor(event));
-    }
+  /**
+   * What the wheel does alone and with Shift.
+   * @param {import("./turning.js").Plain} plain @param {import("./turning.js").Shifted} [shifted] @throws {RangeError}
+   */
+  setWheel(plain, shifted = "brush") {
+    if (!PLAIN.includes(plain) || !SHIFTED.includes(shifted)) throw new RangeError("There is no such meaning of the wheel.");
+    this.wheelMeans = { plain, shifted };
   }
 
   // -- tools, layers, results ---------------------------------------------------------------------------------------
@@ -481,14 +482,6 @@ export class Mounted extends Emitter {
   /** @param {number} id */
   setClass(id) {
     this.tools.setClass(id);
-  }
-
-  /** @param {{lane?: string, t: number, z: number, y: number, x: number}} place */
-  async pickAt(place) {
-    const value = await this.pointed.ask({ lane: this.viewer.lane?.id ?? "", ...place });
-    if (!value) this.notice("warning", "The class here is not known: the server does not answer.");
-    else if (!value.label) this.notice("info", "There is no stroke here to pick a class from.");
-    else if (this.tools.classes.some(({ id }) => id === value.label)) this.tools.picked(value.label);
   }
 
   /** @param {string} name @param {Record<string, any>} props */
@@ -538,6 +531,20 @@ export class Mounted extends Emitter {
     return this.keys.table();
   }
 
+  /** What a key would be called, for who changes one. @param {KeyboardEvent} event @param {string} action */
+  nameKey(event, action) {
+    return this.keys.named(event, action);
+  }
+
+  /** Results only to the right of that part of the width; null: everywhere. @param {number | null} fraction */
+  setSwipe(fraction) {
+    this.swipe.set(fraction);
+  }
+
+  copyPicture() {
+    return copyPicture(this);
+  }
+
   /** @param {string} action of keyTable() @throws {RangeError} */
   do(action) {
     if (!act(this, action)) throw new RangeError(`There is no action named ${JSON.stringify(action)}.`);
@@ -555,6 +562,8 @@ export class Mounted extends Emitter {
       position: this.places.position,
       zoom: { zoom: this.viewer.look.zoom, level: this.viewer.view?.level ?? 0 },
       layers: this.layers(),
+      hand: { on: this.hand.on, down: this.hand.down },
+      swipe: { fraction: this.swipe.fraction },
       connection: this.connectionState,
       unsent: this.outbox.summary,
       storage: this.outbox.storage,

@@ -3,7 +3,7 @@
  * is held (Space, R) lets go when it is released and when the window loses the keyboard, so that nothing sticks.
  */
 import { Emitter } from "./emitter.js";
-import { caps, conflicts, parseKey, tableOf } from "./keytable.js";
+import { caps, conflicts, parseKey, refusal, tableOf } from "./keytable.js";
 
 /** Where somebody writes, all keys are text. */
 const WRITING = "input:not([type=checkbox],[type=radio],[type=range],[type=button],[type=color]), textarea, select, [contenteditable=''], [contenteditable=true]";
@@ -71,6 +71,10 @@ export class Keys extends Emitter {
     this.entries = [];
     /** @type {Map<string, import("./keytable.js").Entry>} */
     this.byKey = new Map();
+    /** What they were without changes. @type {import("./keytable.js").Entry[]} */
+    this.usual = [];
+    /** Whether a mouse was used after the last step by keyboard: then Tab is meant for the panels, not for the focus. */
+    this.pointing = false;
     this.set(preset, changes);
     /** @type {() => void} */
     this.unlisten = () => {};
@@ -84,6 +88,7 @@ export class Keys extends Emitter {
    */
   set(preset, changes = {}) {
     this.entries = tableOf(preset, changes);
+    this.usual = tableOf(preset);
     this.byKey = new Map();
     for (const entry of this.entries) {
       for (const key of entry.keys) {
@@ -95,17 +100,35 @@ export class Keys extends Emitter {
     return { conflicts: conflicts(this.entries) };
   }
 
-  /** @returns {{group: string, action: string, title: string, keys: string[][], note: string, conflict: boolean}[]} */
+  /**
+   * Rows for whoever prints or changes them: keys as caps; own: as they are written; usual: without changes.
+   * @returns {{group: string, action: string, title: string, keys: string[][], own: string[], usual: string[], note: string,
+   *            hold: boolean, conflict: boolean}[]}
+   */
   table() {
     const twice = new Set(conflicts(this.entries).map(([key, , action]) => `${key} ${action}`));
-    return this.entries.map(({ group, action, title, keys, note }) => ({
+    return this.entries.map(({ group, action, title, keys, note, hold }, at) => ({
       group,
       action,
       title,
       keys: keys.map((key) => caps(key, this.mac)),
+      own: [...keys],
+      usual: [...this.usual[at].keys],
       note: note ?? "",
+      hold: hold ?? false,
       conflict: keys.some((key) => twice.has(`${key} ${action}`)),
     }));
+  }
+
+  /**
+   * What an action would be written with if it had the key that is pressed.
+   * @param {Press} press
+   * @param {string} action
+   * @returns {{key: string, caps: string[], refusal: string} | null} null: nothing that can be a key
+   */
+  named(press, action) {
+    const [key] = namesOf(press, this.mac), entry = this.entries.find((one) => one.action === action);
+    return key && entry ? { key, caps: caps(key, this.mac), refusal: refusal(key, entry, this.mac) } : null;
   }
 
   /**
@@ -113,18 +136,27 @@ export class Keys extends Emitter {
    */
   listen(window) {
     const down = (/** @type {KeyboardEvent} */ event) => {
-      if (event.defaultPrevented || event.isComposing || keepsItself(event)) return;
+      if (event.defaultPrevented || event.isComposing) return;
+      if (keepsItself(event) || (event.key === "Tab" && !this.pointing)) {
+        if (event.key === "Tab") this.pointing = false;
+        return;
+      }
+      if (event.key === "F6") this.pointing = false;
       if (this.press(event, event.repeat)) event.preventDefault();
     };
-    const up = (/** @type {KeyboardEvent} */ event) => this.release(event.code);
+    const pointed = (/** @type {PointerEvent} */ event) => {
+      if (event.isTrusted) this.pointing = true;
+    };    const up = (/** @type {KeyboardEvent} */ event) => this.release(event.code);
     const away = () => this.releaseAll();
     window.addEventListener("keydown", down);
     window.addEventListener("keyup", up);
     window.addEventListener("blur", away);
+    for (const name of ["pointerdown", "pointermove"]) window.addEventListener(name, /** @type {any} */ (pointed), { capture: true, passive: true });
     this.unlisten = () => {
       window.removeEventListener("keydown", down);
       window.removeEventListener("keyup", up);
       window.removeEventListener("blur", away);
+      for (const name of ["pointerdown", "pointermove"]) window.removeEventListener(name, /** @type {any} */ (pointed), { capture: true });
     };
   }
 
@@ -169,8 +201,9 @@ export function keepsItself(event) {
   const target = /** @type {Element | undefined} */ (event.composedPath()[0]);
   if (!target?.closest) return false;
   if (target.closest(WRITING) || target.closest(OWN_KEYS)) return true;
+  // What a click gave the focus to is still pressed by Enter; Space is then meant for the image.
+  if (event.key === "Enter" && target.closest("button, a, summary")) return true;
   if (!WORKING.has(event.key) || target.closest("[data-viewer]") || target === target.ownerDocument.body) return false;
-  // A button that was clicked has the focus, too; Space is then meant for the image.
   return target.closest(MOVED) !== null || target.matches(":focus-visible");
 }
 

@@ -27,13 +27,14 @@ export const UNDERBRUSH = Object.freeze([
     ["pan", "Pan", ["Space"], { hold: true, note: "hold, or middle mouse" }],
     ["brush:smaller", "Smaller brush", [",", "["], { repeat: true, note: "or Shift and wheel" }],
     ["brush:larger", "Larger brush", [".", "]"], { repeat: true, note: "or Shift and wheel" }],
-    ["cancel", "Drop the lasso", ["Escape"]],
+    ["tool:level", "Contrast by dragging", ["T"]],
+    ["hand", "Paint by keys", ["Enter"], { note: "then arrows, Space" }],
+    ["cancel", "Drop the lasso, end painting by keys", ["Escape"]],
   ]),
-  ...group("Classes", [...CLASSES, ["pick", "Pick the class under the cursor", ["Alt"], { hold: true, note: "hold and click" }]]),
+  ...group("Classes", [...CLASSES, ["addClass", "Add a class", ["Shift+A"]], ["pick", "Pick the class under the cursor", ["Alt"], { hold: true, note: "hold and click" }]]),
   ...group("Edit", [
     ["undo", "Undo", ["Mod+Z"], { repeat: true }],
     ["redo", "Redo", ["Mod+Y", "Mod+Shift+Z"], { repeat: true }],
-    ["keys", "All keys", ["?"]],
   ]),
   ...group("Result", [
     ["live", "Live", ["L"]],
@@ -47,6 +48,7 @@ export const UNDERBRUSH = Object.freeze([
     ["layer:segmentation", "Segmentation", ["S"]],
     ["layer:uncertainty", "Uncertainty", ["U"]],
     ["rawOnly", "Raw only", ["R"], { hold: true, note: "hold" }],
+    ["swipe", "Line between raw image and result", ["D"]],
     ["contrast", "Automatic contrast", ["A"]],
   ]),
   ...group("View", [
@@ -54,25 +56,35 @@ export const UNDERBRUSH = Object.freeze([
     ["zoom:out", "Zoom out", ["-"], { repeat: true, note: "or wheel" }],
     ["fit", "Fit", ["K"]],
     ["zoom:100", "100 %", ["W"]],
-    ["slice:-1", "Slice before", ["PageUp"], { repeat: true, note: "or wheel" }],
-    ["slice:+1", "Slice after", ["PageDown"], { repeat: true, note: "or wheel" }],
-    ["slice:-10", "10 slices back", ["Shift+PageUp"], { repeat: true }],
-    ["slice:+10", "10 slices on", ["Shift+PageDown"], { repeat: true }],
-    ["time:-1", "Time point before", ["Shift+ArrowLeft"], { repeat: true }],
-    ["time:+1", "Time point after", ["Shift+ArrowRight"], { repeat: true }],
     ["move:left", "Move left", ["ArrowLeft"], { repeat: true }],
     ["move:right", "Move right", ["ArrowRight"], { repeat: true }],
     ["move:up", "Move up", ["ArrowUp"], { repeat: true }],
     ["move:down", "Move down", ["ArrowDown"], { repeat: true }],
+    ["crosshair", "Crosshair", ["H"]],
+    ["centre", "Centre on the cursor", ["C"]],
+    ["goto", "Go to a position", ["J"]],
+    ["picture", "Save a picture of the view", ["Shift+S"]],
+  ]),
+  ...group("Slices, times, channels", [
+    ["slice:-1", "Slice before", ["PageUp"], { repeat: true, note: "or wheel" }],
+    ["slice:+1", "Slice after", ["PageDown"], { repeat: true, note: "or wheel" }],
+    ["slice:-10", "10 slices back", ["Shift+PageUp"], { repeat: true, note: "or Alt and wheel" }],
+    ["slice:+10", "10 slices on", ["Shift+PageDown"], { repeat: true, note: "or Alt and wheel" }],
+    ["slice:first", "First slice", ["Home"]],
+    ["slice:last", "Last slice", ["End"]],
+    ["time:-1", "Time point before", ["Shift+ArrowLeft"], { repeat: true }],
+    ["time:+1", "Time point after", ["Shift+ArrowRight"], { repeat: true }],
     ["maximise:x", "Maximise the view along x", ["X"]],
     ["maximise:y", "Maximise the view along y", ["Y"]],
     ["maximise:z", "Maximise the view along z", ["Z"]],
-    ["crosshair", "Crosshair", ["H"]],
-    ["centre", "Centre on the cursor", ["C"]],
     ["channel:+1", "Next channel", ["G"]],
     ["channel:-1", "Previous channel", ["Shift+G"]],
-    ["sidePanels", "Side panels", ["Tab"]],
-    ["panels", "Go to the panels", ["F6"]],
+  ]),
+  ...group("Window", [
+    ["sidePanels", "Side panels", ["Tab"], { note: "after the mouse" }],
+    ["panels", "Next area of the window", ["F6"]],
+    ["panelsBack", "Area before", ["Shift+F6"]],
+    ["keys", "All keys", ["?"]],
   ]),
 ]);
 
@@ -81,6 +93,16 @@ export const ILASTIK = Object.freeze({
   "tool:brush": ["B"],
   "layer:probability": ["P"],
   rawOnly: ["I", "R"],
+  addClass: ["A"],
+  contrast: ["Shift+A"],
+  "slice:+1": ["Mod+ArrowUp", "PageDown"],
+  "slice:-1": ["Mod+ArrowDown", "PageUp"],
+  "slice:+10": ["Mod+Shift+ArrowUp", "Shift+PageDown"],
+  "slice:-10": ["Mod+Shift+ArrowDown", "Shift+PageUp"],
+  "slice:first": ["Shift+ArrowUp", "Home"],
+  "slice:last": ["Shift+ArrowDown", "End"],
+  "time:+1": ["<", "Shift+ArrowRight"],
+  "time:-1": [">", "Shift+ArrowLeft"],
 });
 
 /** Of the viewer, not of the page around it. */
@@ -117,6 +139,22 @@ export function parseKey(text) {
     throw new RangeError(`${JSON.stringify(text)} is not a key: write it like "B", "Shift+P" or "Mod+Z".`);
   }
   return { mod: parts.includes("Mod"), shift: parts.includes("Shift"), key };
+}
+
+/** What a browser or a desktop takes before a page hears of it, or what a page must not take from it. */
+const TAKEN = Object.freeze(new Set([..."ACFLNPQRTVWX0", "Tab", "Shift+T", "Shift+N", "Shift+W", "Shift+I", "PageUp", "PageDown"].map((key) => `Mod+${key}`)
+  .concat(["Mod+S", "F1", "F3", "F5", "F7", "F10", "F11", "F12", "Escape", "Shift+Tab", "CapsLock", "NumLock", "Meta", "ContextMenu", "Dead", "Process", "Unidentified"])));
+
+/**
+ * Why an action cannot have a key, as a sentence; empty: it can.
+ * @param {string} key as namesOf gives it
+ * @param {{hold?: boolean}} entry
+ * @param {boolean} mac
+ */
+export function refusal(key, entry, mac) {
+  if (TAKEN.has(key) || /^Mod\+[1-9]$/.test(key)) return `${caps(key, mac).join(" ")} belongs to the browser.`;
+  if (/^(Shift|Alt)$/.test(key) && !entry.hold) return `${caps(key, mac).join(" ")} alone is for what is held.`;
+  return "";
 }
 
 /**

@@ -30,7 +30,7 @@ const MAX_CORNERS = 50000;
  * @typedef {{token: string, pixels: number}} Mark how a command shows until it is acknowledged
  * @typedef {{canvas: Canvas, tools: import("./tools.js").Tools, sheet: () => (Sheet & {lane: string}) | null,
  *            commit: (command: import("./strokestore.js").Command, stroke: number, mark: Mark | null) => void,
- *            pick: (place: Place) => void, point?: (place: Place) => void, maxRuns?: number, now?: () => number}} Options
+ *            pick: (place: Place) => void, level?: (start: PointerEvent) => Deed | null, point?: (place: Place) => void, maxRuns?: number, now?: () => number}} Options
  *   sheet: what is shown now; null: nothing that can be painted on. commit: a command is made; commands of one stroke
  *   have one number; the mark comes with the last command that the echo stands for. point: clicked where a drag would pan
  */
@@ -209,6 +209,7 @@ export class Painting extends Emitter {
     if (event.button !== 0 && !pan && !isEraser(event)) return null;
     const deed = this.tools.deed({ shift: event.shiftKey, alt: event.altKey, eraser: isEraser(event), pan });
     if (deed.act === "pan") return this.pan(event);
+    if (deed.act === "level") return this.options.level?.(event) ?? null;
     const sheet = this.options.sheet();
     if (!sheet) return null;
     if (deed.act === "none") this.emit("notice", { level: "info", sentence: deed.sentence });
@@ -359,5 +360,5 @@ function isSame(a, b) {
 /** @param {import("./tools.js").Tools} tools @returns {string} */
 function cursorOf(tools) {
   if (tools.held.pan || (tools.tool === "navigate" && !tools.held.pick)) return "grab";
-  return tools.tool === "fill" ? "cell" : "crosshair";
+  return tools.tool === "fill" ? "cell" : tools.tool === "level" ? "move" : "crosshair";
 }

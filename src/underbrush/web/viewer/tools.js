@@ -5,19 +5,19 @@
 import { SIZES } from "./brush.js";
 import { Emitter } from "./emitter.js";
 
-/** @typedef {"navigate" | "brush" | "eraser" | "pick" | "fill" | "lasso"} Tool */
+/** @typedef {"navigate" | "brush" | "eraser" | "pick" | "fill" | "lasso" | "level"} Tool */
 /** @typedef {{id: number, value: number, name: string, locked?: boolean}} ClassInfo */
 /** @typedef {{by: "label" | "value", tolerance: number}} FillRule */
 /** @typedef {{tool: Tool, size: number, class: number | null, erasing: boolean, fill: FillRule, hint: string}} ToolState */
 /**
  * What a pointer that goes down does.
- * @typedef {{act: "pan"} | {act: "pick"} | {act: "none", sentence: string} |
+ * @typedef {{act: "pan"} | {act: "pick"} | {act: "level"} | {act: "none", sentence: string} |
  *           {act: "paint", size: number, classId: number} | {act: "lasso", classId: number} |
  *           {act: "fill", classId: number, rule: FillRule}} Deed
  */
 
 /** @type {readonly Tool[]} */
-export const TOOLS = Object.freeze(["navigate", "brush", "eraser", "pick", "fill", "lasso"]);
+export const TOOLS = Object.freeze(["navigate", "brush", "eraser", "pick", "fill", "lasso", "level"]);
 /** Images above this many pixels along a side start with a brush of 5 instead of 3. */
 const LARGE = 2000;
 
@@ -133,7 +133,7 @@ export class Tools extends Emitter {
   setClass(id) {
     if (!this.classes.some((one) => one.id === id)) throw new RangeError(`There is no class with the id ${id}.`);
     this.classId = id;
-    if (this.tool === "eraser" || this.tool === "navigate") this.tool = "brush"; // who chooses a class wants to paint
+    if (["eraser", "navigate", "level"].includes(this.tool)) this.tool = "brush"; // who chooses a class wants to paint
     this.changed();
   }
 
@@ -172,6 +172,7 @@ export class Tools extends Emitter {
   deed({ shift, alt, eraser, pan }) {
     if (pan || this.held.pan || (this.tool === "navigate" && !alt && !eraser)) return { act: "pan" };
     if (alt || this.tool === "pick") return { act: "pick" };
+    if (this.tool === "level" && !eraser) return { act: "level" };
     if (this.readOnly) return { act: "none", sentence: this.readOnly };
     if (eraser || this.tool === "eraser") return { act: "paint", size: this.sizes.eraser, classId: 0 };
     if (this.tool === "brush" && shift) return { act: "paint", size: this.sizes.brush, classId: 0 };
@@ -188,6 +189,7 @@ export class Tools extends Emitter {
     if (this.held.pan) return "Drag to move the image.";
     if (this.held.pick || this.tool === "pick") return "Click a stroke to paint on in its class.";
     if (this.tool === "navigate") return "Drag to move the image. B paints.";
+    if (this.tool === "level") return "Drag up and down: more and less contrast; left and right: brighter and darker. A is automatic.";
     if (this.readOnly) return this.readOnly;
     if (this.erasing) return "Drag over strokes to erase them.";
     if (!name) return "Add a class to paint in.";

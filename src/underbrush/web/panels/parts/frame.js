@@ -1,7 +1,9 @@
 /** The frame of the window: the viewer's place, steps, banner, toast. */
-import { computed, onBeforeUnmount, onMounted, ref, watch } from "vue";
+import { computed, nextTick, onBeforeUnmount, onMounted, ref, watch } from "vue";
 import { Icon, IconButton, Keys } from "./basics.js";
-import { app, attach, folded, link, pagePrefix } from "./link.js";
+import { app, attach, deeds, folded, keysOf, link, pagePrefix, shownLane } from "./link.js";
+import { followPreferences } from "./preferences.js";
+import { toArea } from "./regions.js";
 
 /** Where the viewer is mounted. Emits what the page in Python has to know. */
 export const ViewerFrame = {
@@ -12,6 +14,13 @@ export const ViewerFrame = {
     const failure = ref("");
     /** @type {() => void} */ let off = () => {};
     let gone = false;
+    deeds.panels = () => toArea(1);
+    deeds.panelsBack = () => toArea(-1);
+    // Its row is on the page already: the same button, with its field and its undo.
+    deeds.addClass = () => {
+      link.step = 3;
+      nextTick().then(() => /** @type {HTMLElement | null} */ (document.querySelector(".addclass"))?.click());
+    };
     onMounted(async () => {
       link.prefix = pagePrefix();
       link.project = props.project;
@@ -21,7 +30,12 @@ export const ViewerFrame = {
         if (gone || !(element instanceof HTMLElement)) return; // taken down while the viewer was fetched
         const viewer = await mount(element, { project: props.project, prefix: link.prefix, lane: props.lane || undefined });
         if (gone) return viewer.unmount();
-        off = attach(viewer);
+        const unattach = attach(viewer),
+          unfollow = followPreferences();
+        off = () => {
+          unfollow();
+          unattach();
+        };
         stayOnThePage();
         back(props.project);
         emit("act", { name: "mounted", client: viewer.client });
@@ -35,12 +49,17 @@ export const ViewerFrame = {
       off();
       app()?.unmount();
     });
-    return { place, failure, link };
+    return { place, failure, link, missing: computed(() => (shownLane()?.missing ? shownLane() : null)) };
   },
   template: `
     <div class="viewer">
       <div class="fill" ref="place"></div>
       <div v-if="failure" class="empty over"><p>{{ failure }}</p></div>
+      <div v-else-if="missing" class="empty over lost">
+        <p class="fg">{{ missing.nickname }} is missing.</p>
+        <p class="anywhere">{{ missing.location || '' }}</p>
+        <button type="button" class="btn" @click="link.step = 1">Repair it in step 1</button>
+      </div>
       <div v-else-if="link.state && !link.state.lanes.length" class="empty over">
         <p class="fg">No images yet.</p>
         <p>Drop images here, or add them under 1 Images. They stay where they are.</p>
@@ -116,6 +135,9 @@ export const Steps = {
       shell.classList.toggle("bare", !link.panels);
       for (const part of /** @type {NodeListOf<HTMLElement>} */ (shell.querySelectorAll("[data-for]")))
         part.hidden = !String(part.dataset.for).split(" ").includes(String(link.step));
+      // What a page lies over is not gone to by keyboard.
+      for (const under of shell.querySelectorAll(".viewer, .dimslot, .lanes"))
+        under.toggleAttribute("inert", ![2, 3].includes(link.step));
     };
     const key = (/** @type {KeyboardEvent} */ event) => {
       const by = /** @type {Record<string, number>} */ ({ ArrowDown: 1, ArrowRight: 1, ArrowUp: -1, ArrowLeft: -1 })[event.key];
@@ -151,16 +173,17 @@ export const Rail = {
   components: { IconButton },
   setup: () => ({
     link,
+    keysOf,
     open: () => {
       link.rightOpen = true;
     },
   }),
   template: `
     <div v-if="link.step === 2" class="rail">
-      <IconButton icon="layers" name="Show the feature images" keyed="Tab" @click="open" />
+      <IconButton icon="layers" name="Show the feature images" :keyed="keysOf('sidePanels').join(' ')" @click="open" />
     </div>
     <div v-else class="rail">
-      <IconButton icon="layers" name="Show layers and quality" keyed="Tab" @click="open" />
+      <IconButton icon="layers" name="Show layers and quality" :keyed="keysOf('sidePanels').join(' ')" @click="open" />
       <IconButton icon="chart" name="Quality" @click="open" />
     </div>
   `,
@@ -224,6 +247,7 @@ export const Toast = {
     link,
     // What the banner says is not said twice, nor any more when the banner is gone.
     shown: computed(() => (isBannerToo() ? null : link.toast)),
+    keysOf,
     undo: () => {
       link.toast = null;
       app()?.undo();
@@ -238,7 +262,7 @@ export const Toast = {
         <Icon v-if="shown.level !== 'info'" :n="shown.level === 'error' ? 'error' : 'warn'" />
         <span class="words">{{ shown.text }}</span>
         <button v-if="shown.undo" type="button" class="btn-quiet fg" data-tip="Undo" @click="undo">
-          Undo <Keys :keys="['Ctrl', 'Z']" />
+          Undo <Keys :keys="keysOf('undo')" />
         </button>
         <IconButton v-else icon="x" name="Close" @click="close" />
       </div>

@@ -17,6 +17,7 @@ import { Layers } from "./layers.js";
 import { app, link, say, sendAll } from "./link.js";
 import { FeatureTable } from "./matrix.js";
 import { Classifiers, Quality, ShownClassifier } from "./quality.js";
+import { KeysOffer, SettingsDialog } from "./settings.js";
 import { Start, StartStatus } from "./start.js";
 import { Status } from "./status.js";
 import { Strokes } from "./strokes.js";
@@ -49,12 +50,14 @@ export const PARTS = {
   ImageProperties,
   ImageTable,
   KeysDialog,
+  KeysOffer,
   LabelImport,
   Lanes,
   Layers,
   Presets,
   Quality,
   Rail,
+  SettingsDialog,
   ShownClassifier,
   Start,
   StartStatus,

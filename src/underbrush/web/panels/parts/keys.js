@@ -1,7 +1,9 @@
-/** All keys, over the window. */
+/** All keys, over the window: to look at, and to change. */
 import { computed, nextTick, ref, watch } from "vue";
-import { Icon, IconButton } from "./basics.js";
+import { Icon, IconButton, Menu } from "./basics.js";
+import { KeyChange } from "./key_change.js";
 import { link } from "./link.js";
+import { choosePreset, preferences, PRESETS, setPreferences } from "./preferences.js";
 
 /** A dialog that holds the focus while it is open and gives it back. */
 export const Dialog = {
@@ -61,47 +63,76 @@ export const Dialog = {
   `,
 };
 
-/** What this window does not do yet. */
-const NOT_YET = /^$/;
-
-/** The rows of `?`: the nine classes are one. @param {import("./types").KeyRow[]} rows */
+/** The rows of `?`: the nine classes are one as long as they are the digits. @param {import("./types").KeyRow[]} rows */
 function told(rows) {
+  const digits = rows.filter((row) => row.action.startsWith("class:")).every((row, n) => row.keys.length === 1 && row.keys[0].join() === String(n + 1));
+  if (!digits) return rows;
   return rows
-    .filter((row) => !NOT_YET.test(row.action) && !/^class:[2-9]$/.test(row.action))
+    .filter((row) => !/^class:[2-9]$/.test(row.action))
     .map((row) => (row.action === "class:1" ? { ...row, title: "Class 1 to 9", keys: [["1", "…", "9"]] } : row));
 }
 
 /** The overlay of `?`. */
 export const KeysDialog = {
-  components: { Dialog, Icon },
+  components: { Dialog, Icon, KeyChange, Menu },
   setup() {
     const filter = ref("");
+    const changing = ref(false);
     const groups = computed(() => {
       /** @type {Record<string, any[]>} */ const found = {};
       const wanted = filter.value.trim().toLowerCase();
-      for (const row of told(link.keys))
+      for (const row of changing.value ? link.keys : told(link.keys))
         if (
-          row.keys.length &&
+          (changing.value || row.keys.length) &&
           (!wanted || `${row.title} ${row.keys.flat().join(" ")} ${row.group}`.toLowerCase().includes(wanted))
         )
           (found[row.group] ||= []).push(row);
       return Object.entries(found);
     });
+    const presets = computed(() => Object.entries(PRESETS).map(([id, text]) => ({ id, text, on: preferences.preset === id })));
+    watch(
+      () => link.dialog,
+      (now) => {
+        changing.value = now === "changeKeys";
+        filter.value = "";
+      },
+    );
     return {
       link,
       filter,
+      changing,
       groups,
+      presets,
+      preferences,
+      PRESETS,
+      choosePreset,
+      open: computed(() => ["keys", "changeKeys"].includes(link.dialog)),
+      changed: computed(() => Object.keys(preferences.keys).length),
+      usual: () => setPreferences({ keys: {} }),
       close: () => {
         link.dialog = "";
       },
     };
   },
   template: `
-    <Dialog title="Keys" :open="link.dialog === 'keys'" @close="close">
+    <Dialog :title="changing ? 'Change keys' : 'Keys'" :open="open" @close="close">
       <template #head>
         <span class="field s w240"><Icon n="search" /><input v-model="filter" placeholder="Filter" aria-label="Filter"></span>
+        <span class="grow"></span>
+        <button v-if="changing" type="button" class="btn-quiet" data-tip="Without any change, as the chosen set has them"
+            :disabled="!changed" @click="usual">
+          All usual keys
+        </button>
+        <span class="dim">Set</span>
+        <Menu :name="'Set of keys: ' + PRESETS[preferences.preset]" :items="presets" kind="field s select w120"
+            tip="Keys to begin with; what was changed is dropped" right @choose="choosePreset">
+          <span class="trunc">{{ PRESETS[preferences.preset] }}</span>
+          <Icon n="down" />
+        </Menu>
+        <button type="button" class="btn s" @click="changing = !changing">{{ changing ? 'Done' : 'Change keys' }}</button>
       </template>
-      <div class="keys scroll" tabindex="0">
+      <KeyChange v-if="changing" :groups="groups" />
+      <div v-else class="keys scroll" tabindex="0">
         <section v-for="[group, rows] in groups">
           <h3>{{ group }}</h3>
           <div v-for="row in rows">
@@ -111,12 +142,12 @@ export const KeysDialog = {
                 <span v-if="n"> or </span>
                 <kbd v-for="key in keys">{{ key }}</kbd>
               </template>
-              <span v-if="row.note">{{ row.note }}</span>
+              <span v-if="row.note" class="trunc" :data-tip="row.note">{{ row.note }}</span>
             </span>
           </div>
         </section>
-        <p v-if="!groups.length" class="note">No key has “{{ filter }}” in its name.</p>
       </div>
+      <p v-if="!groups.length" class="note pad">No key has “{{ filter }}” in its name.</p>
     </Dialog>
   `,
 };

@@ -32,6 +32,8 @@ export const link = reactive({
   toast: null,
   hint: "",
   live: null,
+  hand: { on: false, down: false },
+  swipe: { fraction: null },
 });
 
 const EVENTS = [
@@ -47,6 +49,8 @@ const EVENTS = [
   "position",
   "zoom",
   "layers",
+  "hand",
+  "swipe",
 ];
 
 /** @type {{app: App | null, hint: number, toast: number}} */
@@ -104,15 +108,7 @@ export function showHint(text) {
 function act(action) {
   if (action === "sidePanels") togglePanels();
   else if (action === "keys") link.dialog = link.dialog === "keys" ? "" : "keys";
-  else if (action === "panels") toPanels();
   else deeds[action]?.();
-}
-
-/** From the image to the panels, and back again. */
-function toPanels() {
-  if (document.activeElement?.closest(".left, .right, .topbar")) return own.app?.focus();
-  if (!link.panels) togglePanels();
-  requestAnimationFrame(() => /** @type {HTMLElement | null} */ (document.querySelector(".step[aria-current]"))?.focus());
 }
 
 /** Both side panels; on a small window the right one is folded first and Tab opens it. */

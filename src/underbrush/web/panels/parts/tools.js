@@ -9,6 +9,8 @@ const TOOLS = [
   ["eraser", "eraser", "Eraser"],
   ["pick", "pick", "Pick the class under the cursor"],
 ];
+/** What is chosen under *More*. @type {Record<string, string>} */
+const MORE = { fill: "Fill", lasso: "Lasso", level: "Contrast" };
 const SIZES = [1, 3, 5, 7, 11, 23, 31, 61];
 const RADII = [1, 1.6, 2.3, 3.1, 4.2, 5.6, 7.2, 9];
 
@@ -20,10 +22,11 @@ export const Tools = {
     const more = computed(() => [
       { id: "fill", text: "Fill", keys: keysOf("tool:fill"), on: link.tool.tool === "fill" },
       { id: "lasso", text: "Lasso", keys: keysOf("tool:lasso"), on: link.tool.tool === "lasso" },
+      { id: "level", text: "Contrast by dragging", keys: keysOf("tool:level"), on: link.tool.tool === "level" },
       { line: true },
       { head: "Thin strokes in different places teach more than filled areas." },
     ]);
-    const chosen = computed(() => (["fill", "lasso"].includes(link.tool.tool) ? link.tool.tool : ""));
+    const chosen = computed(() => (link.tool.tool in MORE ? MORE[link.tool.tool] : ""));
     const sized = computed(() => ["brush", "eraser"].includes(link.tool.tool));
     const roving = (/** @type {KeyboardEvent} */ event) => {
       const by = /** @type {Record<string, number>} */ ({ ArrowRight: 1, ArrowLeft: -1 })[event.key];
@@ -61,19 +64,19 @@ export const Tools = {
     <section class="sec">
       <div class="sec-h">
         <h3>Tools</h3>
-        <IconButton icon="undo" :name="undoTip" :keyed="key('undo') || 'Ctrl Z'" :disabled="!link.state || !link.state.undo"
+        <IconButton icon="undo" :name="undoTip" :keyed="key('undo')" :disabled="!link.state || !link.state.undo"
             @click="undo" />
-        <IconButton icon="redo" :name="redoTip" :keyed="key('redo') || 'Ctrl Y'" :disabled="!link.state || !link.state.redo"
+        <IconButton icon="redo" :name="redoTip" :keyed="key('redo')" :disabled="!link.state || !link.state.redo"
             @click="redo" />
       </div>
       <div class="seg" role="toolbar" aria-label="Tools" @keydown="roving">
         <button v-for="[id, icon, name] in TOOLS" type="button" :aria-pressed="link.tool.tool === id ? 'true' : 'false'"
-            :aria-label="name" :data-tip="name" :data-key="id === 'pick' ? 'Alt + click' : key('tool:' + id)" @click="choose(id)">
+            :aria-label="name" :data-tip="name" :data-key="id === 'pick' ? key('pick') && key('pick') + ' + click' : key('tool:' + id)" @click="choose(id)">
           <Icon :n="icon" />
         </button>
-        <Menu name="More tools" :items="more" kind="seg-more" tip="Fill, Lasso" :pressed="chosen ? 'true' : 'false'"
+        <Menu name="More tools" :items="more" kind="seg-more" tip="Fill, lasso, contrast by dragging" :pressed="chosen ? 'true' : 'false'"
             @choose="choose">
-          <span class="more-t">{{ chosen === 'fill' ? 'Fill' : chosen === 'lasso' ? 'Lasso' : 'More' }}</span>
+          <span class="more-t">{{ chosen || 'More' }}</span>
           <Icon n="down" />
         </Menu>
       </div>
@@ -95,6 +98,7 @@ export const Tools = {
         </label>
       </template>
       <p v-else-if="link.tool.tool === 'lasso'" class="note sizehead">Draw round an area; it is filled with the class.</p>
+      <p v-else-if="link.tool.tool === 'level'" class="note sizehead">Drag over the image: up for more contrast, to the right for brighter.</p>
       <template v-else>
         <div class="hstack sizehead"><span class="grow">Size</span><span class="fg">{{ link.tool.size }} px</span></div>
         <div class="steps" role="radiogroup" aria-label="Brush size" @keydown="roving">

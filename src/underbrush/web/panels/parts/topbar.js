@@ -23,6 +23,9 @@ function saved() {
 /** @param {string} action @param {string} text */
 const item = (action, text) => ({ id: action, text, keys: keysOf(action) });
 
+/** What the viewer has no action for. */
+const OWN = new Set(["sidePanels", "copyPicture"]);
+
 /** @param {boolean} project whether a project is open @returns {[string, any[]][]} */
 function menus(project) {
   /** @type {[string, any[]][]} */
@@ -38,7 +41,7 @@ function menus(project) {
               { line: true },
               { id: "add", text: "Add images ...", icon: "image" },
               { id: "save", text: "Save now", icon: "check", keys: ["Ctrl", "S"] },
-              { id: "copy", text: "Save a copy elsewhere ...", icon: "open" },
+              { id: "copy", text: "Save a copy elsewhere ...", icon: "copy" },
               { id: "versions", text: "Earlier versions ...", icon: "clock" },
               { line: true },
               { id: "start", text: "Close, back to the start", icon: "left" },
@@ -54,6 +57,8 @@ function menus(project) {
       [
         { ...item("undo", state?.undo ? `Undo: ${state.undo}` : "Undo"), icon: "undo", off: !state?.undo },
         { ...item("redo", state?.redo ? `Redo: ${state.redo}` : "Redo"), icon: "redo", off: !state?.redo },
+        { line: true },
+        { id: "settings", text: "Settings ..." },
       ],
     ]);
     all.push([
@@ -67,15 +72,21 @@ function menus(project) {
         { ...item("layer:labels", "Labels"), on: link.layers.labels?.visible !== false },
         { ...item("layer:segmentation", "Segmentation"), on: !!link.layers.segmentation?.visible },
         { ...item("layer:uncertainty", "Uncertainty"), on: !!link.layers.uncertainty?.visible },
+        { ...item("swipe", "Line between raw image and result"), on: link.swipe.fraction !== null },
         { ...item("contrast", "Automatic contrast"), icon: "auto" },
         { line: true },
-        { id: "panels", text: "Side panels", keys: ["Tab"], on: link.panels },
-      ].filter((/** @type {any} */ one) => one.line || one.id === "panels" || link.keys.some((row) => row.action === one.id)),
+        { ...item("goto", "Go to a position ..."), icon: "target" },
+        { ...item("picture", "Save a picture of the view"), icon: "image" },
+        { id: "copyPicture", text: "Copy a picture of the view", icon: "copy" },
+        { line: true },
+        { ...item("sidePanels", "Side panels"), on: link.panels },
+      ].filter((/** @type {any} */ one) => one.line || OWN.has(one.id) || link.keys.some((row) => row.action === one.id)),
     ]);
     all.push([
       "Help",
       [
-        { id: "keys", text: "All keys", keys: ["?"] },
+        { ...item("keys", "All keys"), icon: "search" },
+        { id: "changeKeys", text: "Change keys ..." },
         { id: "about", text: "About Underbrush", icon: "info" },
       ],
     ]);
@@ -99,8 +110,9 @@ export const Topbar = {
     const away = computed(() => link.connection.banner || link.connection.state === "closed");
     const live = computed(() => link.live !== false);
     const choose = (/** @type {string} */ id) => {
-      if (id === "panels") togglePanels();
-      else if (id === "keys") link.dialog = "keys";
+      if (id === "sidePanels") togglePanels();
+      else if (id === "copyPicture") app()?.copyPicture();
+      else if (["keys", "changeKeys", "settings"].includes(id)) link.dialog = id;
       else if (id === "about") say(`Underbrush ${props.version}: a few brush strokes grow a forest that segments your images.`);
       else if (["undo", "redo"].includes(id) || link.keys.some((row) => row.action === id)) app()?.do(id);
       else if (id === "add") {
@@ -137,6 +149,7 @@ export const Topbar = {
       choose,
       step,
       link,
+      keysOf,
       name: computed(() => link.state?.name || props.name),
       saved: computed(saved),
       menus: computed(() => menus(!props.bare)),
@@ -173,11 +186,11 @@ export const Topbar = {
       </span>
       <template v-if="!bare">
         <span class="sep"></span>
-        <button type="button" class="btn-quiet" data-tip="Single update" data-key="Shift L" :disabled="away" @click="update">
+        <button type="button" class="btn-quiet" data-tip="Single update" :data-key="keysOf('update').join(' ')" :disabled="away" @click="update">
           <Icon n="refresh" />Update
         </button>
         <span class="hstack" :class="away ? 'dim' : 'fg'">
-          Live <Switch :on="live && !away" name="Live" tip="Live: train and predict after each stroke" keyed="L" :class="{ off: away }" @flip="flip" />
+          Live <Switch :on="live && !away" name="Live" tip="Live: train and predict after each stroke" :keyed="keysOf('live').join(' ')" :class="{ off: away }" @flip="flip" />
         </span>
       </template>
     </header>

@@ -11,10 +11,10 @@ export interface LaneState {
 export interface State {
   project: string; name: string; revision: number; read_only: string | null; save: Save; lanes: LaneState[]; classes: ClassState[];
   features: any; undo: string | null; redo: string | null; live: boolean; training: any; classifiers: any[];
-  settings?: { n_trees: number; seed: number; balance: boolean; channels: number[] | null };
+  foreign?: boolean; settings?: { n_trees: number; seed: number; balance: boolean; channels: number[] | null };
 }
 export interface Save { state: string; sentence: string }
-export interface KeyRow { group: string; action: string; title: string; keys: string[][]; note?: string; conflict?: string }
+export interface KeyRow { group: string; action: string; title: string; keys: string[][]; note?: string; conflict?: boolean; own: string[]; usual: string[]; hold: boolean }
 export interface Channel { visible?: boolean; colour?: [number, number, number]; low?: number; high?: number; gamma?: number }
 export interface Layer { visible?: boolean; opacity?: number; style?: string; eyes?: Record<string, boolean>; mode?: string; channel?: number; channels?: Record<string, Channel> }
 
@@ -30,6 +30,9 @@ export interface App {
   goTo(lane: string, t: number, z: number, y: number, x: number): void; back(): void;
   fit(): void; zoomTo(factor: number): void; zoomBy(factor: number): void; centre(): void;
   setLayer(name: string, props: Layer): void; layers(): Record<string, Layer>; setRawOnly(on: boolean): void;
+  setKeys(preset: string, changes: Record<string, string[]>): unknown; setWheel(plain: string, shifted: string): void;
+  nameKey(event: KeyboardEvent, action: string): { key: string; caps: string[]; refusal: string } | null;
+  setSwipe(fraction: number | null): void; copyPicture(): Promise<void>;
   setLive(on: boolean): void; update(): void; keyTable(): KeyRow[]; do(action: string): void; snapshot(): any;
   focus(): void; unmount(): void;
 }
@@ -44,4 +47,5 @@ export interface Link {
   zoom: { zoom: number; level: number }; layers: Record<string, Layer>; keys: KeyRow[];
   step: number; panels: boolean; rightOpen: boolean | null; dialog: string;
   toast: { text: string; undo: boolean; level: string } | null; hint: string; live: boolean | null;
+  hand: { on: boolean; down: boolean }; swipe: { fraction: number | null };
 }
