@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import uuid
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
 from underbrush.core.features.selection import FeatureSelection
 from underbrush.core.geometry import Shape5
@@ -14,6 +16,7 @@ from underbrush.engine.lanes import linked_image
 from underbrush.engine.naming import nickname_of
 from underbrush.errors import MismatchError, UsageError
 from underbrush.files import layer
+from underbrush.project.recovery import PROJECT_ID
 from underbrush.project.schema import ClassInfo, Lane, Project
 from underbrush.project.write import write_project
 from underbrush.sources.opening import open_image
@@ -82,6 +85,7 @@ def project_from_images(addresses: Sequence[str]) -> Project:
         selection=selection,
         feature_ids=selection.filters,
         scales=selection.scales,
+        own=MappingProxyType({PROJECT_ID: uuid.uuid4().hex}),  # so that it is known as ours, not as ilastik's
     )
 
 

@@ -11,6 +11,7 @@ tissue.ilp tissue.png       a section in colours with three classes
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -29,6 +30,7 @@ from underbrush.engine import sample, sample_tissue
 from underbrush.engine.training import joined, labelled_rows
 from underbrush.project.document import document_of, project_of
 from underbrush.project.entries import FrozenClassifier, Trained, Use
+from underbrush.project.recovery import PROJECT_ID
 from underbrush.project.schema import ClassifierInfo, ClassInfo, Lane, Project, Source
 from underbrush.project.write import write_project
 from underbrush.sinks.base import OutputSpec
@@ -135,6 +137,7 @@ def _make(
         selection=current,
         feature_ids=current.filters,
         scales=current.scales,
+        own=MappingProxyType({PROJECT_ID: uuid.uuid4().hex}),
     )
     forests = {name: _trained(path.parent, pictures, lanes, one, threads) for name, one in wanted.items()}
     now = datetime.now(UTC).isoformat(timespec="seconds")

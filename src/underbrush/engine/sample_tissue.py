@@ -71,7 +71,10 @@ def _grain(rng: np.random.Generator, sigma: float) -> Field:
 
 def _fibres(yy: Field, xx: Field, rng: np.random.Generator) -> Field:
     """Wavy bundles, about -1 to 1."""
-    bend = 26 * _grain(rng, 30.0)
+    bend = np.zeros(SIZE)
+    for _ in range(6):
+        down, across = rng.uniform(-0.035, 0.035, 2)
+        bend += 11 * np.sin(down * yy + across * xx + rng.uniform(0, 2 * np.pi))
     waves = np.sin((0.8 * yy + 0.35 * xx + bend) / 3.1) + 0.6 * np.sin((0.7 * yy + 0.5 * xx + bend) / 7.3)
     return np.asarray(0.55 * waves + 0.45 * _grain(rng, 1.2))
 
