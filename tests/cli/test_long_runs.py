@@ -65,7 +65,7 @@ def test_a_damaged_image_among_others(call_json, project, tiled, image, tmp_path
     assert status == 1 and "slide.tif" in err
     assert [r["image"] for r in report["results"]] == [str(image)]
     assert [r["image"] for r in report["failed"]] == [str(tiled)]
-    assert files(tmp_path / "out") == ["cells.h5"]
+    assert files(tmp_path / "out") == ["cells.h5", "run.json"]
 
 
 class Filling(FileLayer):

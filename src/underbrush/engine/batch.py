@@ -34,7 +34,7 @@ from underbrush.errors import ResourceError, UsageError
 from underbrush.files import check_output
 from underbrush.files.problems import resolved
 from underbrush.sinks.base import OutputSpec, ResultKind, Sink
-from underbrush.sinks.formats import check_sink, open_sink, unit_of
+from underbrush.sinks.formats import check_sink, find_format, open_sink, unit_of
 from underbrush.sources.base import Image
 from underbrush.sources.opening import open_image
 from underbrush.sources.sequence import stack_files
@@ -58,6 +58,8 @@ class Manner:
     """Outside the mask stands what follows from probabilities of zero, instead of 0."""
     value_range: Range | None = None
     """Smallest and largest possible value, before it is rescaled; None: as usual for the result."""
+    named: str | None = None
+    """What the result calls its image; None: its address."""
     sink: Callable[[OutputSpec], Sink] | None = None
     """Opens the file, instead of the format's own."""
 
@@ -147,7 +149,7 @@ def predict_file(
         Anything that the user can mend; then nothing is left under the final name.
     """
     inputs = [file for a in (request.image, request.mask) if a for file in stack_files(a) or (a,)]
-    check_output(request.output, [*inputs, model.path])
+    check_output(request.output, [*inputs, model.path], folder=find_format(request.format).folder)
     with ExitStack() as stack:
         image = stack.enter_context(open_image(request.image, request.axes))
         mask = stack.enter_context(open_beside(request.mask, image)) if request.mask else None
@@ -442,7 +444,7 @@ def _spec(model: Model, recipe: Recipe, request: Request, image: Image, box: Box
         pixel_size=model.sizes_of(image),
         provenance={
             **{key: _text(value) for key, value in model.provenance.items()},
-            "image": _text(image.info.location),
+            "image": _text(manner.named or image.info.location),
             "result": request.result,
         },
     )

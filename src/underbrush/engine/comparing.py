@@ -9,12 +9,19 @@ from typing import Literal
 import numpy as np
 
 from underbrush.core.geometry import Box
+from underbrush.engine.lanes import open_lane
+from underbrush.errors import UnderbrushError
+from underbrush.project.resolve import resolve_source
+from underbrush.project.schema import Project
+from underbrush.sources.address import is_remote
 from underbrush.sources.base import Image
 
 Kind = Literal["channels", "names", "dtype", "range", "pixel size"]
 KINDS: tuple[Kind, ...] = ("channels", "names", "dtype", "range", "pixel size")
 SIDE = 256
 """Length of the squares that the range of an image is looked up in."""
+MOST_LANES = 64
+"""Training images that are looked at for a command."""
 WIDER = 2.0
 """Ranges further apart than this factor are told."""
 NEAR = 0.05
@@ -56,6 +63,25 @@ def traits_of(image: Image) -> Traits:
     finite = sample[np.isfinite(sample)] if sample.dtype.kind == "f" else sample
     low, high = np.percentile(finite, (0.1, 99.9)).tolist() if finite.size else (0.0, 0.0)
     return Traits(shape[1], info.channels, info.dtype.name, low, high, info.pixel_size)
+
+
+def project_traits(project: Project) -> list[Traits]:
+    """Traits of the images that a project was trained on, as far as they are there.
+
+    Images on the net are left out: nobody asked for them. So are those that cannot be read: to predict others
+    they are not needed.
+    """
+    painted = [lane for lane in project.lanes if lane.labels] or list(project.lanes)
+    found = []
+    for lane in painted[:: -(-len(painted) // MOST_LANES) or 1]:
+        try:
+            address = resolve_source(lane.raw, project).address
+            if address is not None and not is_remote(address):
+                with open_lane(lane, project) as image:
+                    found.append(traits_of(image))
+        except (UnderbrushError, OSError):
+            continue
+    return found
 
 
 def _sample(shape: tuple[int, int, int, int, int]) -> list[Box]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 
-from underbrush.errors import AxesError, ProjectError
+from underbrush.errors import AxesError, ProjectError, UnderbrushError
 from underbrush.project.paths import linked_source
 from underbrush.project.resolve import Found, resolve_source
 from underbrush.project.schema import Lane, Project, Source
@@ -45,8 +45,9 @@ def open_lane(lane: Lane, project: Project) -> Image:
 
 def told_sizes(source: Source) -> dict[str, tuple[float, str]]:
     """The sizes of pixels that a project says of an image; one without a unit says nothing."""
-    said = {a: (size, normal_unit(unit)) for a, (size, unit) in source.pixel_size.items()}
-    return {a: (size, unit) for a, (size, unit) in said.items() if size > 0 and unit}
+    return {
+        a: (s, unit) for a, (s, text) in source.pixel_size.items() if s > 0 and (unit := normal_unit(text))
+    }
 
 
 def _sized(image: Image, source: Source) -> Image:
@@ -72,6 +73,21 @@ def lane_address(source: Source, found: Found) -> str:
     text, options = split_options(found.address)
     others = [o for o in options.split(",") if o and not o.startswith(("level=", "scale="))]
     return f"{text}#{','.join([*others, f'scale={source.level}'])}"
+
+
+def lane_files(project: Project) -> list[str]:
+    """What the images of a project and their masks lie in, if it is there: none of it is written over."""
+    sources = [s for lane in project.lanes for s in (lane.raw, lane.mask) if s is not None]
+    found = [address for s in sources if (address := resolve_source(s, project).address)]
+    return [file for address in found for file in files_of(address)]
+
+
+def files_of(address: str) -> tuple[str, ...]:
+    """The files of a stack, or the one address that it is; a stack that is not there has none."""
+    try:
+        return stack_files(address) or (address,)
+    except UnderbrushError:
+        return ()
 
 
 def _open_stack(source: Source, found: Found) -> Image:

@@ -84,7 +84,8 @@ def output_path(pattern: str, address: str, naming: Naming, suffix: str) -> Path
 
     path = str(_PLACEHOLDER.sub(fill, pattern))
     ending = _SUFFIXES.search(path)
-    if not path or path.endswith(("/", os.sep)) or Path(path).is_dir():
+    in_folders = path.lower().endswith(tuple(s for f in FORMATS if f.folder for s in f.suffixes))
+    if not path or path.endswith(("/", os.sep)) or (Path(path).is_dir() and not in_folders):
         folder = path.rstrip("/" + os.sep)
         raise UsageError(
             f"--output {pattern!r} is a folder, not a file" if path else "--output is empty",

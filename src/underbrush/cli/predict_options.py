@@ -1,0 +1,154 @@
+"""What the options of `underbrush predict` mean, each checked before anything is opened."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from underbrush.core.pieces import WHOLE, Share
+from underbrush.core.results import RESULTS
+from underbrush.errors import OutputError, UsageError
+from underbrush.sinks.formats import FORMATS, find_format, format_of
+
+if TYPE_CHECKING:
+    from underbrush.engine.batch import Request
+
+Range = tuple[float, float]
+DTYPES = ("uint8", "uint16", "uint32", "int8", "int16", "int32", "float32", "float64")
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The options that all images share, checked."""
+
+    result: Any
+    format: str
+    dtype: np.dtype[Any] | None
+    rescale: tuple[Range, Range] | None
+    region: dict[str, tuple[int | None, int | None]]
+    axes: str | None
+
+    @classmethod
+    def parse(
+        cls,
+        result: str,
+        format_name: str | None,
+        output: str,
+        dtype: str | None,
+        rescale: str | None,
+        region: str | None,
+        axes: str | None,
+    ) -> Wanted:
+        """Check them.
+
+        Raises
+        ------
+        UsageError
+            One cannot be.
+        """
+        if result not in RESULTS:
+            raise UsageError(f"there is no result {result!r}", remedy=f"use one of {', '.join(RESULTS)}")
+        if dtype is not None and dtype not in DTYPES:
+            raise UsageError(f"there is no dtype {dtype!r}", remedy=f"use one of {', '.join(DTYPES)}")
+        return cls(
+            result,
+            parse_format(format_name, output),
+            None if dtype is None else np.dtype(dtype),
+            None if rescale is None else parse_rescale(rescale),
+            {} if region is None else parse_region(region),
+            axes,
+        )
+
+    def request(self, image: str, path: Path, axes: str | None, mask: str | None) -> Request:
+        """What is asked of one image."""
+        from underbrush.engine.batch import Manner, Request
+
+        return Request(
+            image,
+            path,
+            self.format,
+            self.result,
+            axes,
+            mask,
+            self.region,
+            self.dtype,
+            self.rescale,
+            Manner(axes=self.axes),
+        )
+
+
+def parse_format(name: str | None, output: str) -> str:
+    """The format that was named, else that of the suffix of ``output``, else TIFF.
+
+    Raises
+    ------
+    UsageError
+        There is no such format.
+    """
+    try:
+        return find_format(name).name if name else format_of(output)
+    except OutputError:
+        if name is None:
+            return "tiff"
+        names = ", ".join(f.name for f in FORMATS)
+        raise UsageError(f"there is no format {name!r}", remedy=f"use one of {names}") from None
+
+
+def parse_region(text: str) -> dict[str, tuple[int | None, int | None]]:
+    """``y=0:512,x=100:`` as start and stop for each axis.
+
+    Raises
+    ------
+    UsageError
+        It is written otherwise.
+    """
+    region: dict[str, tuple[int | None, int | None]] = {}
+    for part in text.split(","):
+        match = re.fullmatch(r"\s*([a-z])\s*=\s*(-?\d+)?\s*:\s*(-?\d+)?\s*", part.lower())
+        if match is None or match[1] in region:
+            raise UsageError(f"--region {text!r} is not understood", remedy="write it as in y=0:512,x=100:")
+        region[match[1]] = (int(match[2]) if match[2] else None, int(match[3]) if match[3] else None)
+    return region
+
+
+def parse_rescale(text: str) -> tuple[Range, Range]:
+    """``0:1,0:255`` as two ranges.
+
+    Raises
+    ------
+    UsageError
+        It is written otherwise, or the first range is empty.
+    """
+    try:
+        (a, b), (c, d) = (map(float, part.split(":")) for part in text.split(","))
+    except ValueError:
+        raise UsageError(f"--rescale {text!r} is not understood", remedy="write it as in 0:1,0:255") from None
+    if not (a < b and np.isfinite([a, b, c, d]).all()):
+        raise UsageError(f"--rescale {text!r} has an empty range", remedy="write it as in 0:1,0:255")
+    largest = float(np.finfo(np.float32).max)
+    if max(abs(a), abs(b), abs(c), abs(d)) > largest or abs(d - c) / (b - a) > largest:
+        problem = f"--rescale {text!r} stretches beyond the numbers of float32"
+        raise UsageError(problem, remedy="write it as in 0:1,0:255")
+    return (a, b), (c, d)
+
+
+def parse_part(text: str | None) -> Share:
+    """``3/40`` as the third of forty parts; None: the whole.
+
+    Raises
+    ------
+    UsageError
+        It is written otherwise.
+    """
+    if text is None:
+        return WHOLE
+    match = re.fullmatch(r"\s*(\d{1,6})\s*/\s*(\d{1,6})\s*", text)
+    if match is None or not 1 <= int(match[1]) <= int(match[2]):
+        raise UsageError(
+            f"--part {text!r} is not understood", remedy="write it as in 3/40, the first part is 1/40"
+        )
+    return Share(int(match[1]), int(match[2]))
