@@ -24,7 +24,7 @@ import {
   wholeOrNull,
 } from "./export_words.js";
 import { link, shownLane } from "./link.js";
-import { bytes, counted, dayAndTime, pixelSize } from "./words.js";
+import { bytes, capital, counted, dayAndTime, pixelSize } from "./words.js";
 
 /** A field that opens a list. Options: `{id, text, off?}`; `value` is the id of the chosen one. */
 export const Select = {
@@ -283,7 +283,7 @@ export const ExportPage = {
     const rows = computed(() => job.value?.rows || []);
     return {
       held, wish, link, count, size, job, rows, reset, start, cancel, retry, copyText, openFolder, anyBusy, busy,
-      counted, bytes, nameOf, dayAndTime, jobText, leftText, timeText, STATES, RESULTS,
+      capital, counted, bytes, nameOf, dayAndTime, jobText, leftText, timeText, STATES, RESULTS,
       running: computed(() => busy("export")),
       blocked: computed(() => !count.value || !!held.look.refusal || !held.look.path),
       folder: computed(() => job.value?.folders[0] || ""),
@@ -323,7 +323,7 @@ export const ExportPage = {
         <div class="expform">
           <Form />
           <Place />
-          <div v-if="held.look.refusal" class="callout" role="alert"><Icon n="warn" /><p>{{ held.look.refusal }}</p></div>
+          <div v-if="held.look.refusal" class="callout" role="alert"><Icon n="warn" /><p>{{ capital(held.look.refusal) }}</p></div>
           <div v-else class="callout info"><Icon n="info" />
             <p>Nothing is written until you press Export. The project is saved first; you can go on painting meanwhile.</p>
           </div>

@@ -5,6 +5,9 @@ import { grouped, hex } from "./classes.js";
 import { app, command, link } from "./link.js";
 import { sorted } from "./choosing.js";
 
+/** @param {any[]} row */
+const nameOf = (row) => row.slice(0, 6).join(" ");
+
 /** Rows are [lane, class, t, z, y, x, pixels]. */
 export const Strokes = {
   components: { Icon, Menu },
@@ -21,8 +24,16 @@ export const Strokes = {
     const shown = computed(() => sorted(props.rows, by.value, down.value, order.value));
     const flip = () => {
       open.value = !open.value;
+      reveal = open.value;
       emit("act", { name: "strokes", open: open.value });
     };
+    /** In a small window the list begins below what is in sight. */
+    let reveal = false;
+    const bring = () => {
+      if (reveal && shown.value.length) list.value?.closest(".sec")?.scrollIntoView({ block: "nearest" });
+      reveal &&= !shown.value.length;
+    };
+    watch(shown, bring, { flush: "post" });
     watch(any, (now) => {
       if (!now && open.value) flip();
     });
@@ -34,11 +45,21 @@ export const Strokes = {
     const at = (/** @type {any[]} */ row) => ({ lane: row[0], t: row[2], z: row[3], y: row[4], x: row[5] });
     const go = (/** @type {any[]} */ row) => app()?.goTo(row[0], row[2], row[3], row[4], row[5]);
     const locked = computed(() => !link.state || !!link.state.read_only);
-    /** After a row has gone the one that took its place is there for the next key. @param {number} n */
-    const settle = (n) =>
-      nextTick().then(() => /** @type {HTMLElement | undefined} */ (list.value?.children[Math.min(n, props.rows.length - 1)])?.focus());
+    /** The row that was deleted, and its place: it leaves the list a moment after the answer. */
+    let leaving = /** @type {{name: string, n: number} | null} */ (null);
+    /** After a row has gone the one that took its place is there for the next key. */
+    const settle = () => {
+      if (!leaving || shown.value.some((row) => nameOf(row) === leaving?.name)) return;
+      const n = Math.min(leaving.n, shown.value.length - 1);
+      leaving = null;
+      /** @type {HTMLElement | undefined} */ (list.value?.children[n])?.focus();
+    };
+    watch(shown, settle, { flush: "post" });
     const remove = async (/** @type {any[]} */ row, /** @type {number} */ n) => {
-      if (!locked.value && (await command({ type: "delete_stroke", ...at(row) }, "Stroke deleted.")).ok) settle(n);
+      if (locked.value) return;
+      leaving = { name: nameOf(row), n };
+      if ((await command({ type: "delete_stroke", ...at(row) }, "Stroke deleted.")).ok) await nextTick().then(settle);
+      else leaving = null;
     };
     const relabel = (/** @type {any[]} */ row, /** @type {number} */ id) => {
       const now = classes.value.find((one) => one.id === id);
@@ -77,6 +98,7 @@ export const Strokes = {
       shown,
       flip,
       sort,
+      nameOf,
       go,
       key,
       place,
@@ -114,7 +136,7 @@ export const Strokes = {
           </button>
         </div>
         <div class="strokelist scroll" ref="list" role="listbox" aria-label="Strokes">
-          <div v-for="(row, n) in shown" :key="row.slice(0, 6).join(' ')" class="cls tight strokerow" role="option" tabindex="0"
+          <div v-for="(row, n) in shown" :key="nameOf(row)" class="cls tight strokerow" role="option" tabindex="0"
               aria-selected="false" :aria-label="title(row) + ', ' + name(row) + ', ' + place(row) + ', ' + row[6] + ' pixels'"
               :data-tip="title(row) + ': go there'" data-key="Enter" @click="go(row)" @keydown.self="key($event, row, n)">
             <span class="sw" :style="{ '--c': colour(row) }"></span>

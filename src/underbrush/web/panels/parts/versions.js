@@ -5,8 +5,8 @@ import { Dialog } from "./keys.js";
 import { command, link } from "./link.js";
 import { bytes, counted, dayAndTime } from "./words.js";
 
-/** @param {string} iso */
-const when = (iso) => dayAndTime(iso, new Date());
+/** Within a sentence. @param {string} iso */
+const when = (iso) => dayAndTime(iso, new Date()).replace(/^(Today|Yesterday)/, (day) => day.toLowerCase());
 
 /** What was found when the project was opened; stays until it is closed. */
 export const FoundNotices = {

@@ -3,6 +3,9 @@
 /** @param {number} count @param {string} one @param {string} [many] */
 export const counted = (count, one, many = `${one}s`) => `${count.toLocaleString("en-US")} ${count === 1 ? one : many}`;
 
+/** A sentence as it stands alone: it begins with a capital. @param {string} text */
+export const capital = (text) => (/^[a-z][a-z]* /.test(text) ? text[0].toUpperCase() + text.slice(1) : text);
+
 /** A zoom factor as per cent. @param {number} zoom */
 export function percent(zoom) {
   const value = zoom * 100;
