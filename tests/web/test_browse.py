@@ -111,6 +111,28 @@ def test_the_server_refuses_them_too(served, tree, path):
     assert "secret" not in answer.text.replace(named, "")
 
 
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("{root}/cels.tif", "'cels.tif'"),
+        ("{root}/none/a.tif", "'none'"),
+        ("{root}/cells/no.h5/raw", "'no.h5'"),
+    ],
+)
+def test_a_name_that_was_mistyped_below_a_root_is_not_there(tree, path, said):
+    with pytest.raises(AccessError, match=f"there is no {said} in this folder") as error:
+        Roots([tree]).resolve(path.format(root=tree))
+    assert "--root" not in error.value.sentence
+
+
+@pytest.mark.parametrize(
+    "path", ["{root}/.no", "{root}/.hidden/no", "{root}/far/no", "{root}/ring", "{root}/../no"]
+)
+def test_what_is_hidden_or_outside_is_never_said_to_be_missing(tree, path):
+    with pytest.raises(AccessError, match="not among the folders"):
+        Roots([tree]).resolve(path.format(root=tree))
+
+
 def test_a_root_may_lie_below_a_hidden_folder_and_a_root_that_is_gone_shows_nothing(tree):
     assert names(Roots([tree / ".hidden", tree / "gone"]).listing("")) == ["a.tif"]
     with pytest.raises(AccessError):

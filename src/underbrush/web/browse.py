@@ -138,10 +138,31 @@ class Roots:
                 raise refused
             real = path.resolve(strict=True)
         except (OSError, RuntimeError, ValueError):  # not there; a ring of links; a NUL byte
-            raise refused from None
+            raise self._absence(text) or refused from None
         if not self.holds(real):
             raise refused
         return real
+
+    def _absence(self, text: str) -> AccessError | None:
+        """That a path is not there, where all that it names before may be seen and is listed anyway."""
+        path = Path(text)
+        if ".." in path.parts or "\0" in text or not path.is_absolute():
+            return None
+        try:
+            there = next(folder for folder in path.parents if os.path.lexists(folder))
+            real = there.resolve(strict=True)
+            missing = path.relative_to(there).parts
+            if os.path.lexists(path) or not real.is_dir() or not self.holds(real):
+                return None
+        except (OSError, RuntimeError, StopIteration):
+            return None
+        if any(part.startswith(".") for part in missing):
+            return None
+        return AccessError(
+            f"there is no {missing[0][:100]!r} in this folder",
+            where=str(there)[:300],
+            remedy="look at the folder with Browse, or check the name",
+        )
 
     def holds(self, real: Path) -> bool:
         """Whether a resolved path lies below a root, with no hidden part on the way."""
