@@ -246,7 +246,7 @@ export const ImageProperties = {
                     data-tip="Along x and y; two numbers where they differ" @change="setSize('flat')" @keydown.enter.prevent="setSize('flat')"
                     @keydown.esc.stop="resetSize">
               </span>
-              <Menu v-if="!locked" name="Unit of the pixel size" :text="unit" kind="field s select" :items="units" right @choose="setUnit">
+              <Menu v-if="!locked" name="Unit of the pixel size" :text="unit" kind="btn s" :items="units" right @choose="setUnit">
                 <span>{{ unit }}</span><Icon n="down" />
               </Menu>
               <span v-else class="fg">{{ unit }}</span>
