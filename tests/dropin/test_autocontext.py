@@ -13,7 +13,6 @@ import pytest
 import xarray
 
 from dropin.conftest import dataset
-from underbrush.compat.autocontext import PIECE, as_pixels
 from underbrush.compat.ilastik import AutocontextPipeline, PixelClassificationPipeline
 from underbrush.core.features.selection import FeatureSelection
 from underbrush.core.geometry import Box
@@ -21,6 +20,7 @@ from underbrush.core.labels import make_block
 from underbrush.engine.arrays import predict_array
 from underbrush.engine.building import stored_options, trained
 from underbrush.engine.model import model_of
+from underbrush.engine.stages import PIECE, as_pixels
 from underbrush.project.paths import linked_source
 from underbrush.project.read import read_project
 from underbrush.project.schema import ClassifierInfo, ClassInfo, Lane, Project
@@ -108,6 +108,63 @@ def test_other_sources(tmp_path, done):
     assert np.allclose(found["Uncertainty"][..., 0], 1 - (top[..., 1] - top[..., 0]))
     assert found["Features"].shape == (*image.shape, SELECTIONS[1].count(3, volume=False))
     assert found["Labels"].shape == (*image.shape, 1) and not found["Labels"].any()
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+def test_what_stages_see_and_all_probabilities(tmp_path, done, dtype):
+    """`Input Stage k` has the image's type, `Probabilities All Stages` the first stage's channels first."""
+    project, image, expected = two_stages(tmp_path, dtype)
+    joined = np.concatenate(expected, axis=-1)
+    stacked = np.concatenate([image[..., np.newaxis], as_pixels(expected[0], image.dtype)], axis=-1)
+    for name, values in (
+        ("Input Stage 1", image[..., np.newaxis]),
+        ("Input Stage 2", stacked),
+        ("probabilities ALL stages", joined),
+    ):
+        [path] = done(
+            project, f"--export_source={name}", "--output_filename_format={result_type}", tmp_path / "auto.h5"
+        )
+        assert path.stem.lower() == name.lower() and path.stem[0].isupper()
+        found = dataset(path)
+        assert found.axes == "yxc" and found.values.dtype == values.dtype
+        assert np.array_equal(found.values, values)
+        options = "--cutout_subregion=[(8,10,1),(40,None,None)]", "--output_axis_order=cyx"
+        if values.shape[-1] > 1:
+            [path] = done(
+                project,
+                f"--export_source={name}",
+                *options,
+                "--output_filename_format=c",
+                tmp_path / "auto.h5",
+            )
+            assert np.array_equal(dataset(path).values, np.moveaxis(values[8:40, 10:, 1:], -1, 0))
+
+
+def test_options_that_stages_do_not_have(tmp_path, call):
+    """ilastik calls them unused there, and so they are."""
+    project, _, expected = two_stages(tmp_path)
+    name = "--output_filename_format=o.h5"
+    status, _, err = call("--headless", f"--project={project}", "--tree-count=3", name, tmp_path / "auto.h5")
+    assert status == 0 and "--tree-count" in err and err.count("\n") == 1
+    assert np.array_equal(dataset("o.h5").values, expected[1])
+
+
+def test_masks_and_ranges(tmp_path, done):
+    """Outside of a mask all probabilities are 0; ilastik takes masks here and does nothing with them."""
+    project, image, expected = two_stages(tmp_path)
+    mask = np.zeros(image.shape, np.uint8)
+    mask[30:90, 20:100] = 1
+    with h5py.File("mask.h5", "w") as file:
+        file["data"] = mask
+    [path] = done(
+        project, "--export_source=Probabilities All Stages", "--output_filename_format=m",
+        "--export_dtype=uint8", "--pipeline_result_drange=(0.0,1.0)", "--export_drange=(0,255)",
+        "--raw_data", tmp_path / "auto.h5", "--prediction_mask", "mask.h5",
+    )  # fmt: skip
+    found = dataset(path)
+    values = np.rint(np.concatenate(expected, axis=-1) * np.float32(255)) * mask[..., np.newaxis]
+    assert np.array_equal(found.values, values) and found.values.dtype == np.uint8
+    assert found.attributes["drange"].tolist() == [0, 255]
 
 
 def test_pieces_do_not_show(tmp_path, done):

@@ -91,7 +91,7 @@ REFUSED = {
     "--export_source, unknown": ([*HEAD, "--export_source=Nuclei", "IMAGE"], 1, "Uncertainty"),
     "--output_format, unknown": ([*HEAD, "--output_format=docx", "IMAGE"], 2, "output_format"),
     "--output-format is none": ([*HEAD, "--output-format", "png", "IMAGE"], 1, "png"),
-    "--output_format, not written": ([*HEAD, "--output_format=n5", "IMAGE"], 1, "'n5'"),
+    "--output_format, not written": ([*HEAD, "--output_format=hdr", "IMAGE"], 1, "'hdr'"),
     "--export_dtype, unknown": ([*HEAD, "--export_dtype=uint64", "IMAGE"], 2, "export_dtype"),
     "--export_drange alone": ([*HEAD, "--export_drange=(0,255)", "IMAGE"], 1, "pipeline_result"),
     "a range that is none": ([*HEAD, "--pipeline_result_drange=9", "IMAGE"], 1, "(0.0,1.0)"),

@@ -18,8 +18,9 @@ from underbrush.core.geometry import AXES, Shape5
 from underbrush.engine.batch import Manner, Range, Request
 from underbrush.errors import AxesError, UsageError
 from underbrush.project.schema import ExportSettings
+from underbrush.sources.base import Image
 
-Result = Literal["probabilities", "segmentation", "uncertainty", "features", "labels"]
+Result = Literal["probabilities", "segmentation", "uncertainty", "features", "labels", "image"]
 SOURCES: dict[str, Result] = {
     "Probabilities": "probabilities",
     "Simple Segmentation": "segmentation",
@@ -40,18 +41,22 @@ class Source:
     result: Result
     stage: int = 0
     """Which stage of an Autocontext project gives it, counted from 0."""
+    all_stages: bool = False
+    """The channels of all stages up to this one, the first stage's first."""
 
 
 def sources(stages: int = 1) -> list[Source]:
     """The results of a project of so many stages; the first is written where none is named."""
     if stages == 1:
         return [Source(name, result) for name, result in SOURCES.items()]
+    results: dict[str, Result] = {**SOURCES, "Input": "image"}
     # The last stage first, as in ilastik.
-    return [
+    of_stages = [
         Source(f"{name} Stage {k + 1}", result, k)
         for k in reversed(range(stages))
-        for name, result in SOURCES.items()
+        for name, result in results.items()
     ]
+    return [*of_stages, Source("Probabilities All Stages", "probabilities", stages - 1, all_stages=True)]
 
 
 def source_named(name: str | None, stages: int = 1) -> Source:
@@ -82,8 +87,8 @@ class Export:
     """What relative names start from: the current folder where the name came from the command line."""
     project: Path
 
-    def request(self, given: Input, shape: Shape5, axes: str, n_channels: int) -> Request:
-        """What is asked of one image of ``shape`` (t c z y x), read in the order ``axes``.
+    def request(self, given: Input, image: Image, axes: str, n_channels: int) -> Request:
+        """What is asked of one image, read in the order ``axes``.
 
         ``n_channels`` is the number of channels of the whole result.
 
@@ -97,7 +102,7 @@ class Export:
             The format is not known or not written here.
         """
         settings = self.settings
-        order, start, stop = self._region(shape, n_channels)
+        order, start, stop = self._region(image.shape5, n_channels)
         spans = dict(zip(order, zip(start, stop, strict=True), strict=True))
         channels = spans.pop("c")
         out = _output_axes(settings.axes or axes, spans, channels)
@@ -108,7 +113,7 @@ class Export:
             format=settings.format,
             result=self.source.result,
             region=spans,
-            dtype=self.dtype,
+            dtype=self.dtype(image),
             rescale=self.ranges,
             manner=Manner(
                 axes=out,
@@ -116,7 +121,7 @@ class Export:
                 channels=None if channels == (0, n_channels) else channels,
                 casts=True,
                 outside=True,
-                value_range=self.value_range,
+                value_range=self.value_range(image),
                 sink=opener(
                     settings.format,
                     {"c": channels[0]}
@@ -126,8 +131,7 @@ class Export:
             ),
         )
 
-    @property
-    def dtype(self) -> np.dtype[Any]:
+    def dtype(self, image: Image) -> np.dtype[Any]:
         """The type that is written."""
         if self.settings.dtype:
             try:
@@ -135,6 +139,8 @@ class Export:
             except TypeError:
                 problem = f"the project asks for values of the type {self.settings.dtype!r}"
                 raise UsageError(problem, remedy="give --export_dtype") from None
+        if self.source.result == "image":
+            return image.dtype
         return np.dtype(np.uint8 if self.source.result in ("segmentation", "labels") else np.float32)
 
     @property
@@ -147,10 +153,11 @@ class Export:
             (before, after) if before[0] != before[1] else ((before[0], before[0] + 1), (after[0], after[0]))
         )
 
-    @property
-    def value_range(self) -> Range | None:
+    def value_range(self, image: Image) -> Range | None:
         """What ilastik says of the values before they are rescaled."""
-        found = {"features": None, "labels": (0.0, 255.0)}
+        found = {"features": None, "labels": (0.0, 255.0), "image": None}
+        if self.source.result == "image" and image.dtype == np.uint8:
+            return (0.0, 255.0)
         return found.get(self.source.result, (0.0, 1.0))
 
     def _region(self, shape: Shape5, n_channels: int) -> tuple[str, tuple[int, ...], tuple[int, ...]]:

@@ -8,8 +8,6 @@ from functools import partial
 from underbrush.errors import OutputError
 from underbrush.sinks.base import OutputSpec, Sink
 from underbrush.sinks.formats import check_sink, open_sink
-from underbrush.sinks.plane import PLANE_FORMATS, open_plane
-from underbrush.sinks.plane_sequence import open_sequence, sequence_axes
 
 _PICTURES = (
     "bmp", "gif", "hdr", "jpg", "jpeg", "pbm", "pgm", "png", "pnm", "ppm", "ras", "tif", "tiff",
@@ -30,6 +28,13 @@ _OTHERS = {
 ENDINGS = {**{p: p for p in _PICTURES}, **{f"{p} sequence": p for p in _PICTURES}, **_OTHERS}
 """Every name that ilastik takes -> the ending of its files."""
 _OURS = {"numpy": "npy", "multipage tiff": "ome-tiff"}
+_ZARR = {"single-scale OME-Zarr": False, "multi-scale OME-Zarr": True}
+"""Name -> whether smaller copies are written."""
+_N5 = ("n5", "compressed n5")
+FOLDERS = (*_ZARR, *_N5)
+"""Those that are folders of many files."""
+_PLANES = tuple(p for p in _PICTURES if p not in ("hdr", "ras"))
+"""Those of `sinks.plane`, which is imported only where one of them is written: an HDF5 file needs no TIFF."""
 
 
 def opener(name: str, first: Mapping[str, int]) -> Callable[[OutputSpec], Sink]:
@@ -44,17 +49,47 @@ def opener(name: str, first: Mapping[str, int]) -> Callable[[OutputSpec], Sink]:
         return partial(_hdf5, compressed=name == "compressed hdf5")
     if name in _OURS:
         return partial(_checked, format=_OURS[name])
-    if name in PLANE_FORMATS:
-        return partial(open_plane, format=name)
-    if name.removesuffix(" sequence") in PLANE_FORMATS:
+    if name in _ZARR:
+        return partial(_zarr, pyramid=_ZARR[name])
+    if name in _N5:
+        return partial(_n5, compressed=name == "compressed n5")
+    if name == "multipage tiff sequence":
+        return partial(_sequence, format="multipage tiff", first=first)
+    if name in _PLANES:
+        return partial(_plane, format=name)
+    if name.removesuffix(" sequence") in _PLANES:
         return partial(_sequence, format=name.removesuffix(" sequence"), first=first)
-    known = ", ".join(["hdf5", "compressed hdf5", *_OURS, *PLANE_FORMATS, "png sequence and the like"])
+    others = [*_OURS, *_ZARR, *_N5, *_PLANES, "png sequence and the like"]
+    known = ", ".join(["hdf5", "compressed hdf5", *others])
     problem = f"this version does not write {name!r}" if name in ENDINGS else f"there is no format {name!r}"
     raise OutputError(problem, remedy=f"use one of {known}")
 
 
+def _plane(spec: OutputSpec, format: str) -> Sink:
+    from underbrush.sinks.plane import open_plane  # noqa: PLC0415
+
+    return open_plane(spec, format)
+
+
 def _sequence(spec: OutputSpec, format: str, first: Mapping[str, int]) -> Sink:
+    from underbrush.sinks.plane_sequence import open_sequence, sequence_axes  # noqa: PLC0415
+
     return open_sequence(spec, format, first[sequence_axes(spec)[0]])
+
+
+def _zarr(spec: OutputSpec, pyramid: bool) -> Sink:
+    from underbrush.sinks.zarr import OmeZarrSink, Style  # noqa: PLC0415 - a png needs no Zarr
+
+    check_sink(spec, "ome-zarr")
+    # As ilastik lays it out: all five axes, arrays s0, s1, ..., halved along every axis in space.
+    return OmeZarrSink(spec, Style(pyramid=pyramid, axes="tczyx", prefix="s", evenly=True))
+
+
+def _n5(spec: OutputSpec, compressed: bool) -> Sink:
+    from underbrush.sinks.n5 import N5Sink  # noqa: PLC0415 - a png needs no N5
+
+    check_sink(spec, "n5")
+    return N5Sink(spec, compressed=compressed, keep=True)
 
 
 def _hdf5(spec: OutputSpec, compressed: bool) -> Sink:

@@ -19,13 +19,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from underbrush.api.estimator import thread_count
-from underbrush.compat.autocontext import stage_models, staged_image, stages_of
 from underbrush.compat.axes import internal_axes, with_channel
 from underbrush.core.geometry import from_internal
 from underbrush.engine.arrays import predict_array
 from underbrush.engine.current import read_current
+from underbrush.engine.stages import stage_models, staged_image
 from underbrush.errors import ArgumentError, ArgumentTypeError, ProjectError
 from underbrush.project.schema import Project
+from underbrush.project.stages import stages_of
 from underbrush.sources.array import ArrayImage
 
 

@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from underbrush.compat.autocontext import retrain_stages, stage_models, staged_image, stages_of
+from underbrush.compat.autocontext import retrain_stages
 from underbrush.compat.axes import read_as, trained_axes, with_channel
+from underbrush.compat.copies import NoLabels, write_image
 from underbrush.compat.exporting import Export, source_named
+from underbrush.compat.formats import FOLDERS
 from underbrush.compat.inputs import Input, find_input, open_input
-from underbrush.compat.labels import write_labels
 from underbrush.compat.settings import IlastikSettings
 from underbrush.core.forest.nodes import LEAF, Forest
 from underbrush.core.labels import LabelBlock, make_block, trimmed
@@ -24,13 +25,15 @@ from underbrush.engine.batch import Limits, Request, check_distinct, predict_ima
 from underbrush.engine.current import read_current
 from underbrush.engine.model import Model, model_of
 from underbrush.engine.own import own_channels
+from underbrush.engine.stages import all_probabilities, stage_models, staged_image
 from underbrush.errors import OutputError, ProjectError, UsageError
 from underbrush.files import check_kept, check_output
 from underbrush.project.resolve import resolve_source
 from underbrush.project.schema import WORKFLOW, ExportSettings, Project
+from underbrush.project.stages import stages_of
 from underbrush.project.storage import open_storage
 from underbrush.project.write import write_project
-from underbrush.sinks.plane_sequence import SLICE
+from underbrush.sinks.places import SLICE
 from underbrush.sources.base import Image
 
 Say = Callable[[str], None]
@@ -88,16 +91,14 @@ def carry_out(job: Job, limits: Limits, out: Say, tell: Say) -> None:
     if not job.images:
         return
     _check_counts(job)
+    if len(stages) > 1 and (job.training.trees, job.training.proportion) != (None, None):
+        tell("--tree-count and --label-proportion have no effect on projects of several stages.")
     images = [find_input(given) for given in job.images]
     masks = [find_input(given) for given in job.masks]
-    models: tuple[Model, ...] = ()
-    if len(stages) > 1 and export.source.result != "labels":
-        models = stage_models(stages, export.source.stage, limits.threads)
-    model = models[-1] if models else _model(job, opened, export, limits.threads)
-    for notice in dict.fromkeys(n for m in models or ([model] if model else []) for n in m.notices):
+    models = _models(job, stages, export, limits.threads)
+    for notice in dict.fromkeys(notice for model in models for notice in model.notices):
         tell(notice)
-    before = tuple(m.recipe for m in models[:-1])
-    runs = [_Run(job, opened, model, export, *pair, before) for pair in _paired(images, masks)]
+    runs = [_Run(job, opened, models, export, *pair) for pair in _paired(images, masks)]
     _check_outputs(job, opened, [(run.given, run.request()) for run in runs])
     for run in runs:
         for line in run.carry_out(limits):
@@ -130,17 +131,16 @@ class _Run:
 
     job: Job
     project: Project
-    model: Model | None
+    models: tuple[Model, ...]
+    """Of the stages up to the one that is asked for; none where nothing is classified."""
     export: Export
     given: Input
     mask: Input | None
-    before: tuple[Recipe, ...] = ()
-    """Of the stages before this one."""
 
     def request(self) -> Request:
         """What is asked of the image; opens it to know its size."""
         with self._opened(self.given, 0) as (image, axes):
-            return self._request(image, axes)
+            return self._request(self._seen(image), axes)
 
     def carry_out(self, limits: Limits) -> tuple[str, ...]:
         """Write the result; gives what its user should know."""
@@ -149,12 +149,25 @@ class _Run:
             mask = None
             if self.mask is not None:
                 mask, _ = stack.enter_context(self._opened(self.mask, 1))
-            request = self._request(image, axes)
-            if request.result == "labels":
-                write_labels(request, image)
-                return ()
-            model = self._fitting(image)
-            return predict_image(model, request, (image, mask), limits).notices
+            seen = self._seen(image)
+            request = self._request(seen, axes)
+            source = self.export.source
+            if source.result == "labels":
+                write_image(request, NoLabels(image), None, limits)
+            elif source.result == "image":
+                write_image(request, seen, None, limits)
+            elif source.all_stages:
+                names = [f"{n} (stage {k})" for k, m in enumerate(self.models, 1) for n in m.class_names]
+                whole = all_probabilities(image, tuple(m.recipe for m in self.models))
+                write_image(request, whole, mask, limits, tuple(names))
+            else:
+                return predict_image(self._fitting(seen), request, (seen, mask), limits).notices
+            return tuple(f"{image.info.location}: {said}" for said in (*image.info.problems, *image.notices))
+
+    def _seen(self, image: Image) -> Image:
+        """What the stage that is asked for looks at."""
+        before = self.models if self.export.source.result == "image" else self.models[:-1]
+        return staged_image(image, tuple(model.recipe for model in before))
 
     @contextmanager
     def _opened(self, given: Input, role: int) -> Iterator[tuple[Image, str]]:
@@ -166,27 +179,28 @@ class _Run:
         with ExitStack() as stack:
             image = stack.enter_context(open_input(given, job.stack_along, indexed=role == 1))
             image, order = read_as(image, axes, said_by)
-            yield (staged_image(image, self.before) if role == 0 else image), order
+            yield image, order
 
-    def _request(self, image: Image, axes: str) -> Request:
-        shape, n = image.shape5, 1
-        result = self.export.source.result
-        if self.model is not None and result == "probabilities":
-            n = self.model.recipe.n_classes
-        elif self.model is not None and result == "features":
-            recipe = self.model.recipe
+    def _request(self, seen: Image, axes: str) -> Request:
+        shape, source = seen.shape5, self.export.source
+        n = shape[1] if source.result == "image" else 1
+        if source.result == "probabilities":
+            asked = self.models if source.all_stages else self.models[-1:]
+            n = sum(model.recipe.n_classes for model in asked)
+        elif source.result == "features":
+            recipe = self.models[-1].recipe
             n = recipe.selection.count(len(recipe.pick(shape[1])), shape[2] > 1)
-        request = self.export.request(self.given, shape, with_channel(axes), n)
+        request = self.export.request(self.given, seen, with_channel(axes), n)
         return request if self.mask is None else replace(request, mask=self.mask.given)
 
-    def _fitting(self, image: Image) -> Model:
+    def _fitting(self, seen: Image) -> Model:
         """The model; for features alone, without a classifier, with one that fits whatever they are."""
-        assert self.model is not None
-        if self.model.recipe.forest.n_features or self.export.source.result != "features":
-            return self.model
-        recipe, shape = self.model.recipe, image.shape5
+        model = self.models[-1]
+        if model.recipe.forest.n_features or self.export.source.result != "features":
+            return model
+        recipe, shape = model.recipe, seen.shape5
         n = recipe.selection.count(len(recipe.pick(shape[1])), shape[2] > 1)
-        return replace(self.model, recipe=replace(recipe, forest=_leaf(n)))
+        return replace(model, recipe=replace(recipe, forest=_leaf(n)))
 
 
 def _paired(images: list[Input], masks: list[Input]) -> list[tuple[Input, Input | None]]:
@@ -206,7 +220,8 @@ def _check_outputs(job: Job, project: Project, wanted: list[tuple[Input, Request
     check_distinct([(given.given, request.output) for given, request in wanted])
     outputs = [request.output for _, request in wanted]
     for given, request in wanted:
-        check_output(request.output, [*given.files, job.project])
+        folder = request.format in FOLDERS
+        check_output(request.output, [*given.files, job.project], folder=folder)
     lanes = [resolve_source(lane.raw, project).address for lane in project.lanes]
     files = [file for given, _ in wanted for file in given.files]
     masks = [file for given in job.masks for file in find_input(given).files]
@@ -260,11 +275,21 @@ def _export(job: Job, project: Project, n_stages: int) -> Export:
     return Export(source, settings, base, job.project)
 
 
-def _model(job: Job, project: Project, export: Export, threads: int) -> Model | None:
-    """The classifier in force for this run; None where none is needed."""
+def _models(job: Job, stages: tuple[Project, ...], export: Export, threads: int) -> tuple[Model, ...]:
+    """The classifiers in force for this run, of the stages up to the one that is asked for.
+
+    For what a stage looks at, those of the stages before it; none for labels.
+    """
+    source = export.source
+    if source.result == "labels":
+        return ()
+    if len(stages) > 1:
+        return stage_models(stages, source.stage - (source.result == "image"), threads)
+    return (_model(job, stages[0], export, threads),)
+
+
+def _model(job: Job, project: Project, export: Export, threads: int) -> Model:
     training, result = job.training, export.source.result
-    if result == "labels":
-        return None
     if result == "features" and project.forest is None and project.selection is not None:
         recipe = Recipe(project.selection, _leaf(0), max(1, len(project.classes)), own_channels(project))
         return Model(job.project, recipe, tuple(c.name for c in project.classes), ())
