@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 # Kernels compile once into a cache that every test process shares.
 export UNDERBRUSH_TEST_DATA ?= ../shared/data
 
-.PHONY: setup demo test check check-js chromium bench soak clean
+.PHONY: setup demo test check check-js chromium bench soak docs pictures clean
 
 setup: $(VENV)/.installed
 $(VENV)/.installed: pyproject.toml
@@ -49,5 +49,16 @@ bench: $(VENV)/.test-installed
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[bench]'
 	@$(BIN)/python -m benchmarks
 
+# The site of the documents, in site/; pages of options and keys come from the code.
+docs: $(VENV)/.installed
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[docs]'
+	@$(BIN)/python docs/make_reference.py
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+	@echo "The documents are in site/index.html"
+
+# Pictures of the documents are made by following the tutorial in Chromium.
+pictures: $(VENV)/.test-installed chromium
+	@$(BIN)/python docs/make_pictures.py
+
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache build dist
+	rm -rf $(VENV) .mypy_cache .ruff_cache build dist site

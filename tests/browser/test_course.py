@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from browser.painter import Mask, Painter, dice
 from browser.running import ARGUMENTS, CHROMIUM, NEEDS_CHROMIUM, Server
+from browser.tutorial import Reader
 
 if os.environ.get("CI"):
     import playwright.sync_api as playwright
@@ -309,6 +310,20 @@ def export_and_batch(person: Course, server: Server, data: Path) -> None:
             file.unlink()
         outside(way)
         assert [file.read_bytes() for file in written] == first
+
+
+def test_the_tutorial_is_followed_as_it_is_written(page: Any, server: Server) -> None:
+    """Every control that it names is there and does it; what comes of it is as good as it says."""
+    page.goto(server.address)
+    reader = Reader(page, server.home)
+    reader.follow()
+    assert len(reader.pressed) > 10
+    for name in ("nuclei_3", "nuclei_4"):
+        truth = tifffile.imread(next(server.home.rglob(f"truth/{name}_truth.tif"))) == 2
+        result = tifffile.imread(next(server.home.rglob(f"nuclei_1_results/{name}_segmentation.tif"))) == 2
+        assert dice(result, truth) > 0.85
+    assert reader.told("state")["name"] == "nuclei_1.ilp"
+    assert [one["name"] for one in reader.told("state")["classifiers"] if one["name"]] == ["first"]
 
 
 def exported(person: Painter, server: Server) -> NDArray[np.uint8]:
