@@ -171,3 +171,57 @@ def test_the_examples_cover_the_features_whatever_the_image():
         "print(found, [len(k.signatures) for k in (kernels_flat.flat_scale, kernels_volume.volume_scale)])\n"
     )
     assert python("-c", code)[0] == "[1, 1] [1, 1]\n"
+
+
+WAITING = """
+    import subprocess, sys, time
+    from pathlib import Path
+    from underbrush import jit
+    sys.path.insert(0, sys.argv[1])
+
+    def at_work():
+        now = other.poll() is None
+        asked.append(now)
+        return now
+
+    asked = []
+    other = subprocess.Popen([sys.executable, "-c", sys.argv[2]])
+    import some_kernels
+    with jit.compiled_elsewhere(at_work):
+        assert some_kernels.thrice(14) == 42
+    assert asked[0]
+    print("hits", sum(some_kernels.thrice.stats.cache_hits.values()))
+"""
+
+
+@pytest.mark.parametrize(
+    ("other", "hits"),
+    [
+        (
+            "import sys, time; sys.path.insert(0, {0!r}); import some_kernels; some_kernels.thrice(1);"
+            "time.sleep(60)",
+            1,
+        ),
+        ("import time; time.sleep(0.5)", 0),
+    ],
+)
+def test_what_another_process_compiles_is_waited_for_and_else_compiled_here(script, tmp_path, other, hits):
+    folder = str(script.parent)
+    waiting = textwrap.dedent(WAITING) + "other.kill()\n"
+    code = other.format(folder)
+    out, _ = python("-c", waiting, folder, code, UNDERBRUSH_CACHE_DIR=str(tmp_path / "cache"))
+    assert out == f"hits {hits}\n"
+
+
+def test_all_is_compiled_only_after_a_warmup_and_while_the_folders_are_there(tmp_path, monkeypatch):
+    monkeypatch.setattr(jit, "cache_folder", lambda: tmp_path)
+    monkeypatch.setattr(jit, "_used_folders", {tmp_path / "forest-1"})
+    monkeypatch.setattr(jit, "_EXAMPLES", {"a": lambda: None, "volume": lambda: None})
+    (tmp_path / "forest-1").mkdir()
+    assert not jit.all_compiled()
+    named = []
+    jit.warmup(lambda done, total, name: named.append(name))
+    assert named == ["a", "volume", ""]
+    assert jit.all_compiled()
+    (tmp_path / "forest-1").rmdir()
+    assert not jit.all_compiled()

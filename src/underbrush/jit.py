@@ -19,6 +19,7 @@ import pkgutil
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -40,6 +41,9 @@ Progress = Callable[[int, int, str], None]
 
 _LOG = logging.getLogger(__name__)
 _EXAMPLES: dict[str, Callable[[], object]] = {}
+_LOOK_AGAIN = 0.1
+"""Seconds between two looks for what another process compiles."""
+_elsewhere: Callable[[], bool] | None = None
 
 
 def kernel(**options: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -83,13 +87,68 @@ def warmup(progress: Progress | None = None) -> None:
         importlib.import_module("underbrush.core").__path__, "underbrush.core."
     ):
         importlib.import_module(module.name)
+    # Volumes last: most first images are flat, and are segmented a quarter of the time earlier.
+    examples = sorted(_EXAMPLES.items(), key=lambda one: "volume" in one[0])
     with _turn(cache_folder() / "warmup.lock"):
-        for done, (name, run) in enumerate(_EXAMPLES.items()):
+        for done, (name, run) in enumerate(examples):
             if progress is not None:
-                progress(done, len(_EXAMPLES), name)
+                progress(done, len(examples), name)
             run()
+        _remember_all_compiled()
     if progress is not None:
-        progress(len(_EXAMPLES), len(_EXAMPLES), "")
+        progress(len(examples), len(examples), "")
+
+
+@contextmanager
+def compiled_elsewhere(at_work: Callable[[], bool]) -> Iterator[None]:
+    """While another process compiles into the same folder: a kernel that is not there yet is waited for.
+
+    Compiling it here as well would hold up all that this process has to answer. As soon as ``at_work()`` is
+    False what is missing is compiled here.
+    """
+    global _elsewhere  # noqa: PLW0603  (kernels belong to the process)
+    _elsewhere = at_work
+    try:
+        yield
+    finally:
+        _elsewhere = None
+
+
+def all_compiled() -> bool:
+    """Whether `warmup` went through with the sources as they are now, so that the next one only loads."""
+    mark = _mark_file()
+    try:
+        folders = mark.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return False
+    return all((cache_folder() / name).is_dir() for name in folders)
+
+
+def is_kept() -> bool:
+    """Whether compiled code is found again by other processes: not in a temporary folder of this one."""
+    return cache_folder().name == _folder_name()
+
+
+def _mark_file() -> Path:
+    digest = hashlib.sha256(Path(__file__).read_bytes())
+    for path in sorted((Path(__file__).parent / "core").rglob("*.py")):
+        digest.update(str(path).encode())
+        digest.update(path.read_bytes())
+    return cache_folder() / f"all-{digest.hexdigest()[:16]}.compiled"
+
+
+def _remember_all_compiled() -> None:
+    folders = "".join(f"{folder.name}\n" for folder in _used_folders if folder.parent == cache_folder())
+    try:
+        _mark_file().write_text(folders, encoding="utf-8")
+        marks = sorted(cache_folder().glob("all-*.compiled"), key=lambda p: p.stat().st_mtime, reverse=True)
+        for old in marks[KEPT:]:
+            old.unlink(missing_ok=True)
+    except OSError as error:
+        _LOG.info("compiled code cannot be kept: %s", error)
+
+
+_used_folders: set[Path] = set()
 
 
 @cache
@@ -141,6 +200,7 @@ def _source_folder(sources: Path) -> Path:
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
         os.utime(folder)
+        _used_folders.add(folder)
         _forget_old(cache_folder(), f"{sources.name}-")
     except OSError as error:  # a disk that has filled up since the folder above was made
         return _temporary_folder(os.strerror(error.errno or 0))
@@ -178,11 +238,24 @@ class _CheckedCache:
         return getattr(self._inner, name)
 
     def load_overload(self, sig: Any, target: Any) -> Any:
+        while (elsewhere := _elsewhere) is not None and elsewhere():
+            found = self._load_what_is_there(sig, target)
+            if found is not None:
+                return found
+            time.sleep(_LOOK_AGAIN)
         try:
             return self._inner.load_overload(sig, target)
         except Exception as error:  # noqa: BLE001 - numba unpickles: a damaged file can raise anything
             _LOG.info("compiled code of %s is damaged (%s): compiling it again", sig, error)
             self._attempt(self._inner.flush)
+            return None
+
+    def _load_what_is_there(self, sig: Any, target: Any) -> Any:
+        """The kernel, or None: also where its file is being written, or is damaged."""
+        try:
+            return self._inner.load_overload(sig, target)
+        except Exception as error:  # noqa: BLE001 - as above
+            _LOG.debug("compiled code of %s cannot be loaded yet (%s)", sig, error)
             return None
 
     def save_overload(self, sig: Any, data: Any) -> None:
@@ -224,7 +297,6 @@ def _turn(path: Path) -> Iterator[None]:
 
 if sys.platform == "win32":
     import msvcrt
-    import time
 
     def _lock(descriptor: int) -> None:
         while True:

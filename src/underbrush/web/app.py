@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
@@ -10,7 +12,8 @@ from fastapi import FastAPI
 
 from underbrush.web.events import add_events
 from underbrush.web.exports import add_exports
-from underbrush.web.gate import Allowed, Gate
+from underbrush.web.gate import Allowed, App, Gate, Receive, Scope, Send
+from underbrush.web.light_imports import without
 from underbrush.web.reading import CACHE_BYTES, Reading
 from underbrush.web.routes import add_routes
 from underbrush.web.uploads import MOST_BYTES
@@ -22,7 +25,14 @@ Pages = Callable[[FastAPI, "Hub"], None]
 
 
 def make_app(
-    hub: Hub, *, token: str, port: int, allowed: Allowed, pages: Pages | None = None, threads: int = 2
+    hub: Hub,
+    *,
+    token: str,
+    port: int,
+    allowed: Allowed,
+    pages: Pages | None = None,
+    threads: int = 2,
+    seen: threading.Event | None = None,
 ) -> Gate:
     """The guarded application.
 
@@ -36,6 +46,8 @@ def make_app(
         Adds what people see; by default the panels. They come last, for they answer every address.
     threads
         Threads that read pixels.
+    seen
+        Set when the first page speaks to the server: when it is on the screen.
     """
     reading = Reading(threads, min(CACHE_BYTES, hub.settings.memory // 16))
 
@@ -50,6 +62,8 @@ def make_app(
     add_events(app, hub)
     exports = add_exports(app, hub)
     if pages is None:
+        with without():
+            importlib.import_module("socketio")
         from underbrush.web.panels import add_pages  # noqa: PLC0415  (imports NiceGUI)
 
         pages = add_pages
@@ -58,4 +72,16 @@ def make_app(
     def landing() -> str:
         return "/" if hub.landing is None else f"/p/{hub.landing}"
 
-    return Gate(app, token=token, port=port, allowed=allowed, landing=landing, upload_bytes=MOST_BYTES)
+    inner = app if seen is None else _noticing(app, seen)
+    return Gate(inner, token=token, port=port, allowed=allowed, landing=landing, upload_bytes=MOST_BYTES)
+
+
+def _noticing(app: App, seen: threading.Event) -> App:
+    """``app``, which sets ``seen`` at the first websocket: pages open one when they are there."""
+
+    async def noticed(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            seen.set()
+        await app(scope, receive, send)
+
+    return noticed

@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Any
 from underbrush.errors import UsageError
 from underbrush.web.browse import Roots
 from underbrush.web.gate import LOOPBACK, allowed_hosts
-from underbrush.web.hub import Hub, Preparing, Settings, load_engine
+from underbrush.web.hub import Hub, Settings
+from underbrush.web.preparing import prepare
 from underbrush.web.tokens import claim_identity, identity_file, keep
 
 if TYPE_CHECKING:
@@ -31,15 +32,9 @@ PORT = 8642
 _TRIED = 50
 _LEAVE = 5.0
 """Seconds that threads which only read get to end when all is saved."""
-PREPARING = "Preparing fast code for this computer, once, about 40 s. You can already paint."
-_SLOW = 2.0
 _SWITCH = 0.001
 _LOG = logging.getLogger(__name__)
 Say = Callable[[str], None]
-
-
-class _ClosedError(Exception):
-    """The server ends: nobody needs what is being prepared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,6 +275,7 @@ def _server(hub: Hub, options: Options, secret: tuple[str, int], pages: Pages | 
     from underbrush.web.server import Server  # noqa: PLC0415
 
     token, port = secret
+    seen = threading.Event()
     gate = make_app(
         hub,
         token=token,
@@ -287,37 +283,10 @@ def _server(hub: Hub, options: Options, secret: tuple[str, int], pages: Pages | 
         allowed=allowed_hosts(options.trusted, options.host),
         pages=pages,
         threads=max(2, min(4, options.threads)),
+        seen=seen,
     )
-    begun = (lambda: prepare(hub)) if options.warm_up else (lambda: None)
+    begun = (lambda: prepare(hub, seen)) if options.warm_up else (lambda: None)
     return Server(gate, (options.certificate, options.key), begun)
-
-
-def prepare(hub: Hub) -> None:
-    """Compile the kernels, or load them, in a thread that gives way to others, and tell who is connected."""
-
-    def work() -> None:
-        load_engine()  # imports numba: after the first page
-        from underbrush import jit  # noqa: PLC0415
-        from underbrush.engine.priorities import TILES, give_way  # noqa: PLC0415
-
-        give_way(TILES)
-        begun = time.monotonic()
-
-        def progress(done: int, total: int, name: str) -> None:
-            if hub.closed:
-                raise _ClosedError
-            # What was compiled before loads in a moment: nothing to be said of that.
-            slow = time.monotonic() - begun > _SLOW
-            hub.say_preparing(Preparing(PREPARING if slow and done < total else "", done, total))
-
-        try:
-            jit.warmup(progress)
-        except Exception:  # noqa: BLE001  (what is not compiled now is compiled when it is needed)
-            if not hub.closed:
-                _LOG.exception("the kernels could not be prepared")
-        hub.say_preparing(Preparing("", 0, 0))
-
-    threading.Thread(target=work, name="underbrush-preparing", daemon=True).start()
 
 
 def _leave_soon(status: int) -> None:

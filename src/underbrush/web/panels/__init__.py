@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from nicegui import ui
 
 from underbrush.web.panels.gauges import Gauges
+from underbrush.web.panels.page_files import CACHE_CONTROL, PARTS, VIEWER, add_preloads, serve_files
 from underbrush.web.panels.project_page import build_project_page
 from underbrush.web.panels.start_page import build_start_page
 
@@ -24,7 +25,7 @@ def _style() -> None:
     """The look, in the head: the page is never seen without it."""
     css = "\n".join(
         (LOOK / name).read_text(encoding="utf-8")
-        for name in ("tokens.css", "app.css", "export.css", "features.css")
+        for name in ("tokens.css", "app.css", "export.css", "features.css", "settings.css", "states.css")
     )
     ui.add_head_html(f"<style>\n{css}\n</style>")
 
@@ -36,20 +37,22 @@ def add_pages(app: FastAPI, hub: Hub) -> None:
     @ui.page("/", title="Underbrush", favicon=MARK, dark=True)
     def start() -> None:
         _style()
+        add_preloads(PARTS)
         build_start_page(hub, gauges)
 
     @ui.page("/p/{ident}", title="Underbrush", favicon=MARK, dark=True)
     def project(ident: str) -> None:
         _style()
+        add_preloads(PARTS, VIEWER)
         build_project_page(hub, gauges, ident)
 
+    serve_files(app)
     ui.run_with(
         app,
         title="Underbrush",
         dark=True,
         tailwind=False,
-        # Own modules are named by the time of their folder, which an edit of a file does not change.
-        cache_control_directives="no-cache",
+        cache_control_directives=CACHE_CONTROL,
         gzip_middleware_factory=None,
         reconnect_timeout=30,
         show_welcome_message=False,

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from underbrush.core.features.compute import compute_features
 from underbrush.core.features.selection import FeatureSelection
 from underbrush.errors import UnderbrushError
 from underbrush.project.values_json import selection_from_json
@@ -26,6 +25,8 @@ def feature_cost(selection: FeatureSelection, volume: bool) -> float:
 
     The first use of a filter may compile it: what that takes does not count, but is waited for.
     """
+    from underbrush.core.features.compute import compute_features  # noqa: PLC0415  (numba: after the first page)
+
     shape = DEEP if volume else FLAT
     block = np.random.default_rng(0).integers(0, 255, (1, *shape), np.uint8).astype(np.float32)
     terms = selection.terms(volume)
