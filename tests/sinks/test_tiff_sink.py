@@ -14,7 +14,8 @@ from PIL import Image
 from underbrush.core.geometry import Box
 from underbrush.errors import OutputError
 from underbrush.sinks import OutputSpec, open_sink, tiff
-from underbrush.sinks.tiff import _inverse
+from underbrush.sinks.tifftags import inverse
+from underbrush.sources import open_image
 
 COLORS = ((230, 25, 75), (60, 180, 75), (0, 130, 200))
 SIZES = {"x": (0.65, "um"), "y": (0.325, "micron"), "z": (2000.0, "nm"), "t": (2.0, "min")}
@@ -137,7 +138,7 @@ def test_ome_tiff_says_everything(tmp_path):
         assert file.series[0].kind == "ome"
         assert file.series[0].axes == "ZCYX"
         assert np.array_equal(file.asarray(), pixels[0].transpose(1, 0, 2, 3))
-        assert all(page.aspage().is_tiled for page in file.pages)
+        assert not any(page.aspage().is_tiled for page in file.pages), "ImageJ opens no tiles itself"
     root = ome(spec.path)
     (found,) = root.findall("o:Image/o:Pixels", OME)
     assert (found.get("SizeX"), found.get("SizeC"), found.get("Type")) == ("50", "3", "float")
@@ -241,7 +242,7 @@ def test_types_that_readers_do_not_know_are_refused(tmp_path, dtype):
 
 @pytest.mark.parametrize("size", [0.65, 1 / 3, 1.0, 2.5, 1e-7, 123456.789, 1e9, 0.1234567891234, np.pi])
 def test_resolutions_are_precise(size):
-    top, bottom = _inverse(size)
+    top, bottom = inverse(size)
     assert 0 < top < 1 << 32
     assert 0 < bottom < 1 << 32
     assert bottom / top == pytest.approx(size, rel=1e-8)
@@ -249,4 +250,42 @@ def test_resolutions_are_precise(size):
 
 @pytest.mark.parametrize("size", [1e-12, 1e12])
 def test_resolutions_that_do_not_fit_are_left_out(size):
-    assert _inverse(size) is None
+    assert inverse(size) is None
+
+
+@pytest.mark.parametrize("kind", ["segmentation", "probabilities"])
+def test_a_large_ome_tiff_has_smaller_copies(tmp_path, monkeypatch, kind):
+    monkeypatch.setattr(tiff, "PLAIN_SIDE", 200)
+    monkeypatch.setattr(tiff, "SMALLEST_SIDE", 60)
+    monkeypatch.setattr(tiff, "TILE", 64)
+    names = kind == "segmentation"
+    shape = (2, 1, 3, 231, 190) if names else (1, 2, 1, 231, 190)
+    spec = spec_of(tmp_path / "a.ome.tif", shape, "u1" if names else "f4", kind)
+    rng = np.random.default_rng(0)
+    pixels = (rng.random(shape) * 4).astype(spec.dtype)
+    with open_sink(spec, "ome-tiff") as sink:
+        for y in range(0, 231, 50):
+            box = Box.whole(shape).replace(y=(y, min(y + 50, 231)))
+            sink.write(box, pixels[box.slices])
+    expected = pixels
+    with tifffile.TiffFile(spec.path) as file:
+        levels = file.series[0].levels
+        assert [level.shape[-2:] for level in levels] == [(231, 190), (116, 95), (58, 48)]
+        assert len(file.pages) == 6 if names else 2
+        for level in levels:
+            t, c, z, _, _ = shape
+            found = level.asarray().reshape(t, z, c, *level.shape[-2:]).transpose(0, 2, 1, 3, 4)
+            assert np.allclose(found, expected, atol=1e-6)
+            page = level.pages[0].aspage()
+            assert page.photometric == (
+                tifffile.PHOTOMETRIC.PALETTE if names else tifffile.PHOTOMETRIC.MINISBLACK
+            )
+            # Halved as in the pyramid: every second pixel of classes, the mean of two by two else.
+            if names:
+                expected = expected[..., ::2, ::2]
+            else:
+                padded = np.pad(expected, [(0, 0)] * 3 + [(0, n % 2) for n in expected.shape[3:]], "edge")
+                expected = padded.reshape(*padded.shape[:3], padded.shape[3] // 2, 2, -1, 2).mean((4, 6))
+    with open_image(spec.path) as image:
+        assert len(image.info.levels) == 3
+        assert np.array_equal(image.read(), pixels)

@@ -25,7 +25,8 @@ from underbrush.project.document import Document
 from underbrush.project.resolve import resolve_source
 from underbrush.project.schema import Lane
 from underbrush.sinks.base import OutputSpec, Sink
-from underbrush.sinks.formats import FORMATS, check_sink
+from underbrush.sinks.formats import FORMATS, check_sink, suffix_of
+from underbrush.sinks.places import is_there
 from underbrush.sources.base import Image
 from underbrush.sources.opening import open_image
 
@@ -211,7 +212,7 @@ def refusals(spec: OutputSpec, suffix: str) -> dict[str, str]:
     """For each format why it cannot hold a result, or nothing; ``suffix`` is the ending of its path."""
     found = {}
     for known in FORMATS:
-        name = spec.path.name.removesuffix(suffix) + known.suffixes[0]
+        name = spec.path.name.removesuffix(suffix) + suffix_of(known.name)
         axes = spec.axes if known.name in FREE_AXES else known_axes(spec)
         try:
             check_sink(replace(spec, path=spec.path.with_name(name), axes=axes), known.name)
@@ -280,7 +281,7 @@ def free_outputs(wish: Wish, paths: Sequence[Path], own: Iterable[Path] = ()) ->
         Files are there already and ``wish.existing`` is ``cancel``.
     """
     mine = {resolved(path) for path in own}
-    there = [path for path in paths if path.exists() and resolved(path) not in mine]
+    there = [path for path in paths if is_there(path) and resolved(path) not in mine]
     if wish.existing == "cancel" and there:
         count = "1 file is" if len(there) == 1 else f"{len(there)} files are"
         raise OutputError(
@@ -303,7 +304,7 @@ def _free(path: Path, suffix: str, taken: set[Path], mine: set[Path]) -> Path:
     for number in range(1, MOST_COPIES):
         one = path if number == 1 else path.with_name(f"{stem}_{number}{suffix}")
         key = resolved(one)
-        if key not in taken and (key in mine or not one.exists()):
+        if key not in taken and (key in mine or not is_there(one)):
             return one
     raise OutputError(
         f"there are {MOST_COPIES} results of this name", where=path, remedy="choose another path"

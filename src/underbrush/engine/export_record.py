@@ -19,6 +19,7 @@ from underbrush.engine.model import Model
 from underbrush.errors import OutputError, UnderbrushError
 from underbrush.files import Replacing
 from underbrush.project.document import Document
+from underbrush.sinks import places
 from underbrush.sources.address import parse_address
 
 NAME = "run.json"
@@ -48,12 +49,11 @@ def stamp_of(address: str | None) -> list[Any] | None:
 
 
 def file_stamp(path: Path) -> list[Any] | None:
-    """Size and time of a file; None where there is none."""
+    """Size and time of a file, or of what stands for it; None where there is none."""
     try:
-        status = path.stat()
+        return places.stamp_of(path)
     except OSError:
         return None
-    return [status.st_size, status.st_mtime_ns]
 
 
 def file_digest(path: Path) -> str:

@@ -39,7 +39,8 @@ from underbrush.errors import UnderbrushError, UsageError
 from underbrush.files import check_kept, check_output
 from underbrush.project.document import Document
 from underbrush.project.resolve import resolve_source
-from underbrush.sinks.formats import check_sink
+from underbrush.sinks.formats import check_sink, find_format
+from underbrush.sinks.places import size_of
 from underbrush.sources.opening import open_image
 
 if TYPE_CHECKING:
@@ -263,7 +264,11 @@ class Run:
         notices: tuple[str, ...] = ()
         try:
             inputs = [row.item.address, row.item.mask, str(self._session.path)]
-            check_output(row.output, [address for address in inputs if address])
+            check_output(
+                row.output,
+                [address for address in inputs if address],
+                folder=find_format(self._job.wish.format).folder,
+            )
             with ExitStack() as stack:
                 opened = opened_item(stack, self._session, row.item)
                 if ready.model is not None:
@@ -285,7 +290,7 @@ class Run:
             )
             return False
         row.seconds, row.share, row.sentence = time.monotonic() - begun, 1.0, " ".join(notices)
-        row.bytes, row.written, row.state = row.output.stat().st_size, now_text(), "done"
+        row.bytes, row.written, row.state = size_of(row.output), now_text(), "done"
         return True
 
     def _record(self, records: dict[Path, tuple[Record, float]], ready: _Ready, row: Row) -> None:

@@ -26,7 +26,7 @@ KINDS = (*RESULTS, "labels")
 DTYPES = ("uint8", "uint16", "uint32", "int8", "int16", "int32", "float32", "float64")
 PATTERN = "{project}_results/{nickname}_{result}"
 """Where results go, seen from the folder of the project."""
-FREE_AXES = ("compressed hdf5", "hdf5", "npy")
+FREE_AXES = ("compressed hdf5", "hdf5", "npy", "compressed n5", "n5")
 """Formats whose files have the order of axes that was asked for; others have one of their own."""
 _MOST_TEXT = 1000
 _SUFFIX = re.compile(

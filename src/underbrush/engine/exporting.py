@@ -32,7 +32,8 @@ from underbrush.engine.naming import nickname_of
 from underbrush.engine.scheduler import Cancelled
 from underbrush.errors import UnderbrushError, UsageError
 from underbrush.files import check_output
-from underbrush.sinks.formats import check_sink
+from underbrush.sinks.formats import check_sink, find_format
+from underbrush.sinks.places import is_there
 
 if TYPE_CHECKING:
     from underbrush.engine.session import Session
@@ -86,10 +87,11 @@ class Exporter:
             spec = inspected(model, session.document, request, opened, self._limits)
             reasons = refusals(spec, wish.suffix)
             check_sink(spec, wish.format)
-            check_output(output, [a for a in (item.address, item.mask, str(session.path)) if a])
+            inputs = [a for a in (item.address, item.mask, str(session.path)) if a]
+            check_output(output, inputs, folder=find_format(wish.format).folder)
         except UnderbrushError as error:
             return {"refusal": in_window(error), "formats": reasons}
-        return {"refusal": "", "formats": reasons, "exists": plain.exists(), **spec_facts(spec)}
+        return {"refusal": "", "formats": reasons, "exists": is_there(plain), **spec_facts(spec)}
 
     def texts(self, wish: Wish, kind: str, lanes: Sequence[str]) -> dict[str, str]:
         """Command, Python and methods text: of the last job of this kind and wish, else as it would be.

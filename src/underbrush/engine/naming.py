@@ -10,6 +10,7 @@ from pathlib import Path
 from underbrush.errors import OutputError, UsageError
 from underbrush.files import safe_name
 from underbrush.sinks.formats import FORMATS
+from underbrush.sinks.places import SLICE
 
 DEFAULT_PATTERN = "{project_dir}/{project}_results/{nickname}_{result}"
 _PLACEHOLDER = re.compile(r"\{([a-z_]*)\}")
@@ -58,7 +59,8 @@ def output_path(pattern: str, address: str, naming: Naming, suffix: str) -> Path
     """The file that the result of the image at ``address`` goes to.
 
     Placeholders: ``{project_dir}``, ``{project}`` (name without suffix), ``{dataset_dir}``,
-    ``{nickname}``, ``{result}``. ``suffix`` is appended where the pattern ends without one of its own.
+    ``{nickname}``, ``{result}``; ``{slice_index}`` stays for the files of a sequence. ``suffix`` is appended
+    where the pattern ends without one of its own.
 
     Raises
     ------
@@ -76,7 +78,12 @@ def output_path(pattern: str, address: str, naming: Naming, suffix: str) -> Path
         "result": naming.result,
     }
 
+    if SLICE in pattern:  # the numbers stand where the user wants them
+        suffix = suffix.replace(f"_{SLICE}", "")
+
     def fill(match: re.Match[str]) -> str:
+        if match[0] == SLICE:
+            return SLICE
         if match[1] not in values:
             known = ", ".join(f"{{{k}}}" for k in values)
             raise UsageError(f"unknown placeholder {match[0]} in --output", remedy=f"use {known}")

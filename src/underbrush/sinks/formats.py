@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol, cast, runtime_checkable
 from underbrush.core.geometry import AXES, Shape5, parse_axes
 from underbrush.errors import AxesError, OutputError
 from underbrush.sinks.base import OutputSpec, PiecedSink, Sink
+from underbrush.sinks.places import SLICE
 
 if TYPE_CHECKING:
     import os
@@ -29,6 +30,7 @@ class Format:
     """Whether it is a folder of many files, that can be written in parts (`unit_of`)."""
 
 
+_SEQUENCE = "plane_sequence"
 FORMATS = (
     Format("ome-tiff", (".ome.tif", ".ome.tiff"), "tiff", ("multipage tiff", "ome tiff", "ometiff")),
     Format("tiff", (".tif", ".tiff"), "tiff", ("tif",)),
@@ -43,10 +45,15 @@ FORMATS = (
     ),
     Format("ome-zarr-0.5", (".ome.zarr", ".zarr"), "zarr", ("zarr3",), True),
     Format("single-scale ome-zarr", (".ome.zarr", ".zarr"), "zarr", (), True),
+    Format("png sequence", (".png",), _SEQUENCE),
+    Format("jpg sequence", (".jpg", ".jpeg"), _SEQUENCE, ("jpeg sequence",)),
+    Format("bmp sequence", (".bmp",), _SEQUENCE),
+    Format("tiff sequence", (".tif", ".tiff"), _SEQUENCE, ("tif sequence",)),
+    Format("multipage tiff sequence", (".tiff", ".tif"), _SEQUENCE),
     Format("compressed n5", (".n5",), "n5", ("compressed-n5",), True),
     Format("n5", (".n5",), "n5", (), True),
 )
-"""In the order in which suffixes are tried."""
+"""In the order in which suffixes are tried: the first format of a suffix is taken."""
 
 
 class _SinkModule(Protocol):
@@ -98,7 +105,7 @@ def format_of(path: str | os.PathLike[str]) -> str:
     for known in FORMATS:
         if name.endswith(known.suffixes):
             return known.name
-    suffixes = ", ".join(f.suffixes[0] for f in FORMATS if f.name != "hdf5")
+    suffixes = ", ".join(dict.fromkeys(f.suffixes[0] for f in FORMATS))
     raise OutputError(
         f"the suffix {Path(path).suffix!r} stands for no format that can be written",
         where=path,
@@ -107,11 +114,14 @@ def format_of(path: str | os.PathLike[str]) -> str:
 
 
 def suffix_of(format: str) -> str:
-    """The usual suffix of a format, with its dot; ``.tiff`` for ilastik's ``multipage tiff``."""
+    """The usual suffix of a format, with its dot; ``.tiff`` for ilastik's ``multipage tiff``.
+
+    Names of sequences end with the number of the slice: ``_{slice_index}.png``.
+    """
     known = find_format(format)
     if known.name == "ome-tiff" and "multipage" in format.lower():
         return ".tiff"
-    return known.suffixes[0]
+    return f"_{SLICE}{known.suffixes[0]}" if known.module == _SEQUENCE else known.suffixes[0]
 
 
 def check_sink(spec: OutputSpec, format: str) -> None:
@@ -223,7 +233,7 @@ def _check_suffix(spec: OutputSpec, known: Format) -> None:
             where=spec.path,
             remedy=f"end the name with {known.suffixes[0]} or choose another format",
         )
-    if known.module == "picture" and others and known not in others:
+    if known.module in ("picture", _SEQUENCE) and others and known not in others:
         raise OutputError(
             f"the name ends with {spec.path.suffix!r} but the format is {known.name}",
             where=spec.path,

@@ -97,52 +97,56 @@ class PictureSink(Sink):
         """See `Sink.commit`."""
         if self._left:
             raise incomplete(self.spec.path, f"{self._left} pixels")
-        # Encoded in memory: Pillow would write past our file layer, straight to the descriptor.
-        encoded = io.BytesIO()
-        picture = self._picture()
-        if self._format == "png":
-            picture.save(encoded, "PNG", **self._png_options())
-        elif self._format == "jpg":
-            picture.save(encoded, "JPEG", quality=JPG_QUALITY, subsampling=0)
-        else:
-            picture.save(encoded, "BMP")
-        self._replacing.file.write(encoded.getbuffer())
+        self._replacing.file.write(encoded_picture(self.spec, self._pixels, self._format))
         self._replacing.commit()
 
     def abort(self) -> None:
         """See `Sink.abort`."""
         self._replacing.abort()
 
-    def _picture(self) -> Image.Image:
-        from PIL import Image  # noqa: PLC0415 - not needed before
 
-        pixels = self._pixels[..., 0] if self._pixels.shape[-1] == 1 else self._pixels
-        picture = Image.fromarray(np.ascontiguousarray(pixels))
-        if has_palette(self.spec):
-            indexed = Image.frombytes("P", picture.size, picture.tobytes())
-            indexed.putpalette(palette(self.spec.class_colors).tobytes())
-            return indexed
-        return picture
+def encoded_picture(spec: OutputSpec, pixels: NDArray[Any], format: str) -> bytes:
+    """A file of ``pixels`` (y, x, c) that `check` let pass, with the names and colours of ``spec``."""
+    # Encoded in memory: Pillow would write past our file layer, straight to the descriptor.
+    encoded = io.BytesIO()
+    picture = _picture(spec, pixels)
+    if format == "png":
+        picture.save(encoded, "PNG", **_png_options(spec))
+    elif format == "jpg":
+        picture.save(encoded, "JPEG", quality=JPG_QUALITY, subsampling=0)
+    else:
+        picture.save(encoded, "BMP")
+    return encoded.getvalue()
 
-    def _png_options(self) -> dict[str, Any]:
-        from PIL import PngImagePlugin  # noqa: PLC0415 - not needed before
 
-        spec = self.spec
-        texts = PngImagePlugin.PngInfo()
-        texts.add_text("Software", "Underbrush")
-        for name, values in (("Classes", spec.class_names), ("Channels", spec.channel_names)):
-            if values:
-                texts.add_itxt(name, "\n".join(values))
-        for key, value in spec.provenance.items():
-            texts.add_itxt(_keyword(key), value)
-        options: dict[str, Any] = {"pnginfo": texts}
-        sizes = {
-            a: value * METRES[u] for a, (value, u) in known_sizes(spec.pixel_size).items() if u in METRES
-        }
-        if "x" in sizes and "y" in sizes and all(2**-31 < size <= 1 for size in sizes.values()):
-            # Pillow turns dots per inch into whole pixels per metre, of 32 bits.
-            options["dpi"] = (0.0254 / sizes["x"], 0.0254 / sizes["y"])
-        return options
+def _picture(spec: OutputSpec, pixels: NDArray[Any]) -> Image.Image:
+    from PIL import Image  # noqa: PLC0415 - not needed before
+
+    pixels = pixels[..., 0] if pixels.shape[-1] == 1 else pixels
+    picture = Image.fromarray(np.ascontiguousarray(pixels))
+    if has_palette(spec):
+        indexed = Image.frombytes("P", picture.size, picture.tobytes())
+        indexed.putpalette(palette(spec.class_colors).tobytes())
+        return indexed
+    return picture
+
+
+def _png_options(spec: OutputSpec) -> dict[str, Any]:
+    from PIL import PngImagePlugin  # noqa: PLC0415 - not needed before
+
+    texts = PngImagePlugin.PngInfo()
+    texts.add_text("Software", "Underbrush")
+    for name, values in (("Classes", spec.class_names), ("Channels", spec.channel_names)):
+        if values:
+            texts.add_itxt(name, "\n".join(values))
+    for key, value in spec.provenance.items():
+        texts.add_itxt(_keyword(key), value)
+    options: dict[str, Any] = {"pnginfo": texts}
+    sizes = {a: value * METRES[u] for a, (value, u) in known_sizes(spec.pixel_size).items() if u in METRES}
+    if "x" in sizes and "y" in sizes and all(2**-31 < size <= 1 for size in sizes.values()):
+        # Pillow turns dots per inch into whole pixels per metre, of 32 bits.
+        options["dpi"] = (0.0254 / sizes["x"], 0.0254 / sizes["y"])
+    return options
 
 
 def _keyword(key: str) -> str:

@@ -17,8 +17,18 @@ export const FORMATS = /** @type {Record<string, string>} */ ({
   png: "PNG",
   jpg: "JPEG",
   bmp: "BMP",
+  "ome-zarr": "OME-Zarr 0.4, all scales",
+  "ome-zarr-0.5": "OME-Zarr 0.5, all scales",
+  "single-scale ome-zarr": "OME-Zarr 0.4, one scale",
+  "compressed n5": "N5, compressed",
+  n5: "N5",
+  "png sequence": "PNG, a file for each slice",
+  "jpg sequence": "JPEG, a file for each slice",
+  "bmp sequence": "BMP, a file for each slice",
+  "tiff sequence": "TIFF, a file for each slice",
+  "multipage tiff sequence": "OME-TIFF, a file for each time",
 });
-const FREE_AXES = ["compressed hdf5", "hdf5", "npy"];
+const FREE_AXES = ["compressed hdf5", "hdf5", "npy", "compressed n5", "n5"];
 const WHOLE = ["uint8", "uint16", "uint32"];
 
 /** Whether files of a format have the order of axes that is asked for. @param {string} format */
@@ -79,6 +89,8 @@ export const spaced = (axes) => [...axes].join(" ");
 /** Why an order of axes cannot be chosen, or "". @param {string} format */
 export function axesReason(format) {
   if (freeAxes(format)) return "";
+  if (format.includes("zarr")) return "OME-Zarr has its own order: t c z y x.";
+  if (format.includes("sequence")) return "The files follow the first axis of the image.";
   return format.includes("tiff") ? "TIFF has its own order: t z c y x." : "A picture is y x.";
 }
 
@@ -94,7 +106,7 @@ export function totalBytes(one, shape, shapes) {
 }
 
 /** "up to 1.4 MB": what compression saves is only known afterwards. @param {number} n @param {string} format */
-export const sizeText = (n, format) => `${["hdf5", "npy", "bmp"].includes(format) ? "about" : "up to"} ${bytes(n)}`;
+export const sizeText = (n, format) => `${["hdf5", "npy", "n5", "bmp", "bmp sequence"].includes(format) ? "about" : "up to"} ${bytes(n)}`;
 
 /** "about 20 s left" @param {number | null} seconds */
 export function leftText(seconds) {
