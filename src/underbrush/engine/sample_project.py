@@ -4,6 +4,7 @@
 sample.ilp                  nuclei in two images; opened by `underbrush demo` and by *Try the sample*
 nuclei_1.tif nuclei_2.tif
 unseen/nuclei_3.tif ...     two more for step 5, and for a test of the classifier
+strokes/nuclei_1_strokes.tif ...  the strokes as images: for `underbrush train`
 truth/nuclei_1_truth.tif    what is a nucleus and what is not, of all four: for `underbrush evaluate`
 tissue.ilp tissue.png       a section in colours with three classes
 ```
@@ -80,6 +81,9 @@ def make_sample(folder: Path, threads: int = 1) -> Path:
     for one in unseen:
         _write_image(_nuclei(one), folder / "unseen")
     for one in (*seen, *unseen):
+        if one.strokes.any():
+            painted = _Picture(f"{one.name}_strokes", one.strokes, "yx", sample.PIXEL_SIZE, one.strokes)
+            _write_image(painted, folder / "strokes")
         truth = _Picture(f"{one.name}_truth", one.truth, "yx", sample.PIXEL_SIZE, one.strokes)
         _write_image(truth, folder / "truth")
     _make_tissue(folder, threads)
