@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
-from pathlib import Path, PureWindowsPath
+from pathlib import Path
 
 from underbrush.errors import OutputError
-from underbrush.project.paths import linked_source, split_files
-from underbrush.project.schema import Project, Source
+from underbrush.project.schema import Project
 from underbrush.project.write import write_project
 
 
@@ -27,28 +25,7 @@ def write_copy(project: Project, target: Path) -> Path:
         raise OutputError("there is a file of this name", where=path, remedy="choose another name")
     if not path.parent.is_dir():
         raise OutputError("there is no such folder", where=path.parent, remedy="choose one that is there")
-    home = None if project.path is None else project.path.absolute().parent
-    if home is not None and home != path.parent:
-        lanes = (
-            replace(lane, raw=_absolute(lane.raw, home), mask=lane.mask and _absolute(lane.mask, home))
-            for lane in project.lanes
-        )
-        project = replace(project, lanes=tuple(lanes))
+    # Links are relative below the folder of the project, else absolute: `normal_form` sees to that.
     write_project(project, path)
     return path
 
-
-def _absolute(source: Source, home: Path) -> Source:
-    """The source with links that do not depend on where the project lies."""
-    if source.kind not in ("file", "stack") or not source.stored:
-        return source
-    pieces = split_files(source.stored)
-    separator = ";" if ";".join(pieces) == source.stored else ":"
-    whole = (
-        piece
-        if Path(piece).is_absolute() or PureWindowsPath(piece).is_absolute()
-        else os.path.normpath(home / piece)
-        for piece in pieces
-    )
-    found = linked_source(separator.join(whole))
-    return replace(source, stored=found.stored, files=found.files, inner=found.inner)

@@ -25,7 +25,7 @@ CLASSES = ("Background", "Foreground")
 
 
 def write_new_project(path: Path, addresses: Sequence[str]) -> None:
-    """Write a new project with these images to ``path`` (an empty file, as of `reserving.reserved_name`).
+    """Write a new project with these images, or none, to ``path`` (an empty file, as of `reserving`).
 
     Where that fails nothing stays.
 
@@ -35,7 +35,8 @@ def write_new_project(path: Path, addresses: Sequence[str]) -> None:
         An image cannot be read, the images have different numbers of channels, or the disk is full.
     """
     try:
-        write_project(linked_from(project_from_images(addresses), path.parent), path)
+        project = project_from_images(addresses) if addresses else _project((), None)
+        write_project(linked_from(project, path.parent), path)
     except BaseException:
         with contextlib.suppress(OSError):
             if path.stat().st_size == 0:
@@ -78,13 +79,17 @@ def project_from_images(addresses: Sequence[str]) -> Project:
             )
     smallest = tuple(min(sizes) for sizes in zip(*shapes, strict=True))
     t, c, z, y, x = smallest
-    selection = FeatureSelection.recommended((t, c, z, y, x))
+    return _project(_with_distinct_names(lanes), FeatureSelection.recommended((t, c, z, y, x)))
+
+
+def _project(lanes: tuple[Lane, ...], selection: FeatureSelection | None) -> Project:
+    """A project with these images and features, two classes, and nothing painted."""
     return Project(
-        lanes=_with_distinct_names(lanes),
+        lanes=lanes,
         classes=tuple(ClassInfo(n, class_colour(i), class_colour(i)) for i, n in enumerate(CLASSES)),
         selection=selection,
-        feature_ids=selection.filters,
-        scales=selection.scales,
+        feature_ids=() if selection is None else selection.filters,
+        scales=() if selection is None else selection.scales,
         own=MappingProxyType({PROJECT_ID: uuid.uuid4().hex}),  # so that it is known as ours, not as ilastik's
     )
 

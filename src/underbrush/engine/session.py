@@ -172,9 +172,10 @@ class Session:
         self._safe.fold()
 
     def save_copy(self, target: str | os.PathLike[str]) -> Path:
-        """Write the project as it is as a new file; gives its path. For when its own place cannot be written.
+        """Write the project as it is as a new file; gives its path.
 
-        Links to images are those of the project: relative ones become absolute where the folder is another.
+        Links to images lead where they led: relative ones become absolute where the image does not lie below
+        the new folder.
 
         Raises
         ------

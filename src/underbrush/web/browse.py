@@ -303,7 +303,7 @@ def kind_of_name(name: str) -> Kind | None:
 
     match = _SUFFIX.search(name)
     suffix = "" if match is None else "." + match[0].lower().rpartition(".")[2]
-    if suffix == ".ilp":
+    if suffix == ".ilp" or name.lower().endswith(".ilp.zip"):
         return "project"
     if name.lower().endswith(".zarr.zip"):
         return "image"

@@ -151,6 +151,27 @@ class Hub:
 
         return self._begin(project_id(file), file, make)
 
+    def start_project(self, path: Path) -> str:
+        """Begin a new project without images in this file, and give its id; does not wait.
+
+        Raises
+        ------
+        OutputError
+            There is a file of this name, or it cannot be written.
+        """
+        from underbrush.engine.reserving import reserved  # noqa: PLC0415
+
+        file = reserved(path).resolve()
+
+        def make() -> Session:
+            load_engine()
+            from underbrush.engine.new_project import write_new_project  # noqa: PLC0415
+
+            write_new_project(file, ())
+            return self._open(file)
+
+        return self._begin(project_id(file), file, make)
+
     def _begin(self, ident: str, path: Path, opened: Callable[[], Session]) -> str:
         with self._lock:
             if self._closed:

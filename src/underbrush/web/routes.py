@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -327,6 +328,8 @@ def _file_router(hub: Hub, reading: Reading) -> APIRouter:
 def open_paths(hub: Hub, paths: list[str]) -> str:
     """Open the one project among ``paths``, or make one from the images that they name; gives its id.
 
+    A packed project is unpacked into a new folder first.
+
     Raises
     ------
     UnderbrushError
@@ -339,12 +342,19 @@ def open_paths(hub: Hub, paths: list[str]) -> str:
             real.append(path)
         else:
             real.append(seen_address(path, hub.roots))
-    projects = [path for path in real if path.lower().endswith(".ilp")]
+    projects = [path for path in real if path.lower().endswith((".ilp", ".ilp.zip"))]
     if not projects:
         return hub.start_project_from_images(real)
     if len(real) > 1:
         raise UsageError("a project is opened alone", remedy="open it, then add images to it")
-    return hub.open(Path(projects[0]))
+    if projects[0].lower().endswith(".ilp"):
+        return hub.open(Path(projects[0]))
+    from underbrush.engine.packing import unpack  # noqa: PLC0415  (late: much is loaded)
+
+    pack = Path(projects[0])
+    # Beside the pack, where that may be written: there a person looks for what came out of it.
+    folder = pack.parent if os.access(pack.parent, os.W_OK) else hub.settings.new_projects
+    return hub.open(unpack(pack, folder))
 
 
 async def _json(request: Request) -> dict[str, Any]:

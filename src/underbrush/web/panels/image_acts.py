@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from underbrush.errors import MismatchError, UsageError
 from underbrush.project.paths import linked_source
 from underbrush.project.resolve import resolve_source
-from underbrush.project.values_json import source_to_json
+from underbrush.project.values_json import selection_to_json, source_to_json
 from underbrush.sources.address import split_options
 
 if TYPE_CHECKING:
@@ -118,6 +118,23 @@ def sequencing(paths: Sequence[str], axis: str) -> list[Json]:
         source = replace(source, kind="stack", files=tuple(paths), pixel_size=dict(image.pixel_size))
     name = _common_name(paths)
     return [{"type": "add_lane", "source": source_to_json(replace(source, name=name)), "nickname": name}]
+
+
+def first_features(document: Document, commands: Sequence[Json]) -> list[Json]:
+    """The ``set_features`` command that goes with the first images of a project: those recommended."""
+    if document.lanes or document.settings.selection is not None:
+        return []
+    from underbrush.core.features.selection import FeatureSelection  # noqa: PLC0415  (late: much is loaded)
+    from underbrush.core.geometry import shape_to_internal  # noqa: PLC0415
+
+    sources = [one["source"] for one in commands if one["type"] == "add_lane"]
+    known = [s for s in sources if s.get("shape") and s.get("axes")]
+    shapes = [shape_to_internal(tuple(s["shape"]), s["axes"]) for s in known]
+    if not shapes:
+        return []
+    t, c, z, y, x = (min(sizes) for sizes in zip(*shapes, strict=True))
+    selection = FeatureSelection.recommended((t, c, z, y, x))
+    return [{"type": "set_features", "selection": selection_to_json(selection)}]
 
 
 def _common_name(paths: Sequence[str]) -> str:

@@ -14,12 +14,13 @@ from underbrush.engine.views import ViewProgress
 from underbrush.errors import SeveralImagesError, UnderbrushError
 from underbrush.web.panels.feature_cost import told_cost
 from underbrush.web.panels.gauges import Gauges
-from underbrush.web.panels.image_acts import acted, adding
+from underbrush.web.panels.image_acts import acted, adding, first_features
 from underbrush.web.panels.image_choices import image_choices
 from underbrush.web.panels.image_facts import ImageFacts
 from underbrush.web.panels.label_acts import LabelActs
 from underbrush.web.panels.opening import expanded
 from underbrush.web.panels.parts import Part
+from underbrush.web.panels.place_acts import PLACE_ACTS, PlaceActs
 from underbrush.web.panels.preparing import follow_preparing
 from underbrush.web.panels.project_reader import ProjectReader
 from underbrush.web.panels.start_page import defect, open_named, open_sample
@@ -59,6 +60,7 @@ class _ProjectPage:
         self._session: Session | None = None
         self._reading: asyncio.Task[None] | None = None
         self._wanted = asyncio.Event()
+        self._places = PlaceActs(hub, self._parts.__getitem__, ident)
 
     # -- layout ---------------------------------------------------------------------------------------
 
@@ -86,7 +88,7 @@ class _ProjectPage:
             status = self._part("Status")
             for name in ("KeysDialog", "SettingsDialog", "FilesDialog", "ImageChoice", "LabelImport"):
                 self._part(name)
-            for name in ("FoundNotices", "VersionsDialog", "CopyDialog"):
+            for name in ("FoundNotices", "VersionsDialog", "CopyDialog", "ProjectPlace"):
                 self._part(name)
             self._part("DropZone", project=self._ident)
         follow_preparing(self._hub, status)
@@ -230,6 +232,8 @@ class _ProjectPage:
         try:
             if name in SAFETY_ACTS:
                 await self._keep_safe(wanted)
+            elif name in PLACE_ACTS:
+                await self._places.act(wanted, self._session)
             elif name == "sample":
                 await self._go(lambda: open_sample(self._hub))
             elif name == "open" and named and isinstance(paths, list):
@@ -324,7 +328,7 @@ class _ProjectPage:
     async def _add(self, paths: list[str]) -> None:
         """The images are read here, and added by the viewer: as commands of this tab, which it can undo."""
         files = await self._expanded(paths)
-        if any(path.lower().endswith(".ilp") for path in files):
+        if any(path.lower().endswith((".ilp", ".ilp.zip")) for path in files):
             self._parts["Toast"].say(
                 "A project is not added to another; open it from the Project menu.", "error"
             )
@@ -332,7 +336,7 @@ class _ProjectPage:
         folder = self._session.path.parent if self._session is not None else self._hub.settings.new_projects
         answered = self._facts.answers() if self._session is not None else None
         commands = await asyncio.to_thread(adding, files, folder, answered)
-        self._parts["ViewerFrame"].run_method("commands", commands)
+        self._send(commands)
 
     async def _import_labels(self, wanted: dict[str, Any], paths: list[str]) -> None:
         files = await self._expanded(paths) if paths else []
@@ -344,4 +348,10 @@ class _ProjectPage:
         """Masks, other files, links, sequences: read here, and sent by the viewer as what this tab did."""
         files = await self._expanded(paths) if paths else []
         commands, said = await asyncio.to_thread(acted, session, wanted, files)
-        self._parts["ViewerFrame"].run_method("commands", commands, said)
+        self._send(commands, said)
+
+    def _send(self, commands: list[dict[str, Any]], *said: str) -> None:
+        """What the tab of this window does; the first images of a project choose features for it."""
+        if self._session is not None:
+            commands = [*commands, *first_features(self._session.document, commands)]
+        self._parts["ViewerFrame"].run_method("commands", commands, *said)

@@ -16,6 +16,7 @@ from underbrush.web.panels.gauges import Gauges
 from underbrush.web.panels.image_choices import image_choices
 from underbrush.web.panels.opening import expanded
 from underbrush.web.panels.parts import Part
+from underbrush.web.panels.place_acts import PLACE_ACTS, PlaceActs
 from underbrush.web.panels.preparing import follow_preparing
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ def build_start_page(hub: Hub, gauges: Gauges) -> None:
         status = Part("StartStatus")
         page.toast = Part("Toast")
         Part("FilesDialog", page.act)
+        page.place = Part("ProjectPlace", page.act)
         page.choice = Part("ImageChoice", page.act)
         Part("DropZone", page.act)
     follow_preparing(hub, status)
@@ -66,13 +68,18 @@ class _StartPage:
     start: Part
     toast: Part
     choice: Part
+    place: Part
 
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
         self._opening = False
+        self._places = PlaceActs(hub, lambda name: self.toast if name == "Toast" else self.place)
 
     async def act(self, wanted: dict[str, Any]) -> None:
         """Open what was chosen; one thing at a time."""
+        if wanted["name"] in PLACE_ACTS:
+            await self._places.act(wanted, None)
+            return
         if self._opening:
             return
         paths, project = wanted.get("paths"), wanted.get("project")

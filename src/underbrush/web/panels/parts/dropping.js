@@ -118,7 +118,7 @@ export const DropZone = {
         const paths = await placed(dropped, props.project, ask, (text, share) => {
           copying.value = { text, share: Math.round(share * 100) };
         });
-        const project = paths.some((one) => one.toLowerCase().endsWith(".ilp"));
+        const project = paths.some((one) => /\.ilp(\.zip)?$/i.test(one));
         if (paths.length) emit("act", { name: props.project && !project ? "add" : "open", paths });
       } catch (error) {
         say(error instanceof Error ? error.message : String(error), { level: "error" });

@@ -16,6 +16,7 @@ import { Dims, Lanes } from "./lanes.js";
 import { Layers } from "./layers.js";
 import { app, link, say, sendAll } from "./link.js";
 import { FeatureTable } from "./matrix.js";
+import { ProjectPlace } from "./project_place.js";
 import { Classifiers, Quality, ShownClassifier } from "./quality.js";
 import { KeysOffer, SettingsDialog } from "./settings.js";
 import { Start, StartStatus } from "./start.js";
@@ -55,6 +56,7 @@ export const PARTS = {
   Lanes,
   Layers,
   Presets,
+  ProjectPlace,
   Quality,
   Rail,
   SettingsDialog,

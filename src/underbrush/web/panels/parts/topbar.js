@@ -34,6 +34,7 @@ function menus(project) {
       "Project",
       [
         { id: "new", text: "New project from images ...", icon: "plus" },
+        { id: "newPlace", text: "New empty project ...", icon: "plus" },
         { id: "open", text: "Open ...", icon: "open" },
         { id: "sample", text: "Try the sample", icon: "sample" },
         ...(project
@@ -41,7 +42,9 @@ function menus(project) {
               { line: true },
               { id: "add", text: "Add images ...", icon: "image" },
               { id: "save", text: "Save now", icon: "check", keys: ["Ctrl", "S"] },
+              { id: "saveAs", text: "Save as ...", icon: "layers" },
               { id: "copy", text: "Save a copy elsewhere ...", icon: "copy" },
+              { id: "pack", text: "Pack with images ...", icon: "file" },
               { id: "versions", text: "Earlier versions ...", icon: "clock" },
               { line: true },
               { id: "start", text: "Close, back to the start", icon: "left" },
@@ -118,7 +121,7 @@ export const Topbar = {
       else if (id === "add") {
         link.step = 1;
         link.dialog = "add";
-      } else if (["new", "open", "versions", "copy"].includes(id)) link.dialog = id;
+      } else if (["new", "open", "versions", "copy", "saveAs", "newPlace", "pack"].includes(id)) link.dialog = id;
       else emit("act", { name: id });
     };
     // The browser's own Ctrl S would save the page.
