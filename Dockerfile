@@ -15,7 +15,7 @@ ARG USER_ID=1000
 RUN useradd --uid "$USER_ID" --create-home brush && mkdir /data && chown brush:brush /data
 COPY --from=build /opt/underbrush /opt/underbrush
 ENV PATH=/opt/underbrush/bin:$PATH PYTHONUNBUFFERED=1 UNDERBRUSH_CACHE_DIR=/home/brush/.cache/underbrush
-USER brush
+USER ${USER_ID}
 # Kernels are compiled for the processor of this machine; on another kind they are compiled anew at the first start.
 RUN underbrush warmup
 WORKDIR /data

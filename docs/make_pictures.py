@@ -68,7 +68,7 @@ def features() -> None:
             many = one.channels(2)
             for k in range(many):
                 panels.append(grey_picture(values[..., at + k][part]))
-                short = one.name.replace(" of Gaussian", "").replace(" Eigenvalues", "")
+                short = one.name.replace(" of Gaussian Eigenvalues", "").replace(" Eigenvalues", "")
                 captions.append(f"{short} {k + 1}" if many > 1 else short)
             at += many
         sheets = [side_by_side(panels[n : n + 3], captions[n : n + 3], 2) for n in (0, 3, 6)]

@@ -221,7 +221,7 @@ def test_the_container_runs_what_is_there() -> None:
     for line in (line for line in lines if line.startswith("COPY ") and "--from" not in line):
         for name in line.split()[1:-1]:
             assert (ROOT / name).exists() and f"!{name}" in ignored, name
-    users = [number for number, line in enumerate(lines) if line == "USER brush"]
+    users = [number for number, line in enumerate(lines) if line == "USER ${USER_ID}"]
     assert users and users[0] < next(n for n, line in enumerate(lines) if line.startswith("ENTRYPOINT"))
     options = json.loads(next(line for line in lines if line.startswith("CMD ")).removeprefix("CMD "))
     page = (ROOT / "docs/reference/commands.md").read_text("utf-8")
