@@ -116,6 +116,9 @@ const on = (key, target) => keepsItself({ key, composedPath: () => [target] });
 test("fields, dialogs and menus keep their keys; a clicked button does not keep Space", () => {
   assert.equal(on("b", element("input:not")), true);
   assert.equal(on("z", element("textarea")), true);
+  assert.equal(on("F6", element("textarea")), false, "it leads out of a field");
+  assert.equal(on("F6", element("textarea", "[role=dialog]")), true);
+  assert.equal(on("Enter", element("button")), true, "what was clicked is still pressed by Enter");
   assert.equal(on("b", element("[role=dialog]")), true);
   assert.equal(on("PageDown", element("[role=slider]")), true);
   assert.equal(on("b", element("[role=slider]")), false);
@@ -125,6 +128,27 @@ test("fields, dialogs and menus keep their keys; a clicked button does not keep 
   assert.equal(on(" ", element("button", ":focus-visible")), true);
   assert.equal(on("b", element("button", ":focus-visible")), false);
   assert.equal(on(" ", element("[data-viewer]", ":focus-visible")), false);
+});
+
+test("Tab folds the panels for who points, and moves the focus for who does not", () => {
+  const heard = {}, page = { addEventListener: (name, fn) => (heard[name] = fn), removeEventListener: () => {} };
+  const keys = new Keys({ mac: false }), log = [], body = element();
+  body.ownerDocument = { body };
+  keys.on("down", ({ action }) => log.push(action));
+  keys.listen(page);
+  const down = (key) => heard.keydown({ ...press(key, key), composedPath: () => [body], preventDefault: () => log.push("kept from the page") });
+  down("Tab");
+  assert.deepEqual(log, []);
+  heard.pointermove({ isTrusted: false });
+  down("Tab");
+  assert.deepEqual(log, [], "a pointer of the keyboard is no mouse");
+  heard.pointermove({ isTrusted: true });
+  down("Tab");
+  down("Tab");
+  assert.deepEqual(log, ["sidePanels", "kept from the page", "sidePanels", "kept from the page"]);
+  down("F6");
+  down("Tab");
+  assert.deepEqual(log.slice(4), ["panels", "kept from the page"]);
 });
 
 test("AltGr is no Ctrl", () => {

@@ -12,6 +12,7 @@ const OWN_KEYS = "[role=dialog], [role=alertdialog], [role=menu], dialog[open]";
 /** What is moved by arrows keeps the keys that work it, and so does what somebody went to by keyboard. */
 const MOVED = "input[type=range], [role=slider], [role=radio], [role=tab], [role=option], [role=menuitem], [role=spinbutton]";
 const WORKING = new Set([" ", "Enter", "Tab", "ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "Home", "End", "PageUp", "PageDown", "Escape"]);
+const FUNCTION = /^F\d+$/;
 const MODIFIERS = new Set(["Shift", "Alt", "AltGraph", "Control", "Meta"]);
 /** What is printed on other layouts at these places. @type {Record<string, string>} */
 const PLACES = { BracketLeft: "[", BracketRight: "]", Comma: ",", Period: ".", NumpadAdd: "+", NumpadSubtract: "-", NumpadDecimal: ".", Space: "Space", Equal: "+" };
@@ -200,7 +201,8 @@ export class Keys extends Emitter {
 export function keepsItself(event) {
   const target = /** @type {Element | undefined} */ (event.composedPath()[0]);
   if (!target?.closest) return false;
-  if (target.closest(WRITING) || target.closest(OWN_KEYS)) return true;
+  if (target.closest(OWN_KEYS)) return true;
+  if (target.closest(WRITING)) return !FUNCTION.test(event.key); // F6 leads out of a field, too
   // What a click gave the focus to is still pressed by Enter; Space is then meant for the image.
   if (event.key === "Enter" && target.closest("button, a, summary")) return true;
   if (!WORKING.has(event.key) || target.closest("[data-viewer]") || target === target.ownerDocument.body) return false;

@@ -1,5 +1,5 @@
 /** All keys, over the window: to look at, and to change. */
-import { computed, nextTick, ref, watch } from "vue";
+import { computed, nextTick, onBeforeUnmount, ref, watch } from "vue";
 import { Icon, IconButton, Menu } from "./basics.js";
 import { KeyChange } from "./key_change.js";
 import { link } from "./link.js";
@@ -46,6 +46,12 @@ export const Dialog = {
       all[next]?.focus();
       event.preventDefault();
     };
+    // A button that was pressed may be off now, and has lost the focus: the keys are the dialog's all the same.
+    const lost = (/** @type {KeyboardEvent} */ event) => {
+      if (props.open && root.value && !root.value.contains(document.activeElement)) key(event);
+    };
+    document.addEventListener("keydown", lost, true);
+    onBeforeUnmount(() => document.removeEventListener("keydown", lost, true));
     return { root, key };
   },
   template: `

@@ -50,7 +50,7 @@ export function startTooltips(page = document) {
     page.addEventListener(name, hide, { capture: true, passive: true });
   page.addEventListener("pointerleave", hide);
   // A ring round the image is for who came there by key.
-  page.addEventListener("pointerdown", () => page.body.classList.add("by-pointer"), true);
+  page.addEventListener("pointerdown", (event) => event.isTrusted && page.body.classList.add("by-pointer"), true);
   page.addEventListener(
     "keydown",
     (event) => {
