@@ -5,6 +5,7 @@ The projects are made here in ilastik's layout; what is expected is reckoned sta
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import h5py
@@ -12,7 +13,9 @@ import numpy as np
 import pytest
 import xarray
 
+import underbrush
 from dropin.conftest import dataset
+from underbrush.cli.main import run
 from underbrush.compat.ilastik import AutocontextPipeline, PixelClassificationPipeline
 from underbrush.core.features.selection import FeatureSelection
 from underbrush.core.geometry import Box
@@ -165,6 +168,32 @@ def test_masks_and_ranges(tmp_path, done):
     values = np.rint(np.concatenate(expected, axis=-1) * np.float32(255)) * mask[..., np.newaxis]
     assert np.array_equal(found.values, values) and found.values.dtype == np.uint8
     assert found.attributes["drange"].tolist() == [0, 255]
+
+
+def test_our_own_commands(tmp_path, capfd):
+    """`predict` and the library give the last stage, `info` tells of both; training says what it cannot."""
+    project, _, expected = two_stages(tmp_path)
+    image, out = str(tmp_path / "auto.h5"), str(tmp_path / "o.npy")
+    predict = ["predict", str(project), image, "--output", out, "--no-progress"]
+    assert run([*predict, "--result", "probabilities"]) == 0
+    assert np.array_equal(np.load(out), expected[1])
+    assert run(predict) == 0
+    assert np.array_equal(np.load(out), 1 + expected[1].argmax(-1))
+    underbrush.predict_files(project, [image], out, result="probabilities")
+    assert np.array_equal(np.load(out), expected[1])
+    capfd.readouterr()
+    assert run(["info", str(project), "--json"]) == 0
+    told = json.loads(capfd.readouterr().out)
+    assert [stage["classifier"]["features"] for stage in told["stages"]] == [
+        SELECTIONS[k].count((1, 3)[k], volume=False) for k in (0, 1)
+    ]
+    assert told["classes"] == told["stages"][1]["classes"] and told["problems"] == []
+    assert run(["info", str(project)]) == 0
+    assert "stage 2 of 2" in capfd.readouterr().out
+    assert run(["train", str(project)]) == 1
+    assert "underbrush predict" in capfd.readouterr().err
+    assert run([*predict, "--classifier", "other"]) == 1
+    assert "2 stages" in capfd.readouterr().err
 
 
 def test_pieces_do_not_show(tmp_path, done):

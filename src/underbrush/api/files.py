@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TypedDict, Unpack, cast
 
@@ -13,10 +14,9 @@ import numpy as np
 from underbrush.api.estimator import thread_count
 from underbrush.core.results import RESULTS
 from underbrush.engine.batch import Limits, Manner, Range, Request, check_distinct, predict_file
-from underbrush.engine.current import read_current
 from underbrush.engine.memory import memory_cap
-from underbrush.engine.model import kept_model, model_of
 from underbrush.engine.naming import DEFAULT_PATTERN, Naming, output_path
+from underbrush.engine.stages import read_trained
 from underbrush.errors import ArgumentError, OutputError
 from underbrush.files import check_kept
 from underbrush.project.resolve import resolve_source
@@ -82,9 +82,8 @@ def predict_files(
     path = Path(project)
     threads = thread_count(options.get("n_jobs", -1))
     limits = Limits(threads, memory_cap(options.get("memory")))
-    opened = read_current(path, lambda said: warnings.warn(said, UserWarning, stacklevel=4))
-    kept = options.get("classifier")
-    model = kept_model(opened, kept) if kept else model_of(opened, threads)
+    tell = partial(warnings.warn, category=UserWarning, stacklevel=4)
+    opened, model = read_trained(path, threads, tell, options.get("classifier"))
     _warn(model.notices)
     requests = _requests(path, [os.fspath(image) for image in images], output, options)
     check_distinct([(r.image, r.output) for r in requests])

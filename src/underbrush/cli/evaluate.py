@@ -32,10 +32,9 @@ def evaluate(
 ) -> None:
     """Classify images and compare with their truth: Dice and IoU for each class, per image and in all."""
     from underbrush.engine.batch import Limits
-    from underbrush.engine.current import read_current
     from underbrush.engine.evaluation import evaluate_image
     from underbrush.engine.memory import memory_cap
-    from underbrush.engine.model import model_of
+    from underbrush.engine.stages import read_trained
 
     settings = load_settings()
     start_log(log_level or settings.log_level)
@@ -44,7 +43,7 @@ def evaluate(
         raise UsageError(problem, remedy="give --truth once for each --image")
     threads = parse_jobs(jobs) or settings.jobs or usable_cores()
     limits = Limits(threads, memory_cap(memory or settings.memory))
-    model = model_of(read_current(project, tell), threads)
+    _, model = read_trained(project, threads, tell)
     for notice in model.notices:
         typer.echo(f"underbrush: {notice}", err=True)
     parts = []

@@ -37,8 +37,10 @@ def info(
         described = describe_system()
     elif Path(file).suffix.lower() == ".ilp":
         from underbrush.engine.current import read_current
+        from underbrush.project.stages import stages_of
 
-        described = describe_project(read_current(Path(file)))
+        stages = stages_of(Path(file))
+        described = describe_stages(stages) if stages else describe_project(read_current(Path(file)))
     else:
         from underbrush.sources.opening import open_image
 
@@ -120,6 +122,13 @@ def describe_project(project: Project) -> dict[str, Any]:
     }
 
 
+def describe_stages(stages: tuple[Project, ...]) -> dict[str, Any]:
+    """What `info --json` says of an Autocontext project: the last stage as a project, and each stage."""
+    each = [describe_project(project) for project in stages]
+    problems = list(dict.fromkeys(problem for stage in each for problem in stage["problems"]))
+    return {**each[-1], "problems": problems, "stages": [{**stage, "problems": []} for stage in each]}
+
+
 def describe_system() -> dict[str, Any]:
     """Versions and machine."""
     packages = ("numpy", "numba", "llvmlite", "h5py", "tifffile", "imagecodecs", "pillow")
@@ -144,6 +153,11 @@ def _version(name: str) -> str | None:
 def _lines(described: dict[str, Any]) -> list[str]:
     if described["kind"] == "image":
         return _image_lines(described)
+    if "stages" in described:
+        lines = [described["location"]]
+        for k, stage in enumerate(described["stages"], start=1):
+            lines += [f"stage {k} of {len(described['stages'])}", *_project_lines(stage)[1:]]
+        return lines + [f"  ! {p}" for p in described["problems"]]
     if described["kind"] == "project":
         return _project_lines(described)
     lines = [f"{k:<12}{v}" for k, v in described.items() if k not in ("kind", "packages")]

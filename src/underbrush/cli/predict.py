@@ -107,9 +107,8 @@ def predict(
     load_compiler()
     from underbrush.cli.predict_progress import Bar
     from underbrush.engine.batch import Limits
-    from underbrush.engine.current import read_current
     from underbrush.engine.memory import memory_cap
-    from underbrush.engine.model import kept_model, model_of
+    from underbrush.engine.stages import read_trained
 
     settings = load_settings()
     start_log(log_level or settings.log_level)
@@ -117,8 +116,7 @@ def predict(
     limits = Limits(threads, memory_cap(memory or settings.memory))
     wanted = Wanted.parse(result, format_name, output, dtype, rescale, region, output_axes)
     entries = _entries(images or [], mask or [], manifest, recursive)
-    opened = read_current(project, tell)
-    model = kept_model(opened, classifier) if classifier else model_of(opened, threads)
+    opened, model = read_trained(project, threads, tell, classifier)
     for notice in model.notices:
         typer.echo(f"underbrush: {notice}", err=True)
     requests = _requests(project, entries, wanted, output, axes)

@@ -30,6 +30,7 @@ from underbrush.engine.memory import resident
 from underbrush.engine.model import Model
 from underbrush.engine.scenes import scene_of
 from underbrush.engine.scheduler import Cancelled, run_side_by_side
+from underbrush.engine.stages import staged_image
 from underbrush.errors import ResourceError, UsageError
 from underbrush.files import check_output
 from underbrush.files.problems import resolved
@@ -226,6 +227,7 @@ class Prepared:
         UnderbrushError
             It cannot; with the reason.
         """
+        image = staged_image(image, model.before)
         shape = image.shape5
         volume = shape[2] > 1
         recipe, notice = model.fitted_to(image.info, shape[1], volume)

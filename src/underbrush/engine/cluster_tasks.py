@@ -21,12 +21,12 @@ from underbrush import __version__
 from underbrush.core.pieces import Share
 from underbrush.engine.batch import Limits, Manner, Request
 from underbrush.engine.comparing import Traits, project_traits
-from underbrush.engine.current import read_current
 from underbrush.engine.many import Task, compute_shared
 from underbrush.engine.memory import memory_cap
-from underbrush.engine.model import Model, kept_model, model_of
+from underbrush.engine.model import Model
 from underbrush.engine.resuming import request_key
 from underbrush.engine.scheduler import Cancelled
+from underbrush.engine.stages import read_trained
 from underbrush.errors import UnderbrushError
 from underbrush.sinks.base import ResultKind
 from underbrush.sources.address import absolute_address
@@ -176,8 +176,7 @@ def _worked(said: dict[str, Any]) -> dict[str, Any]:
 @lru_cache(maxsize=2)
 def _lesson(project: str, classifier: str | None, stamp: tuple[int, int]) -> tuple[Model, list[Traits]]:
     """The model of a project in this state; trained here again where it has none."""
-    opened = read_current(Path(project))
-    model = kept_model(opened, classifier) if classifier else model_of(opened)
+    opened, model = read_trained(Path(project), 1, classifier=classifier)
     return model, project_traits(opened)
 
 

@@ -30,6 +30,13 @@ class Model:
     """Sentences about how it came to be that its user should read."""
     sizes: LaneSizes | None = field(default=None, compare=False, repr=False)
     """What the project says of the sizes of its images' pixels."""
+    before: tuple[Recipe, ...] = ()
+    """Of earlier stages, first to last; this one sees the image and what they say (`engine.stages`)."""
+
+    @property
+    def key(self) -> str:
+        """What results depend on, of all stages."""
+        return "-".join(recipe.key for recipe in (*self.before, self.recipe))
 
     def sizes_of(self, image: Image) -> Sizes:
         """The sizes of an image's pixels: those that the project says where it is one of its images."""

@@ -47,7 +47,7 @@ def request_key(model: Model, request: Request) -> str:
     manner = request.manner
     said = {
         "version": __version__,
-        "recipe": model.recipe.key,
+        "recipe": model.key,
         "classes": list(model.class_names),
         "colors": [list(color) for color in model.class_colors],
         **_how(request),

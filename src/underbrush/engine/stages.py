@@ -2,24 +2,57 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from underbrush.core.geometry import AXES, Box, Shape5, Tile, TileGrid
+from underbrush.core.geometry import AXES, Box, Shape5, Tile, TileGrid, from_internal
 from underbrush.core.predict import predict_tile
 from underbrush.core.recipe import Recipe
+from underbrush.engine.current import read_current
 from underbrush.engine.lanes import open_lane
-from underbrush.engine.model import Model, model_of
+from underbrush.engine.model import Model, kept_model, model_of
 from underbrush.engine.scenes import scene_of
 from underbrush.errors import ProjectError
 from underbrush.project.schema import ClassifierInfo, Project
+from underbrush.project.stages import stages_of
 from underbrush.sources.base import Image, ImageInfo
 
 PIECE: Shape5 = (1, 1, 32, 256, 256)
 """Probabilities of an earlier stage are computed in pieces of this size (t c z y x), to bound memory."""
+
+
+def read_trained(
+    path: Path, threads: int, say: Callable[[str], None] | None = None, classifier: str | None = None
+) -> tuple[Project, Model]:
+    """A project as it is now, and its model: of an Autocontext project the last stage and its model.
+
+    ``say`` is told what `read_current` notices; ``classifier`` names one that was kept.
+
+    Raises
+    ------
+    ProjectError
+        It cannot be read, has no classifier of this name, or neither a classifier nor strokes to train one.
+    """
+    stages = stages_of(path)
+    if not stages:
+        project = read_current(path, say)
+        return project, kept_model(project, classifier) if classifier else model_of(project, threads)
+    if classifier is not None:
+        raise ProjectError(
+            f"there is no classifier {classifier!r}, it is a project of {len(stages)} stages", where=path
+        )
+    models = stage_models(stages, len(stages) - 1, threads)
+    recipes = tuple(model.recipe for model in models)
+    notices = tuple(dict.fromkeys(notice for model in models for notice in model.notices))
+    provenance = {**models[-1].provenance, "stage": f"{len(stages)} of {len(stages)}"}
+    last = replace(models[-1], notices=notices, before=recipes[:-1], provenance=provenance)
+    return stages[-1], last
 
 
 def stage_models(stages: tuple[Project, ...], upto: int, threads: int) -> tuple[Model, ...]:
@@ -103,7 +136,36 @@ def all_probabilities(image: Image, recipes: tuple[Recipe, ...]) -> Image:
     return JoinedImage(tuple(stages), np.dtype(np.float32))
 
 
-class ProbabilityImage(Image):
+class _Computed(Image):
+    """An image that is computed where it is read, with the axes of the one that it comes from, and c."""
+
+    def _of(self, image: Image, n_channels: int, dtype: np.dtype[Any]) -> None:
+        axes = image.axes if "c" in image.axes else image.axes + "c"
+        sizes = dict(zip(AXES, image.shape5, strict=True)) | {"c": n_channels}
+        shape = tuple(sizes[a] for a in axes)
+        self.info = ImageInfo(
+            location=image.info.location,
+            axes=axes,
+            shape=shape,
+            dtype=dtype,
+            axes_known=image.info.axes_known,
+            pixel_size=image.pixel_size,
+            levels=(shape,),
+            problems=image.info.problems,
+        )
+
+    def _read_own(self, where: tuple[slice, ...], level: int) -> NDArray[Any]:
+        spans = dict.fromkeys(AXES, (0, 1)) | {
+            a: (s.start, s.stop) for a, s in zip(self.axes, where, strict=True)
+        }
+        return from_internal(self._computed(Box((0,) * 5, (1,) * 5).replace(**spans)), self.axes)
+
+    @abstractmethod
+    def _computed(self, box: Box) -> NDArray[Any]:
+        """The pixels of ``box``, t c z y x."""
+
+
+class ProbabilityImage(_Computed):
     """The probabilities of the classes as an image of float32, computed where it is read.
 
     Raises
@@ -113,61 +175,57 @@ class ProbabilityImage(Image):
     """
 
     def __init__(self, seen: Image, recipe: Recipe) -> None:
-        t, c, z, y, x = seen.shape5
+        _, c, z, _, _ = seen.shape5
         recipe.check(c, z > 1, seen.info.location)
         recipe.selection.check(seen.shape5, seen.info.location)
         self._seen, self._recipe, self._scene = seen, recipe, scene_of(seen)
         self._halo = recipe.selection.halo(z > 1)
-        self.info = _info(seen, (t, recipe.n_classes, z, y, x), np.dtype(np.float32))
+        self._of(seen, recipe.n_classes, np.dtype(np.float32))
 
     @property
     def notices(self) -> tuple[str, ...]:
         """See `Image.notices`."""
         return self._seen.notices
 
-    def _read_own(self, where: tuple[slice, ...], level: int) -> NDArray[Any]:
-        start, stop = [s.start for s in where], [s.stop for s in where]
+    def _computed(self, box: Box) -> NDArray[Any]:
         shape = self._seen.shape5
-        whole = Box((start[0], 0, *start[2:]), (stop[0], shape[1], *stop[2:]))
+        whole = box.replace(c=(0, shape[1]))
         t, _, z, y, x = whole.shape
         out = np.empty((t, self._recipe.n_classes, z, y, x), np.float32)
         for piece in TileGrid(whole, PIECE, self._halo, shape):
             tile = Tile(piece.valid, piece.read)
             values, _ = predict_tile(self._seen.read(tile.read), tile, self._recipe, self._scene)
             out[tile.valid.relative_to(whole).replace(c=(0, out.shape[1])).slices] = values
-        return out[:, start[1] : stop[1]]
+        return out[:, box.start[1] : box.stop[1]]
 
     def close(self) -> None:
         """See `Image.close`."""
         self._seen.close()
 
 
-class JoinedImage(Image):
+class JoinedImage(_Computed):
     """Images of one size as one, channels behind each other; probabilities come in the type ``dtype``."""
 
     def __init__(self, parts: tuple[Image, ...], dtype: np.dtype[Any]) -> None:
         self._parts = parts
-        t, _, z, y, x = parts[0].shape5
-        self.info = _info(parts[0], (t, sum(part.shape5[1] for part in parts), z, y, x), dtype)
+        self._of(parts[0], sum(part.shape5[1] for part in parts), dtype)
 
     @property
     def notices(self) -> tuple[str, ...]:
         """See `Image.notices`."""
         return self._parts[0].notices
 
-    def _read_own(self, where: tuple[slice, ...], level: int) -> NDArray[Any]:
-        start, stop = [s.start for s in where], [s.stop for s in where]
-        out = np.empty([b - a for a, b in zip(start, stop, strict=True)], self.dtype)
-        first = 0
+    def _computed(self, box: Box) -> NDArray[Any]:
+        out = np.empty(box.shape, self.dtype)
+        start, stop, first = box.start[1], box.stop[1], 0
         for part in self._parts:
             n = part.shape5[1]
-            own = max(start[1], first), min(stop[1], first + n)
-            if own[0] < own[1]:
-                box = Box((start[0], own[0] - first, *start[2:]), (stop[0], own[1] - first, *stop[2:]))
-                values = part.read(box)
+            a, b = max(start, first), min(stop, first + n)
+            if a < b:
+                values = part.read(box.replace(c=(a - first, b - first)))
                 if part.dtype != self.dtype:
                     values = as_pixels(values, self.dtype)
-                out[:, own[0] - start[1] : own[1] - start[1]] = values
+                out[:, a - start : b - start] = values
             first += n
         return out
 
@@ -175,18 +233,6 @@ class JoinedImage(Image):
         """See `Image.close`."""
         for part in self._parts:
             part.close()
-
-
-def _info(image: Image, shape: Shape5, dtype: np.dtype[Any]) -> ImageInfo:
-    return ImageInfo(
-        location=image.info.location,
-        axes=AXES,
-        shape=shape,
-        dtype=dtype,
-        pixel_size=image.pixel_size,
-        levels=(shape,),
-        problems=image.info.problems,
-    )
 
 
 def as_pixels(probabilities: NDArray[np.float32], dtype: np.dtype[Any]) -> NDArray[Any]:

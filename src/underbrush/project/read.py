@@ -105,16 +105,17 @@ def _workflow(root: Node, problems: list[str]) -> str:
     if name is None:
         problems.append(f"The project does not name its workflow; it is taken as {WORKFLOW}.")
         return WORKFLOW
+    if "autocontext" in name.lower():
+        raise ProjectError(
+            f"it is a project of the workflow {name[:60]!r}, which predicts but cannot be opened here",
+            where=root.where,
+            remedy="give it to 'underbrush predict' or to underbrush-ilastik; paint in it with ilastik",
+        )
     if name not in _WORKFLOW_NAMES:
         raise ProjectError(
             f"it is a project of the workflow {name[:60]!r}, and only {WORKFLOW} is supported",
             where=root.where,
-            remedy="open it with ilastik"
-            + (
-                ", which can import its features and labels into a new project"
-                if "utocontext" in name
-                else ""
-            ),
+            remedy="open it with ilastik",
         )
     return WORKFLOW
 
