@@ -46,6 +46,7 @@ AHEAD = 3
 """Tasks for each worker that are given out before they are needed."""
 GONE_S = 60.0
 """How long a cluster that was lost is waited for."""
+CONNECT_S = 20
 QUIET_S = 15.0
 """After how long without a worker that is said."""
 STOPPING_S = 5.0
@@ -154,7 +155,7 @@ def _joined(address: str, trusted: bool) -> Iterator[Cluster]:
         # Other versions of its libraries are Dask's own affair; ours is asked for by every task.
         warnings.simplefilter("ignore")
         try:
-            client = stack.enter_context(Client(text, set_as_default=False, timeout=20))
+            client = stack.enter_context(Client(text, set_as_default=False, timeout=CONNECT_S))
         except (OSError, TimeoutError, ValueError, TypeError, RuntimeError) as error:
             reason = f"{type(error).__name__}: {error}".split("\n", 1)[0][:300]
             raise ClusterError(
@@ -359,7 +360,10 @@ def _given_out(
             message = message_of(lesson, task, cluster.threads, cluster.memory)
             future = client.submit(work, message, pure=False, key=f"underbrush-{n}-{time.time_ns():x}")
             futures[n] = future
-            future.add_done_callback(lambda _, n=n: answers.put(n))
+            await_answer(n)
+
+    def await_answer(n: int) -> None:
+        futures[n].add_done_callback(lambda _: answers.put(n))
 
     try:
         give_out()
@@ -370,6 +374,10 @@ def _given_out(
                 quiet.look()
                 continue
             quiet.heard()
+            if futures[n].status == "lost":
+                # Its worker died with the answer: the scheduler gives it out again.
+                await_answer(n)
+                continue
             yield n, _answer(futures.pop(n), sent[n][1], cluster)
             give_out()
     finally:
@@ -421,7 +429,7 @@ def _gone(cluster: Cluster) -> ClusterError:
 
 def _answer(future: Future, task: Task, cluster: Cluster) -> dict[str, Any]:
     """What a worker said; that it died of a task is an answer too."""
-    if future.status in ("cancelled", "lost"):
+    if future.status == "cancelled":
         raise _gone(cluster)
     try:
         return cast("dict[str, Any]", json.loads(future.result()))

@@ -216,7 +216,7 @@ def read_table(path: Path) -> tuple[list[Entry], tuple[str, ...]]:
         raise UsageError(problem, where=path, remedy="save it as CSV in UTF-8") from None
     head = next(iter(text.splitlines()), "")
     delimiter = max(",;\t", key=head.count)
-    rows = csv.reader(io.StringIO(text), delimiter=delimiter)
+    rows = csv.reader(io.StringIO(text), delimiter=delimiter, strict=True)
     try:
         names = [name.strip().casefold() for name in next(rows, [])]
         _check_columns(names, path)
