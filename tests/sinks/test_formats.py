@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
+import tifffile
+from PIL import Image
 
 from underbrush.core.geometry import Box
 from underbrush.errors import AxesError, OutputError
-from underbrush.sinks import OutputSpec, check_sink, find_format, format_of, open_sink, suffix_of
+from underbrush.sinks import OutputSpec, check_sink, find_format, format_of, open_sink, places, suffix_of
 
 
 @pytest.mark.parametrize(
@@ -25,6 +28,9 @@ from underbrush.sinks import OutputSpec, check_sink, find_format, format_of, ope
         ("a.jpeg", "jpg"),
         ("a.bmp", "bmp"),
         ("a.b.npy", "npy"),
+        ("a.ome.zarr", "ome-zarr"),
+        ("a.zarr", "ome-zarr"),
+        ("a.n5", "compressed n5"),
     ],
 )
 def test_the_suffix_names_the_format(path, format):
@@ -50,6 +56,13 @@ def test_an_unknown_suffix_is_refused_with_a_list(path):
         ("jpeg", "jpg", ".jpg"),
         ("PNG", "png", ".png"),
         ("bmp", "bmp", ".bmp"),
+        ("single-scale OME-Zarr", "single-scale ome-zarr", ".ome.zarr"),
+        ("multi-scale OME-Zarr", "ome-zarr", ".ome.zarr"),
+        ("n5", "n5", ".n5"),
+        ("compressed n5", "compressed n5", ".n5"),
+        ("png sequence", "png sequence", "_{slice_index}.png"),
+        ("jpeg sequence", "jpg sequence", "_{slice_index}.jpg"),
+        ("multipage tiff sequence", "multipage tiff sequence", "_{slice_index}.tiff"),
     ],
 )
 def test_the_names_of_ilastik_are_known(theirs, ours, suffix):
@@ -64,7 +77,16 @@ def test_an_unknown_format_is_refused_with_a_list(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "format"), [("a.tif", "png"), ("a.png", "jpg"), ("a.h5", "tiff"), ("a.npy", "hdf5")]
+    ("name", "format"),
+    [
+        ("a.tif", "png sequence"),
+        ("a.h5", "ome-zarr"),
+        ("a.zarr", "n5"),
+        ("a.tif", "png"),
+        ("a.png", "jpg"),
+        ("a.h5", "tiff"),
+        ("a.npy", "hdf5"),
+    ],
 )
 def test_a_name_that_belies_the_format_is_refused(tmp_path, name, format):
     spec = OutputSpec(tmp_path / name, (1, 1, 1, 2, 2), "yx", np.dtype("u1"))
@@ -113,3 +135,60 @@ def test_npy_is_what_numpy_saves(tmp_path, axes):
     expected = io.BytesIO()
     np.save(expected, own)
     assert spec.path.read_bytes() == expected.getvalue()
+
+
+SEQUENCES = {
+    "png sequence": "png", "bmp sequence": "bmp", "tiff sequence": "tif", "multipage tiff sequence": "tiff",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("format", SEQUENCES)
+def test_a_sequence_has_a_file_for_each_slice_with_the_colours(tmp_path, format):
+    shape = (1, 1, 11, 40, 50) if "multipage" not in format else (3, 1, 4, 40, 50)
+    spec = OutputSpec(
+        tmp_path / f"a_{{slice_index}}.{SEQUENCES[format]}", shape, "tzyx", np.dtype("u1"), "segmentation",
+        class_colors=((230, 25, 75), (60, 180, 75)), pixel_size={"x": (0.5, "µm"), "y": (0.5, "µm")},
+    )  # fmt: skip
+    pixels = np.random.default_rng(0).integers(0, 3, shape, np.uint8)
+    with open_sink(spec, format) as sink:
+        for y in range(0, 40, 16):
+            box = Box.whole(shape).replace(y=(y, min(40, y + 16)))
+            sink.write(box, pixels[box.slices])
+        assert places.files_of(spec.path) == []
+    found = places.files_of(spec.path)
+    assert len(found) == max(shape[0], 11 if shape[0] == 1 else 0)
+    assert found[-1].name == f"a_{'10' if shape[0] == 1 else '2'}.{SEQUENCES[format]}"
+    for number, path in enumerate(found):
+        expected = pixels[0, 0, number] if shape[0] == 1 else pixels[number, 0]
+        if "tiff" not in format:
+            with Image.open(path) as picture:
+                assert np.array_equal(np.asarray(picture), expected)
+                assert picture.getpalette()[3:6] == [230, 25, 75]
+        else:
+            with tifffile.TiffFile(path) as file:
+                assert np.array_equal(file.asarray(), expected)
+                assert file.pages[0].colormap[:, 1].tolist() == [230 * 257, 25 * 257, 75 * 257]
+                assert file.is_ome == ("multipage" in format)
+    assert places.size_of(spec.path) == sum(p.stat().st_size for p in found)
+    assert places.stamp_of(spec.path) is not None
+
+
+@pytest.mark.parametrize(
+    ("format", "shape", "dtype", "reason"),
+    [
+        ("png sequence", (1, 1, 4, 9, 9), "f4", "png holds uint8 or uint16"),
+        ("png sequence", (1, 5, 4, 9, 9), "u1", "png holds 1, 3 or 4 channels"),
+        ("jpg sequence", (1, 1, 4, 9, 9), "u1", "a wrong segmentation"),
+        ("png sequence", (1, 1, 1, 9, 9), "u1", "needs slices of two axes"),
+        ("png sequence", (2, 1, 4, 9, 9), "u1", "needs slices of two axes"),
+        ("png sequence", (2, 1, 4, 9, 1), "u1", "would have z down and y across"),
+        ("multipage tiff sequence", (1, 1, 1, 9, 9), "u1", "steps along t or z"),
+    ],
+)
+def test_what_is_no_sequence_is_refused(tmp_path, format, shape, dtype, reason):
+    ending = {"p": "png", "j": "jpg", "m": "tiff"}[format[0]]
+    spec = OutputSpec(tmp_path / f"{{slice_index}}.{ending}", shape, "tzyxc", np.dtype(dtype), "segmentation")
+    with pytest.raises(OutputError, match=reason):
+        check_sink(spec, format)
+    with pytest.raises(OutputError, match=r"lacks \{slice_index\}"):
+        check_sink(replace(spec, path=tmp_path / f"a.{ending}"), format)
