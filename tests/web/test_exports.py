@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import time
 
 import httpx
 import numpy as np
 import pytest
 import tifffile
+from PIL import Image
 
 from session_scenes import blobs, both_classes, new_project, wait_for
 from underbrush.errors import UsageError
@@ -51,6 +53,28 @@ def finished(server, project, kind):
             return job
         assert time.monotonic() < until
         time.sleep(0.05)
+
+
+def test_a_small_picture_shows_what_will_be_written(server, project, folder):
+    def picture(**wish):
+        answer = server.post(f"{project}/picture", json={"wish": wish, "lane": "a1"})
+        return answer if answer.status_code != 200 else np.asarray(Image.open(io.BytesIO(answer.content)))
+
+    seen = picture(result="segmentation")
+    assert seen.shape == (96, 120, 3)
+    server.post(f"{project}/start", json={"wish": {"result": "segmentation"}, "lanes": ["a1"]})
+    assert finished(server, project, "export")["state"] == "done"
+    (file,) = (folder / "p_results").glob("image0_segmentation*.tif")
+    values = tifffile.imread(file)
+    file.unlink()
+    colours = {1: (0, 130, 200), 2: (255, 225, 25)}
+    for value, colour in colours.items():
+        assert np.array_equal((seen == colour).all(-1), values == value)
+    shares = picture(result="probabilities")
+    assert np.array_equal((shares == colours[1]).all(-1), (shares[..., 2] == 200))
+    assert ((np.abs(shares.astype(int) - colours[2]).sum(-1) < 265)[values == 2]).all()
+    assert picture(result="labels").status_code == 204
+    assert server.post(f"{project}/picture", json={"wish": {}, "lane": "a9"}).status_code == 400
 
 
 def test_nobody_without_the_key_may_ask(server, project):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import os
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +38,8 @@ class Exports:
         self._hub = hub
         self._lock = threading.Lock()
         self._exporters: dict[str, tuple[Session, Exporter]] = {}
+        self.painter = ThreadPoolExecutor(1, "preview", _step_back)
+        """Pictures of what would be written are computed one at a time, behind what is on the screen."""
 
     def of(self, ident: str, session: Session) -> Exporter:
         """The exporter of a session, made at its first use."""
@@ -61,8 +65,31 @@ class Exports:
         with self._lock:
             exporters = [made for _, made in self._exporters.values()]
             self._exporters.clear()
+        self.painter.shutdown(cancel_futures=True)
         for made in exporters:
             made.close()
+
+
+def _step_back() -> None:
+    from underbrush.engine.priorities import TILES, give_way  # noqa: PLC0415
+
+    give_way(TILES)
+
+
+def _picture(session: Session, wish: Wish, lane: str) -> tuple[bytes, bool]:
+    """A PNG of what would be written, empty where nothing can be shown; whether it is a part of the plane."""
+    import numpy as np  # noqa: PLC0415  (late)
+    from PIL import Image as Pillow  # noqa: PLC0415
+
+    from underbrush.engine.preview import MOST, preview  # noqa: PLC0415  (numba: late)
+
+    pixels = preview(session, lane, wish.result, wish.classifier)
+    if pixels is None:
+        return b"", False
+    out = io.BytesIO()
+    Pillow.fromarray(np.ascontiguousarray(pixels)).save(out, "PNG")
+    shape = session.image(lane).shape5
+    return out.getvalue(), shape[3] * shape[4] > MOST
 
 
 def check_place(path: Path, allowed: Roots) -> None:
@@ -219,6 +246,20 @@ def add_exports(app: FastAPI, hub: Hub) -> Exports:
         session, exporter = await ready(ident)
         wish, lane = _wish(said), str(said.get("lane", ""))
         return answer(await asyncio.to_thread(_looked, session, exporter, wish, lane))
+
+    @router.post("/picture")
+    async def picture(ident: str, request: Request) -> Response:
+        said = await _body(request)
+        session, _ = await ready(ident)
+        wish, lane = _wish(said), str(said.get("lane", ""))
+        if lane not in session.document.lanes:
+            raise UsageError("there is no such image", where=lane[:40])
+        loop = asyncio.get_running_loop()
+        data, part = await loop.run_in_executor(exports.painter, _picture, session, wish, lane)
+        if not data:
+            return Response(status_code=204)
+        headers = {"cache-control": "no-store", "x-part": "middle" if part else "whole"}
+        return Response(data, media_type="image/png", headers=headers)
 
     @router.post("/texts")
     async def texts(ident: str, request: Request) -> Response:

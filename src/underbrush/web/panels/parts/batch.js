@@ -20,6 +20,8 @@ export const BatchChoice = {
       RESULTS,
       FORMATS,
       running: computed(() => anyBusy()),
+      /** Lines end behind a slash or a placeholder. */
+      parts: computed(() => held.wish.pattern.split(/(?<=[/\\}])/)),
       existing: computed(() => /** @type {Record<string, string>} */ ({ replace: "Replace", keep: "Keep both", cancel: "Cancel" })[held.wish.existing]),
       browse: () => {
         link.dialog = "batch";
@@ -68,7 +70,7 @@ export const BatchChoice = {
           <span>Format</span><span>{{ FORMATS[held.wish.format] }}</span>
           <span>Existing files</span><span>{{ existing }}</span>
         </div>
-        <p class="path below2">{{ held.wish.pattern }}</p>
+        <p class="path below2"><template v-for="part in parts">{{ part }}<wbr></template></p>
       </section>
       <WhichClassifier />
     </div>
@@ -190,6 +192,10 @@ export const BatchFacts = {
   },
   template: `
     <div>
+      <section v-if="!job" class="sec">
+        <div class="sec-h"><h3>Against the training images</h3></div>
+        <p class="note">Number, names and order of channels, type, intensities and pixel size of each file are compared with theirs, and told here.</p>
+      </section>
       <section v-if="row" class="sec">
         <div class="sec-h"><h3 class="trunc">{{ row.name }}</h3></div>
         <div v-if="row.sentence" class="callout below" :class="row.state === 'failed' ? 'err' : 'info'">

@@ -24,6 +24,7 @@ import {
   wholeOrNull,
 } from "./export_words.js";
 import { link, shownLane } from "./link.js";
+import { ResultPicture } from "./result_picture.js";
 import { bytes, capital, counted, dayAndTime, pixelSize } from "./words.js";
 
 /** A field that opens a list. Options: `{id, text, off?}`; `value` is the id of the chosen one. */
@@ -383,6 +384,7 @@ export const ExportPage = {
 
 /** The right panel: one file in detail, and the methods text. */
 export const ExportFacts = {
+  components: { ResultPicture },
   setup() {
     const lane = computed(() => (link.state?.lanes || []).find((one) => one.id === held.look.lane) || null);
     return {
@@ -406,6 +408,7 @@ export const ExportFacts = {
     <div>
       <section v-if="lane && held.look.path" class="sec">
         <div class="sec-h"><h3>{{ count > 1 ? 'First of ' + count : 'The result' }}</h3></div>
+        <ResultPicture />
         <p class="fg below trunc">{{ lane.nickname }}</p>
         <div class="kv">
           <span>Shape</span><span>{{ held.look.shape.join(' × ') }}</span>

@@ -40,7 +40,8 @@ export const Quality = {
     const most = computed(() => Math.max(...props.importance.map((/** @type {any} */ one) => one[1]), 1e-9));
     const missing = computed(() => (link.state?.classes || []).filter((one) => !painted(one.id)[1]).map((one) => one.name));
     const flip = (/** @type {boolean} */ on) => command({ type: "set_training", ...props.settings, balance: on });
-    return { all, percent, rows, most, missing, flip, link, next, back, keysOf };
+    const away = computed(() => link.connection.banner || link.connection.state === "closed");
+    return { all, percent, rows, most, missing, flip, link, next, back, keysOf, away };
   },
   template: `
     <div>
@@ -59,7 +60,7 @@ export const Quality = {
           <p v-if="changed">{{ changed }}</p>
         </div>
         <template v-if="trained">
-          <button type="button" class="btn s wide below2" data-tip="Go where a stroke would help most" @click="next">
+          <button type="button" class="btn s wide below2" data-tip="Go where a stroke would help most" :disabled="away" @click="next">
             <Icon n="target" />Next uncertain place <Keys v-if="keysOf('next').length" :keys="keysOf('next')" />
           </button>
           <div class="hstack dim">
@@ -137,8 +138,11 @@ export const Classifiers = {
         old = naming.value;
       naming.value = null;
       if (!name || name === old || old === null) return;
-      if (old) await command({ type: "rename_frozen", name: old, to: name }, `${old} is renamed.`);
-      else await command({ type: "freeze_classifier", name }, `Kept as ${name}.`);
+      const looked = old !== "" && old === props.shown;
+      if (old) {
+        const answer = await command({ type: "rename_frozen", name: old, to: name }, `${old} is renamed.`);
+        if (answer.ok && looked) show(name); // who looks at it goes on looking at it
+      } else await command({ type: "freeze_classifier", name }, `Kept as ${name}.`);
     };
     const begin = (/** @type {string} */ old) => {
       draft.value = old || `Version ${props.rows.length + 1}`;
