@@ -8,14 +8,17 @@ import signal
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import httpx
 import numpy as np
 import pytest
 import tifffile
+import zarr
 from small_project import SIZE, make_project
 from test_events import Tab
 
+from sources.image_server import ImageServer
 from underbrush.cli.main import run, with_command
 from underbrush.errors import UsageError
 from underbrush.project.read import read_project
@@ -149,6 +152,25 @@ def test_images_begin_a_project_in_the_folder_of_the_user(start, home, folder):
     assert state["path"] == f"{home['HOME']}/Underbrush/cells.ilp"
     assert running.get("/").status_code == 200
     assert running.get(f"/p/{ident}").status_code == 200
+
+
+def test_an_address_on_the_net_begins_a_project(start, home, folder):
+    zarr.save_array(folder / "www" / "plate.zarr", np.full((40, 50), 7, np.uint8))
+    with ImageServer(folder / "www") as server:
+        running = start(f"{server.url}/plate.zarr", "--port", "0")
+        landed = httpx.get(f"http://{running.host}/?token={running.token}", timeout=WAIT)
+        ident = landed.headers["location"].removeprefix("/p/")
+        state = running.get(f"/api/p/{ident}/state").json()
+    assert state["path"] == f"{home['HOME']}/Underbrush/plate.ilp"
+    (lane,) = read_project(Path(state["path"])).lanes
+    assert lane.raw.shape == (40, 50) and lane.raw.stored == f"{server.url}/plate.zarr"
+
+
+def test_an_address_on_the_net_needs_that_no_roots_are_named(folder, capfd):
+    assert run(["https://host.invalid/a.zarr", "--root", str(folder), "--no-browser"]) == 2
+    assert "https://host.invalid/a.zarr: images on the net are not opened here" in capfd.readouterr().err
+    assert run(["https://host.invalid/a.zarr", str(folder / "p.ilp"), "--no-browser"]) == 2
+    assert "opened alone" in capfd.readouterr().err
 
 
 def test_a_project_that_cannot_be_opened_is_told_in_the_window(start, folder):

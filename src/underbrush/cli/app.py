@@ -1,4 +1,4 @@
-"""`underbrush [PROJECT.ilp | IMAGE...]`: the app in the browser."""
+"""`underbrush [PROJECT.ilp | IMAGE... | URL...]`: the app in the browser."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import typer
 
 def app(
     files: Annotated[
-        list[Path] | None, typer.Argument(metavar="[PROJECT.ilp | IMAGE...]", show_default=False)
+        list[str] | None, typer.Argument(metavar="[PROJECT.ilp | IMAGE... | URL...]", show_default=False)
     ] = None,
     host: Annotated[
         str, typer.Option(help="Address to listen on; other machines only get in where it is not loopback.")
@@ -42,14 +42,19 @@ def app(
 ) -> int:
     """Open a project, start one from images, or show the start screen, in the browser."""
     from underbrush.errors import UsageError
+    from underbrush.web.addresses import check_net, is_on_the_net
 
-    paths = [path.expanduser() for path in files or []]
+    addresses = tuple(word for word in files or () if is_on_the_net(word))
+    for address in addresses:
+        check_net(address, confined=bool(root))
+    paths = [Path(word).expanduser() for word in files or () if word not in addresses]
     for path in paths:
         if not _may_be_opened(path):
             what = "is a folder" if path.is_dir() else "is neither a file nor a command"
             raise UsageError(f"this {what}", where=path, remedy="see underbrush --help")
     return serve(
         paths,
+        addresses=addresses,
         host=host,
         port=port,
         browser=not no_browser,
@@ -78,6 +83,7 @@ def _may_be_opened(path: Path) -> bool:
 def serve(
     paths: list[Path],
     *,
+    addresses: tuple[str, ...] = (),
     host: str = "127.0.0.1",
     port: int | None = None,
     browser: bool = True,
@@ -100,6 +106,7 @@ def serve(
     return run_server(
         Options(
             paths=tuple(paths),
+            addresses=addresses,
             host=host,
             port=port,
             browser=browser,

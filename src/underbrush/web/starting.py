@@ -43,6 +43,8 @@ class Options:
 
     paths: tuple[Path, ...] = ()
     """One project, or images of a new one, or nothing."""
+    addresses: tuple[str, ...] = ()
+    """Images on the net, of a new project, after those of ``paths``."""
     host: str = "127.0.0.1"
     port: int | None = None
     """None: the one used last. 0: any. Where it is taken, the next free one."""
@@ -77,7 +79,7 @@ def run_server(options: Options, say: Say, pages: Pages | None = None) -> int:
     UnderbrushError
         A path is not there, no port is free, the certificate cannot be read.
     """
-    check_paths(options.paths)
+    check_paths(options.paths, options.addresses)
     check_certificate(options)
     settings = _settings(options)
     identity = claim_identity(options.port)
@@ -121,7 +123,7 @@ def _settings(options: Options) -> Settings:
     return Settings(options.threads, options.memory, roots, confined=bool(options.roots))
 
 
-def check_paths(paths: tuple[Path, ...]) -> None:
+def check_paths(paths: tuple[Path, ...], addresses: tuple[str, ...] = ()) -> None:
     """Refuse what cannot be opened together, before anything starts.
 
     Raises
@@ -130,7 +132,7 @@ def check_paths(paths: tuple[Path, ...]) -> None:
         A project and something else.
     """
     projects = [path for path in paths if is_project(path)]
-    if projects and len(paths) > 1:
+    if projects and len(paths) + len(addresses) > 1:
         raise UsageError(
             "a project is opened alone", where=projects[0], remedy="open it, then add images to it"
         )
@@ -143,14 +145,14 @@ def is_project(path: Path) -> bool:
 
 def _open_paths(hub: Hub, options: Options) -> str | None:
     """Begin to open what was named; it may lie outside of the roots: who started us named it."""
-    if not options.paths:
+    if not options.paths and not options.addresses:
         return None
     if not hub.settings.confined:
         for folder in {path.absolute().parent for path in options.paths}:
             hub.allow(folder)
-    if is_project(options.paths[0]):
+    if options.paths and is_project(options.paths[0]):
         return hub.open(options.paths[0], options.make)
-    return hub.start_project_from_images(options.paths)
+    return hub.start_project_from_images([*options.paths, *options.addresses])
 
 
 # -- address ------------------------------------------------------------------------------------------
