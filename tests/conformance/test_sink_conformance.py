@@ -21,7 +21,7 @@ from PIL import Image
 from underbrush import files
 from underbrush.core.geometry import Box, Halo, TileGrid, to_internal
 from underbrush.errors import OutputError
-from underbrush.sinks import OutputSpec, open_part, open_sink, pieced, spool, unit_of
+from underbrush.sinks import OutputSpec, open_part, open_sink, spool, stash, unit_of
 from underbrush.sinks import n5 as n5_sink
 from underbrush.sinks import zarr as zarr_sink
 
@@ -455,7 +455,7 @@ class TestOmeZarr(FolderTests):
         monkeypatch.setattr(zarr_sink, "CHUNK_BYTES", 1 << 15)
         monkeypatch.setattr(zarr_sink, "INNER_BYTES", 1 << 12)
         monkeypatch.setattr(zarr_sink, "SHARD_BYTES", 1 << 15)
-        monkeypatch.setattr(pieced, "STASHED_BYTES", 1 << 13)
+        monkeypatch.setattr(stash, "STASHED_BYTES", 1 << 13)
 
     def spec(self, folder, case=0, **changes):
         return super().spec(folder, case, **{"kind": "labels" if case == 2 else "image", **changes})

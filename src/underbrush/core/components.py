@@ -59,10 +59,17 @@ def connected(runs: NDArray[np.int32], ids: NDArray[np.uint8], corners: bool = T
     ``runs`` (n, 5) t z y x length are sorted and disjoint, touching ones of one id are one run. ``corners``:
     pixels that meet in an edge or a corner alone are neighbours too.
     """
-    parent = np.arange(len(runs), dtype=np.intp)
     if len(runs) < 2:
-        return parent
-    a, b = _neighbours(runs, ids, 1 if corners else 0)
+        return np.arange(len(runs), dtype=np.intp)
+    return roots(len(runs), *_neighbours(runs, ids, 1 if corners else 0))
+
+
+def roots(n: int, a: NDArray[np.intp], b: NDArray[np.intp]) -> NDArray[np.intp]:
+    """For each of ``n`` things the smallest of those that hang together with it (n,).
+
+    Thing ``a[k]`` and thing ``b[k]`` hang together.
+    """
+    parent = np.arange(n, dtype=np.intp)
     while len(a):
         mine, theirs = parent[a], parent[b]
         apart = mine != theirs

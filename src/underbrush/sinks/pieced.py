@@ -9,20 +9,18 @@ from abc import abstractmethod
 from collections.abc import Iterator
 from typing import Any
 
-import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
 
 from underbrush.core.geometry import AXES, Box
 from underbrush.errors import OutputError
-from underbrush.files import OutputFile, WorkFolder, scratch_file
+from underbrush.files import WorkFolder
 from underbrush.sinks.base import OutputSpec, PiecedSink
 from underbrush.sinks.blocks import check_block, in_file_order
 from underbrush.sinks.pieces import PiecedArray, unit_of
 from underbrush.sinks.spool import TileJoiner, TileLayout, incomplete, overlapping
+from underbrush.sinks.stash import Stash
 
-STASHED_BYTES = 32 << 20
-"""Compressed parts of pieces that are kept in memory; more go to a scratch file."""
 MOST_THREADS = 4
 """That make the smaller levels."""
 _MARKS = (".zgroup", ".zattrs", ".zarray", "zarr.json", "attributes.json")
@@ -124,7 +122,7 @@ class _Parts(TileJoiner):
         piecing = array.piecing
         super().__init__(spec.path, TileLayout(piecing.shape, piecing.inner, piecing.dtype, padded=False))
         self._array, self._partial = array, partial
-        self._stash = _Stash(spec)
+        self._stash = Stash(spec.path)
         self._there: dict[int, dict[tuple[int, ...], int]] = {}
         self._guard = threading.Lock()
 
@@ -161,80 +159,13 @@ class _Parts(TileJoiner):
         for part, key in there.items():
             start, shape = self.layout.start(part), self.layout.valid_shape(part)
             sides = zip(start, origin, shape, strict=True)
-            pixels[tuple(slice(a - o, a - o + n) for a, o, n in sides)] = self._stash.take(key, shape)
+            pixels[tuple(slice(a - o, a - o + n) for a, o, n in sides)] = self._stash.take(key)
         return pixels
 
     def close(self) -> None:
         """See `TileJoiner.close`."""
         super().close()
         self._stash.close()
-
-
-class _Stash:
-    """Arrays put away compressed, in memory and beyond `STASHED_BYTES` in a scratch file."""
-
-    def __init__(self, spec: OutputSpec) -> None:
-        self._spec = spec
-        self._dtype = spec.dtype.newbyteorder("<")
-        self._kept: dict[int, bytes] = {}
-        self._stored: dict[int, tuple[int, int]] = {}
-        self._bytes = self._end = self._next = 0
-        self._scratch: OutputFile | None = None
-        self._lock = threading.Lock()
-
-    def put(self, values: NDArray[Any]) -> int:
-        """A key to take them back with."""
-        data = bytes(
-            imagecodecs.blosc_encode(
-                values,  # type: ignore[arg-type]
-                level=1,
-                compressor="lz4",
-                shuffle="shuffle",
-                typesize=values.itemsize,
-                numthreads=1,
-            )
-        )
-        with self._lock:
-            key = self._next
-            self._next += 1
-            if self._bytes + len(data) <= STASHED_BYTES:
-                self._kept[key] = data
-                self._bytes += len(data)
-                return key
-            if self._scratch is None:
-                self._scratch = scratch_file(self._spec.path)
-            self._scratch.seek(self._end)
-            self._scratch.write(data)
-            self._stored[key] = (self._end, len(data))
-            self._end += len(data)
-            return key
-
-    def take(self, key: int, shape: tuple[int, ...]) -> NDArray[Any]:
-        """The array of a key, which is forgotten."""
-        with self._lock:
-            data: bytes | bytearray | None = self._kept.pop(key, None)
-            if data is not None:
-                self._bytes -= len(data)
-            else:
-                assert self._scratch is not None
-                offset, size = self._stored.pop(key)
-                data = bytearray(size)
-                self._scratch.seek(offset)
-                if self._scratch.readinto(data) != size:
-                    raise OutputError(
-                        "a scratch file was cut short",
-                        where=self._spec.path,
-                        remedy="check the disk and try again",
-                    )
-                if not self._stored:  # nothing waits there: it need not grow for ever
-                    self._end = 0
-        return np.frombuffer(imagecodecs.blosc_decode(bytes(data), numthreads=1), self._dtype).reshape(shape)
-
-    def close(self) -> None:
-        """Drop everything."""
-        self._kept.clear()
-        if self._scratch is not None:
-            self._scratch.close()
 
 
 def check_replaceable(spec: OutputSpec, format: str) -> None:
