@@ -15,12 +15,13 @@ from underbrush.engine.sample import smooth
 from underbrush.engine.sample_strokes import Centre, grown, strokes_between, strokes_inside
 
 SIZE = (400, 520)
-CLASSES = ("glass", "stroma", "nucleus")
+CLASSES = ("stroma", "glass", "nucleus")
+"""The first class is not filled in the window, so that most of the image stays visible."""
 COLOURS = ((0, 130, 200), (255, 225, 25), (245, 130, 48))
 HAEMATOXYLIN = (0.65, 0.70, 0.29)
 EOSIN = (0.12, 0.92, 0.24)
 """Absorbance of each dye for red, green and blue light."""
-GLASS, STROMA, NUCLEUS = 1, 2, 3
+STROMA, GLASS, NUCLEUS = 1, 2, 3
 
 Field = NDArray[np.float64]
 """(y, x)."""
@@ -34,7 +35,7 @@ class TissueImage:
     pixels: NDArray[np.uint8]
     """(y, x, c) uint8: red, green, blue."""
     truth: NDArray[np.uint8]
-    """(y, x) uint8: 1 glass, 2 stroma, 3 nucleus."""
+    """(y, x) uint8: 1 stroma, 2 glass, 3 nucleus."""
     strokes: NDArray[np.uint8]
     """(y, x) uint8: 0 no label, else the class."""
 
