@@ -36,7 +36,14 @@ def tutorial() -> None:
                 page = chromium.new_page(viewport={"width": 1440, "height": 900})
                 page.set_default_timeout(180_000)
                 page.goto(server.address)
-                Reader(page, home, pictures).follow()
+                reader = Reader(page, home, pictures)
+                reader.follow()
+                page.goto(server.address)
+                page.fill("[aria-label^=Path]", str(home / "Underbrush/sample/tissue.ilp"))
+                page.keyboard.press("Enter")
+                page.wait_for_selector(".cls[data-class='3']")
+                reader.wait_for_a_result()
+                reader.picture("tissue")
             finally:
                 chromium.close()
                 server.stop()
@@ -46,6 +53,7 @@ def tutorial() -> None:
     folder.mkdir(exist_ok=True)
     for name, picture in pictures.items():
         Image.open(io.BytesIO(picture)).convert("RGB").save(folder / f"{name}.webp", quality=92, method=6)
+    (folder / "tissue.webp").replace(PICTURES / "tissue.webp")
     Image.open(io.BytesIO(pictures["sample"])).convert("RGB").save(PICTURES / "app.png", optimize=True)
 
 
