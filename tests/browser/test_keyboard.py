@@ -286,7 +286,7 @@ def export_and_batch(person: Typist, server: Server, data: Path) -> None:
     page.wait_for_selector("button.primary:text-is('Start'):enabled")
     person.until("button.primary", "Start")
     person.press("Enter")
-    page.wait_for_selector("text=1 of 1 files done")
+    page.wait_for_selector(f"tr:has-text('{THIRD}') >> text=done")
     (written,) = server.home.rglob(f"{THIRD}_segmentation.tif")
     assert dice(tifffile.imread(written) == 2, truth_of(data, THIRD)) > 0.8
 

@@ -93,8 +93,13 @@ export class Hand {
     this.press(false);
     this.on = false;
     this.mark.remove();
-    this.viewer.surface?.dispatchEvent(new PointerEvent("pointerleave", { pointerId: POINTER }));
+    this.away();
     this.tell();
+  }
+
+  /** @private The view has no pointer over it any more. */
+  away() {
+    this.viewer.surface?.dispatchEvent(new PointerEvent("pointerleave", { pointerId: POINTER }));
   }
 
   /**
@@ -154,6 +159,7 @@ export class Hand {
     if (!app.viewer.lane) return this.leave();
     if (!app.viewer.isShown(this.plane) || app.viewer.lane.id !== this.lane) {
       this.press(false);
+      this.away();
       if (!app.viewer.isShown(this.plane)) this.plane = app.viewer.current;
       this.lane = app.viewer.lane.id;
       const { cx, cy } = this.viewer.look;
