@@ -165,7 +165,7 @@ def test_parts_deal_out_files_and_the_last_one_puts_them_together(call, call_jso
         done.append([r["image"][-7:-4] for r in report["results"]])
         assert report["part"] == part and not (out / "run-report.json").exists()
     assert done == [["im1", "im7"], ["im2", "im5", "im8"]]
-    status, printed, err = call(*arguments, "--part", "1/3")
+    status, printed, _ = call(*arguments, "--part", "1/3")
     assert status == 1 and len(printed.split()) == 4, "the damaged image is told again by the last one"
     assert results(out) == results(tmp_path / "whole")
     report = json.loads((out / "run-report.json").read_text())

@@ -115,7 +115,6 @@ REFUSED = {
     "--retrain, read-only": ([*HEAD, "--retrain"], 1, "--readonly=0"),
     "--tree-count 0": ([*HEAD, "--tree-count=0", "IMAGE"], 1, "--tree-count"),
     "--label-proportion 2": ([*HEAD, "--label-proportion=2", "IMAGE"], 1, "--label-proportion"),
-    "--distributed": ([*HEAD, "--distributed", "IMAGE"], 1, "--distributed"),
     "--hbp": (["--hbp"], 255, "--hbp"),
     "--exit_on_failure": ([*HEAD, "--exit_on_failure"], 1, "--headless"),
     "--new_project without --workflow": (["--headless", "--new_project=n.ilp"], 1, "--workflow"),

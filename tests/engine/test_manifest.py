@@ -39,7 +39,7 @@ def test_a_folder_that_is_an_image_stays_one_and_patterns_stay_one_stack(folder)
 
 def test_a_folder_without_images_is_refused(tmp_path):
     (tmp_path / "in").mkdir()
-    with pytest.raises(UsageError, match="no image in this folder.*--recursive"):
+    with pytest.raises(UsageError, match=r"no image in this folder.*--recursive"):
         named_entries([str(tmp_path)], [], [], deep=False)
 
 

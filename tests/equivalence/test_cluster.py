@@ -36,6 +36,10 @@ def home(tmp_path_factory):
         for n in range(20):
             tifffile.imwrite(home / f"im{n:02}.tif", pixels[n * 50 : n * 50 + 400, n * 40 : n * 40 + 500])
         (home / "im07.tif").write_bytes(b"II*\0\xff\xff\xff\x7f")
+        tifffile.imwrite(home / "hurt.tif", pixels[:300, :300], tile=(128, 128), compression="zlib")
+        with tifffile.TiffFile(home / "hurt.tif") as tif, (home / "hurt.tif").open("r+b") as file:
+            file.seek(tif.pages[0].dataoffsets[4])
+            file.write(b"\xa5" * 40)
         yield home
 
 
@@ -147,6 +151,26 @@ def test_the_command_joins_a_cluster_over_tls(home, cluster, capfd):
     report = json.loads(capfd.readouterr().out)
     assert [r["image"] for r in report["results"]] == [str(home / "im01.tif"), str(home / "im02.tif")]
     assert run([str(a) for a in arguments]) != 0, "without a certificate nobody gets in"
+
+
+def test_the_drop_in_distributes_images(home, capfd, monkeypatch):
+    """One image needs no processes; of several, each is written by another; errors come in their order."""
+    from underbrush.cli.ilastik import run as ilastik
+
+    monkeypatch.chdir(home)
+    monkeypatch.setenv("UNDERBRUSH_JOBS", "2")
+    monkeypatch.setenv("UNDERBRUSH_MEMORY", "3GB")
+    images = ["im03.tif", "im04.tif", "hurt.tif", "im05.tif"]
+    head = ["--headless", "--project=p.ilp", "--export_source=Probabilities"]
+    for folder, more in (("one", []), ("many", ["--distributed"])):
+        name = f"--output_filename_format={folder}/{{nickname}}.h5"
+        assert ilastik([*head, *more, name, *images]) == 1, "the damaged image"
+        out, err = capfd.readouterr()
+        assert out.split() == [f"{home}/{folder}/im03.h5", f"{home}/{folder}/im04.h5"]
+        assert err.count("\n") == 1 and "hurt.tif" in err and "tile 5 cannot be decoded" in err
+    assert content(home / "many") | content(home / "one") == content(home / "many")
+    assert ilastik([*head, "--distributed", "--output_filename_format=many/single.h5", "im06.tif"]) == 0
+    capfd.readouterr()
 
 
 def test_no_cluster_answers(home, capfd, monkeypatch):

@@ -20,6 +20,7 @@ from underbrush.errors import UnderbrushError
 from underbrush.log import start_log, tell
 
 if TYPE_CHECKING:
+    from underbrush.compat.running import Job
     from underbrush.compat.settings import IlastikSettings
 
 HBP_STATUS = 255
@@ -33,7 +34,7 @@ def run(arguments: Sequence[str]) -> int:
 
     try:
         start_log(None)
-        return _run(parse(arguments))
+        return _run(parse(arguments), arguments)
     except SystemExit as done:  # --help and --version
         return int(done.code or 0)
     except BrokenPipeError:
@@ -52,7 +53,7 @@ def run(arguments: Sequence[str]) -> int:
         return status if isinstance(error, Stopped) else 1
 
 
-def _run(options: Options) -> int:
+def _run(options: Options, arguments: Sequence[str]) -> int:
     app = options.app
     if app.hbp:
         tell("--hbp is no longer supported.")
@@ -72,7 +73,7 @@ def _run(options: Options) -> int:
             logger = logging.getLogger("underbrush")
             logger.addHandler(handler)
             stack.callback(logger.removeHandler, handler)
-        return _headless(options)
+        return _headless(options, arguments)
 
 
 def _opened(path: str) -> IO[str]:
@@ -92,7 +93,7 @@ def _window(options: Options) -> int:
     return run_command([project] if project else [])
 
 
-def _headless(options: Options) -> int:
+def _headless(options: Options, arguments: Sequence[str]) -> int:
     from underbrush.cli.machine import load_compiler
     from underbrush.compat.settings import load
 
@@ -104,10 +105,6 @@ def _headless(options: Options) -> int:
         options.app.project = options.app.project or options.app.new_project
     if not options.app.project:
         raise CommandFailure("--headless needs a project", remedy="give --project=P.ilp")
-    if options.inputs.distributed:
-        raise CommandFailure(
-            "--distributed is not supported yet", remedy="leave it out: one machine computes all"
-        )
     if options.unused:
         tell(f"Unused command-line args: {list(options.unused)}.")
     for name in ("print_labels_by_slice", "variable_importance_path"):
@@ -116,18 +113,29 @@ def _headless(options: Options) -> int:
     if options.workflow.generate_random_labels:
         raise CommandFailure("--generate-random-labels is not supported", remedy="paint strokes")
     load_compiler()
-    return _compute(options, settings)
+    return _compute(options, settings, arguments)
 
 
-def _compute(options: Options, settings: IlastikSettings) -> int:
+def _compute(options: Options, settings: IlastikSettings, arguments: Sequence[str]) -> int:
+    from underbrush.cli.ilastik_spread import spread
     from underbrush.cli.machine import usable_cores
-    from underbrush.compat.running import Job, Training, carry_out
+    from underbrush.compat.running import carry_out
     from underbrush.config import load_settings
     from underbrush.engine.batch import Limits
     from underbrush.engine.memory import memory_cap
 
     own = load_settings()
     limits = Limits(settings.threads or own.jobs or usable_cores(), settings.memory or memory_cap(own.memory))
+    job = job_of(options, settings)
+    with spread(arguments, len(job.images) if options.inputs.distributed else 0, limits) as elsewhere:
+        carry_out(job, limits, lambda line: print(line, flush=True), tell, elsewhere)  # noqa: T201 - the answer
+    return 0
+
+
+def job_of(options: Options, settings: IlastikSettings) -> Job:
+    """What a command line asks for."""
+    from underbrush.compat.running import Job, Training
+
     workflow, inputs = options.workflow, options.inputs
     training = Training(
         retrain=workflow.retrain,
@@ -135,7 +143,7 @@ def _compute(options: Options, settings: IlastikSettings) -> int:
         trees=workflow.tree_count,
         proportion=workflow.label_proportion,
     )
-    job = Job(
+    return Job(
         project=Path(options.app.project).expanduser(),
         images=tuple(inputs.raw_data or ()),
         masks=tuple(inputs.prediction_mask or ()),
@@ -146,8 +154,6 @@ def _compute(options: Options, settings: IlastikSettings) -> int:
         training=training,
         settings=settings,
     )
-    carry_out(job, limits, lambda line: print(line, flush=True), tell)  # noqa: T201 - the answer
-    return 0
 
 
 def _make_project(options: Options) -> None:

@@ -72,10 +72,13 @@ class Job:
     settings: IlastikSettings
 
 
-def carry_out(job: Job, limits: Limits, out: Say, tell: Say) -> None:
+def carry_out(
+    job: Job, limits: Limits, out: Say, tell: Say, elsewhere: Callable[[int], tuple[str, ...]] | None = None
+) -> None:
     """Train where that is asked for, then write the result of each image in turn.
 
-    ``out`` is told the name of each result, ``tell`` what its user should know.
+    ``out`` is told the name of each result, ``tell`` what its user should know. ``elsewhere``, if given, is
+    asked for each image by its number to have its result written by another process.
 
     Raises
     ------
@@ -96,13 +99,15 @@ def carry_out(job: Job, limits: Limits, out: Say, tell: Say) -> None:
     images = [find_input(given) for given in job.images]
     masks = [find_input(given) for given in job.masks]
     models = _models(job, stages, export, limits.threads)
-    for notice in dict.fromkeys(notice for model in models for notice in model.notices):
+    noticed = dict.fromkeys(notice for model in models for notice in model.notices)
+    for notice in noticed:
         tell(notice)
     runs = [_Run(job, opened, models, export, *pair) for pair in _paired(images, masks)]
     _check_outputs(job, opened, [(run.given, run.request()) for run in runs])
-    for run in runs:
-        for line in run.carry_out(limits):
-            tell(line)
+    for n, run in enumerate(runs):
+        for line in run.carry_out(limits) if elsewhere is None else elsewhere(n):
+            if line not in noticed:  # another process notices it again
+                tell(line)
         out(str(run.request().output))
 
 

@@ -15,7 +15,7 @@ import logging
 import re
 import time
 import warnings
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -230,7 +230,7 @@ def run_on(
     """
     asked, tasks = tasks, [replace(task, request=absolute(task.request)) for task in tasks]
     wanted = SHARES_A_WORKER * max(1, cluster.workers)
-    shares = wanted if len(tasks) < wanted else 1
+    shares = -(-wanted // max(1, len(tasks)))
     divided = [shares > 1 and is_pieced(task.request.format) for task in tasks]
     gathered = {n: _Gathered(model, task, n, shares) for n, task in enumerate(tasks) if divided[n]}
     sent: list[tuple[int, Task]] = []
@@ -242,7 +242,13 @@ def run_on(
     try:
         for one in gathered.values():
             one.begin()
-        for n, said in _given_out(cluster, lesson, sent, watch):
+
+        def message(n: int) -> str:
+            place, task = sent[n]
+            watch.begin(place, task)
+            return message_of(lesson, task, cluster.threads, cluster.memory)
+
+        for n, said in given_out(cluster, work, len(sent), message):
             outcome = _outcome(*sent[n], said)
             place = outcome.number
             if place not in gathered:
@@ -259,6 +265,9 @@ def run_on(
 
 def _outcome(place: int, task: Task, said: dict[str, Any]) -> Outcome:
     """What a worker said, as an outcome of the task that was meant."""
+    if "died" in said:
+        died = OutputError(said["died"], where=task.request.image, remedy="see the logs of the workers")
+        said = {**BLANK, "state": "failed", "error": str(died), "exit_code": 1}
     if "refused" in said:
         raise ClusterError(str(said["refused"]))
     return Outcome(
@@ -286,7 +295,8 @@ class _Gathered:
     def begin(self) -> None:
         """Without ``keep``, what an earlier run left is thrown away first."""
         if not self._task.keep:
-            self._discard()
+            with suppress(UnderbrushError, OSError):  # an image that cannot be opened is told by its shares
+                self._discard()
 
     def add(self, outcome: Outcome) -> tuple[int, int]:
         """A share is over; gives how many are, of how many."""
@@ -340,13 +350,32 @@ def _opened(stack: ExitStack, request: Request) -> tuple[Any, Any]:
     return image, stack.enter_context(open_beside(request.mask, image)) if request.mask else None
 
 
-def _given_out(
-    cluster: Cluster, lesson: Lesson, sent: Sequence[tuple[int, Task]], watch: Watch
+def given_out(
+    cluster: Cluster, function: Callable[[str], str], count: int, message: Callable[[int], str]
 ) -> Generator[tuple[int, dict[str, Any]], None, None]:
-    """Number and answer of each task as it is over; not all are given out at once."""
+    """Number and answer of each of ``count`` calls as it is over; not all are given out at once.
+
+    Parameters
+    ----------
+    cluster
+        Where.
+    function
+        Called on workers with a text; answers with a JSON object. It has to be importable there.
+    count, message
+        How many calls, and the text of each, asked for when its turn comes.
+
+    Returns
+    -------
+    The answers; ``{"died": sentence}`` where workers died of a call or it raised something.
+
+    Raises
+    ------
+    ClusterError
+        The cluster is gone.
+    """
     client, answers = cluster.client, SimpleQueue[int]()
     futures: dict[int, Future] = {}
-    following = iter(range(len(sent)))
+    following = iter(range(count))
     quiet = _Quiet(cluster)
 
     def give_out() -> None:
@@ -355,11 +384,8 @@ def _given_out(
             n = next(following, None)
             if n is None:
                 return
-            place, task = sent[n]
-            watch.begin(place, task)
-            message = message_of(lesson, task, cluster.threads, cluster.memory)
-            future = client.submit(work, message, pure=False, key=f"underbrush-{n}-{time.time_ns():x}")
-            futures[n] = future
+            key = f"underbrush-{n}-{time.time_ns():x}"
+            futures[n] = client.submit(function, message(n), pure=False, key=key)
             await_answer(n)
 
     def await_answer(n: int) -> None:
@@ -378,7 +404,7 @@ def _given_out(
                 # Its worker died with the answer: the scheduler gives it out again.
                 await_answer(n)
                 continue
-            yield n, _answer(futures.pop(n), sent[n][1], cluster)
+            yield n, _answer(futures.pop(n), cluster)
             give_out()
     finally:
         _stop(client, list(futures.values()))
@@ -427,7 +453,7 @@ def _gone(cluster: Cluster) -> ClusterError:
     )
 
 
-def _answer(future: Future, task: Task, cluster: Cluster) -> dict[str, Any]:
+def _answer(future: Future, cluster: Cluster) -> dict[str, Any]:
     """What a worker said; that it died of a task is an answer too."""
     if future.status == "cancelled":
         raise _gone(cluster)
@@ -435,11 +461,9 @@ def _answer(future: Future, task: Task, cluster: Cluster) -> dict[str, Any]:
         return cast("dict[str, Any]", json.loads(future.result()))
     except Exception as error:  # noqa: BLE001  (whatever came instead of an answer)
         kind = type(error).__name__
-        problem = f"its worker failed ({kind}: {error})".split("\n", 1)[0][:500]
         if kind == "KilledWorker":
-            problem = "several workers died of it, perhaps for want of memory"
-        sentence = str(OutputError(problem, where=task.request.image, remedy="see the logs of the workers"))
-        return {**BLANK, "state": "failed", "error": sentence, "exit_code": 1}
+            return {"died": "several workers died of it, perhaps for want of memory"}
+        return {"died": f"its worker failed ({kind}: {error})".split("\n", 1)[0][:500]}
 
 
 def _stop(client: Client, futures: list[Future]) -> None:
