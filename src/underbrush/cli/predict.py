@@ -73,6 +73,10 @@ def predict(
     region: Annotated[str | None, typer.Option(help="Part of the image, as in y=0:512,x=100:")] = None,
     dtype: Annotated[str | None, typer.Option(help=f"Type to write: {', '.join(DTYPES)}.")] = None,
     rescale: Annotated[str | None, typer.Option(help="Map a range to another, as in 0:1,0:255.")] = None,
+    classes: Annotated[
+        str | None,
+        typer.Option(help="Classes that objects are made of, as in nucleus,3; by default all but the first."),
+    ] = None,
     jobs: Annotated[int | None, typer.Option(help="Threads; by default one for each core.")] = None,
     memory: Annotated[
         str | None, typer.Option(help="Peak memory, as in 2GB; by default a quarter of the machine's.")
@@ -114,7 +118,7 @@ def predict(
     start_log(log_level or settings.log_level)
     threads = parse_jobs(jobs) or settings.jobs or usable_cores()
     limits = Limits(threads, memory_cap(memory or settings.memory))
-    wanted = Wanted.parse(result, format_name, output, dtype, rescale, region, output_axes)
+    wanted = Wanted.parse(result, format_name, output, dtype, rescale, region, output_axes, classes)
     entries = _entries(images or [], mask or [], manifest, recursive)
     opened, model = read_trained(project, threads, tell, classifier)
     for notice in model.notices:

@@ -31,6 +31,8 @@ class Wanted:
     rescale: tuple[Range, Range] | None
     region: dict[str, tuple[int | None, int | None]]
     axes: str | None
+    objects: tuple[str, ...] = ()
+    """Names or numbers of the classes that objects are made of."""
 
     @classmethod
     def parse(
@@ -42,6 +44,7 @@ class Wanted:
         rescale: str | None,
         region: str | None,
         axes: str | None,
+        classes: str | None = None,
     ) -> Wanted:
         """Check them.
 
@@ -61,6 +64,7 @@ class Wanted:
             None if rescale is None else parse_rescale(rescale),
             {} if region is None else parse_region(region),
             axes,
+            parse_classes(classes, result),
         )
 
     def request(self, image: str, path: Path, axes: str | None, mask: str | None) -> Request:
@@ -77,7 +81,7 @@ class Wanted:
             self.region,
             self.dtype,
             self.rescale,
-            Manner(axes=self.axes),
+            Manner(axes=self.axes, objects=self.objects),
         )
 
 
@@ -96,6 +100,24 @@ def parse_format(name: str | None, output: str) -> str:
             return "tiff"
         names = ", ".join(f.name for f in FORMATS)
         raise UsageError(f"there is no format {name!r}", remedy=f"use one of {names}") from None
+
+
+def parse_classes(text: str | None, result: str) -> tuple[str, ...]:
+    """``nucleus,3`` as names or numbers of classes; they are known when the project is open.
+
+    Raises
+    ------
+    UsageError
+        Nothing is named, or the result is no objects.
+    """
+    if text is None:
+        return ()
+    if result != "objects":
+        raise UsageError(f"--classes is for objects, not for {result}", remedy="add --result objects")
+    found = tuple(name for part in text.split(",") if (name := part.strip()))
+    if not found:
+        raise UsageError("--classes names no class", remedy="write it as in --classes nucleus,3")
+    return found
 
 
 def parse_region(text: str) -> dict[str, tuple[int | None, int | None]]:

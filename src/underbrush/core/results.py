@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 Probabilities = NDArray[np.float32]
 
-RESULTS = ("segmentation", "probabilities", "uncertainty", "features")
+RESULTS = ("segmentation", "probabilities", "uncertainty", "features", "objects")
 """What can be asked for."""
 
 

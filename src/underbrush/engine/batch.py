@@ -28,6 +28,7 @@ from underbrush.engine.label_images import open_beside
 from underbrush.engine.masks import check_mask, outside
 from underbrush.engine.memory import resident
 from underbrush.engine.model import Model
+from underbrush.engine.objects import predict_objects
 from underbrush.engine.scenes import scene_of
 from underbrush.engine.scheduler import Cancelled, run_side_by_side
 from underbrush.engine.stages import staged_image
@@ -63,6 +64,8 @@ class Manner:
     """What the result calls its image; None: its address."""
     sink: Callable[[OutputSpec], Sink] | None = None
     """Opens the file, instead of the format's own."""
+    objects: tuple[str, ...] = ()
+    """Names or numbers of the classes that objects are made of; none: all but the first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +177,8 @@ def predict_image(
     UnderbrushError
         Anything that the user can mend; then nothing is left under the final name.
     """
+    if request.result == "objects":
+        return predict_objects(model, request, opened, limits, progress, cancel)
     begun = time.monotonic()
     with ExitStack() as stack:
         run = Prepared.of(model, request, *opened)

@@ -84,6 +84,7 @@ def message_of(lesson: Lesson, task: Task, threads: int | None, memory: int | No
             "rescale": request.rescale,
             "output_axes": request.manner.axes,
             "named": request.manner.named,
+            "objects": list(request.manner.objects),
         }
     )
 
@@ -100,7 +101,7 @@ def _task(said: dict[str, Any]) -> Task:
         {axis: (span[0], span[1]) for axis, span in said["region"].items()},
         None if said["dtype"] is None else np.dtype(said["dtype"]),
         None if rescale is None else (tuple(rescale[0]), tuple(rescale[1])),
-        Manner(axes=said["output_axes"], named=said["named"]),
+        Manner(axes=said["output_axes"], named=said["named"], objects=tuple(said["objects"])),
     )
     return Task(request, Share(*said["share"]), said["keep"])
 

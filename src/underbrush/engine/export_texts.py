@@ -25,6 +25,7 @@ RESULT_WORDS = {
     "probabilities": "turned into class probabilities",
     "uncertainty": "turned into maps of uncertainty",
     "features": "turned into feature images",
+    "objects": "segmented into objects that hang together",
     "labels": "labelled",
 }
 FILTER_WORDS = {

@@ -68,7 +68,7 @@ class Wish:
     @property
     def ranges(self) -> tuple[Range, Range] | None:
         """The scaling in force: whole numbers for a result from 0 to 1 fill their type by default."""
-        if self.result in ("segmentation", "labels"):
+        if self.result in ("segmentation", "labels", "objects"):
             return None
         natural = self.result in ("probabilities", "uncertainty")
         if self.rescale is None and natural and self.dtype is not None and np.dtype(self.dtype).kind in "iu":

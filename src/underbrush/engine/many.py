@@ -18,7 +18,7 @@ from underbrush.engine.batch import Done, Limits, Progress, Request, predict_ima
 from underbrush.engine.comparing import Difference, Traits, differences, traits_of
 from underbrush.engine.label_images import open_beside
 from underbrush.engine.model import Model
-from underbrush.engine.pieced import Part, is_pieced, predict_pieces
+from underbrush.engine.pieced import Part, is_divided, is_pieced, predict_pieces
 from underbrush.engine.resuming import work_key
 from underbrush.engine.scheduler import Cancelled, run_side_by_side
 from underbrush.errors import UnderbrushError
@@ -224,7 +224,7 @@ def _written(
     cancel: threading.Event | None,
 ) -> Done:
     request = task.request
-    if not is_pieced(request.format):
+    if not is_divided(request):
         return predict_image(model, request, opened, limits, progress, cancel)
     part = Part(work_key(model, request), task.share, task.keep)
     return predict_pieces(model, request, opened, limits, part, progress, cancel)

@@ -12,6 +12,7 @@ import time
 from underbrush.core.pieces import WHOLE, Share
 from underbrush.engine.batch import Clock, Done, Limits, Prepared, Progress, Request
 from underbrush.engine.model import Model
+from underbrush.engine.objects import WHOLE_RESULTS
 from underbrush.errors import OutputError
 from underbrush.sinks.formats import find_format, open_part, unit_of
 from underbrush.sources.base import Image
@@ -28,6 +29,17 @@ def is_pieced(format: str) -> bool:
         There is no such format.
     """
     return find_format(format).folder
+
+
+def is_divided(request: Request) -> bool:
+    """Whether several processes can write a result, piece by piece.
+
+    Raises
+    ------
+    OutputError
+        There is no such format.
+    """
+    return is_pieced(request.format) and request.result not in WHOLE_RESULTS
 
 
 def predict_pieces(

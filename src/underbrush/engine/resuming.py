@@ -76,6 +76,7 @@ def _how(request: Request) -> dict[str, Any]:
         "dtype": None if request.dtype is None else np.dtype(request.dtype).name,
         "rescale": request.rescale,
         "output_axes": request.manner.axes,
+        "objects": list(request.manner.objects),
     }
 
 

@@ -14,7 +14,7 @@ from underbrush.engine.export_record import check_record
 from underbrush.engine.label_images import open_beside
 from underbrush.engine.many import Outcome, Task, explained
 from underbrush.engine.model import Model
-from underbrush.engine.pieced import complete, is_pieced
+from underbrush.engine.pieced import complete, is_divided
 from underbrush.engine.resuming import DoneBefore, Journals, facts_of, fold, request_key, work_key
 from underbrush.engine.run_report import (
     Report,
@@ -74,7 +74,7 @@ class Run:
     def divides_images(self) -> bool:
         """Whether images are divided among the parts, instead of dealt out."""
         few = len(self.requests) < self.share.of
-        return few and all(is_pieced(request.format) for request in self.requests)
+        return few and all(is_divided(request) for request in self.requests)
 
     def places(self) -> range:
         """Which of the images this part deals with."""

@@ -6,6 +6,7 @@ export const RESULTS = /** @type {Record<string, string>} */ ({
   probabilities: "Probabilities",
   uncertainty: "Uncertainty",
   features: "Features",
+  objects: "Objects",
   labels: "Labels",
 });
 export const FORMATS = /** @type {Record<string, string>} */ ({
@@ -44,7 +45,7 @@ export const isShare = (result) => result === "probabilities" || result === "unc
  */
 export function typesOf(result, kept = null) {
   const all =
-    result === "segmentation" || result === "labels" ? [...WHOLE, "float32"] : isShare(result) ? ["float32", ...WHOLE.slice(0, 2)] : ["float32", "float64"];
+    result === "objects" ? ["uint32", "uint16", "int32"] : result === "segmentation" || result === "labels" ? [...WHOLE, "float32"] : isShare(result) ? ["float32", ...WHOLE.slice(0, 2)] : ["float32", "float64"];
   return kept && !all.includes(kept) ? [...all, kept] : all;
 }
 
