@@ -85,7 +85,7 @@ def desk_with_image(axes="yx", shape=(12, 20)):
 
 
 def test_every_command_is_known_by_its_type():
-    assert len(COMMANDS) == 29
+    assert len(COMMANDS) == 30
     assert all(name == kind.TYPE for name, kind in COMMANDS.items())
 
 

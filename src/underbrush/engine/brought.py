@@ -71,7 +71,8 @@ class BroughtLanes:
 
 def _key(source: Source, project: Project) -> str:
     found = resolve_source(source, project)
-    files = tuple(str(file) for file in found.files)
+    # What lies in the project stays as it is under its name, however often the project is saved.
+    files = () if source.kind == "embedded" else tuple(str(file) for file in found.files)
     return image_key(f"{found.address or source.stored}#{source.level}", source.axes, files)
 
 

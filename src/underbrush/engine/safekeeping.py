@@ -5,14 +5,16 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 
 from underbrush.engine.events import SaveChanged
+from underbrush.engine.scheduler import Cancelled
 from underbrush.errors import UnderbrushError
 from underbrush.project.edits import Edit, to_json
 from underbrush.project.folding import fold
+from underbrush.project.inputs_writer import Embedded
 from underbrush.project.journal import Journal
 from underbrush.project.schema import Project
 
@@ -100,8 +102,8 @@ class Safekeeping:
             self._closed = True
             self._wake.notify_all()
 
-    def fold(self) -> None:
-        """Write the .ilp now.
+    def fold(self, embed: Mapping[str, Embedded] | None = None) -> None:
+        """Write the .ilp now; ``embed``: with these pixels in it, see `write_project`.
 
         Raises
         ------
@@ -114,7 +116,12 @@ class Safekeeping:
             self._lacking = False
             try:
                 project, sequence = self._project_now()
-                fold(project, self._journal, sequence)
+                fold(project, self._journal, sequence, embed=embed)
+            except Cancelled:
+                # Nothing was written: what was to be saved is to be saved still.
+                self._lacking = True
+                self._plan(self._idle)
+                raise
             except UnderbrushError as error:
                 # The strokes are safe; what is lacking is the .ilp.
                 self._tell(SaveChanged("failing", f"{self._name} could not be saved: {error}"))

@@ -6,7 +6,7 @@ import logging
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -47,8 +47,10 @@ from underbrush.engine.uncertain import Asked, UncertainPlaces
 from underbrush.engine.views import View, ViewEvent
 from underbrush.errors import ProjectError, UnderbrushError
 from underbrush.project.commands import Command, FreezeClassifier, resolve
-from underbrush.project.document import Document, project_of
+from underbrush.project.document import Document, project_of, with_forest_of
 from underbrush.project.edits import CellChange, Edit, LabelChange, forward
+from underbrush.project.embed_command import Embed
+from underbrush.project.inputs_writer import Embedded
 from underbrush.project.kept_versions import KeptVersion, versions
 from underbrush.project.places import utc_now
 from underbrush.project.recovery import PROJECT_ID
@@ -167,9 +169,13 @@ class Session:
         UnderbrushError
             It could not be written; what was acknowledged is in the recovery file.
         """
+        self.save_with(None)
+
+    def save_with(self, embed: Mapping[str, Embedded] | None) -> None:
+        """`save` with pixels to be embedded; see `engine.embedding`. Raises `Cancelled` where they do."""
         if self._safe is None:
             raise self._refusal()
-        self._safe.fold()
+        self._safe.fold(embed)
 
     def save_copy(self, target: str | os.PathLike[str]) -> Path:
         """Write the project as it is as a new file; gives its path.
@@ -414,6 +420,8 @@ class Session:
         """Make an edit safe, then put it in force, then tell; the lock is held."""
         assert self._safe is not None
         document = forward(self._document, edit.changes)
+        if edit.kind == Embed.TYPE:
+            document = with_forest_of(self._document, document)
         history = self._history.with_edit(edit)
         self._safe.keep(edit)
         self._document, self._history = document, history
@@ -440,7 +448,7 @@ class Session:
         for notice in edit.notices:
             self._emit(Notice("info", notice))
         if self._teaching is not None and edit.changes:
-            self._teaching.follow(self._document)
+            self._teaching.follow(self._document, same=edit.kind == Embed.TYPE)
 
     def _answered(self, client: str, number: int) -> Ack:
         known = self._answers.get((client, number))

@@ -110,10 +110,14 @@ class Teaching:
             found = self._lessons.get(document.training_key)
         return None if found is None else found.trained
 
-    def follow(self, document: Document) -> None:
-        """The document is another one now."""
+    def follow(self, document: Document, same: bool = False) -> None:
+        """The document is another one now; ``same``: with the same pixels; its forest stays in force."""
         with self._lock:
-            first, self._document = self._document is None, document
+            before, first = self._document, self._document is None
+            self._document = document
+            kept = None if before is None or not same else self._known(before)
+            if kept is not None:
+                self._keep(replace(kept, trained=replace(kept.trained, key=document.training_key)))
             settings = document.settings
             self._live.set_features(settings.selection, settings.channels)
             key = document.training_key

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from underbrush.errors import CommandError
 from underbrush.project import (
     class_commands,
+    embed_command,
     label_commands,
     lane_commands,
     recovered_commands,
@@ -26,6 +27,7 @@ from underbrush.project.class_commands import (
 from underbrush.project.command import Author, Command, Context, Kind, Outcome
 from underbrush.project.document import Document
 from underbrush.project.edits import Edit
+from underbrush.project.embed_command import Embed
 from underbrush.project.label_commands import (
     DeleteStroke,
     Fill,
@@ -58,10 +60,10 @@ from underbrush.project.values_json import mapping, shown
 
 __all__ = [
     "COMMANDS", "AddClass", "AddLane", "ApplyRecovered", "Author", "ClearClass", "Command", "Context",
-    "DeleteClass", "DeleteFrozen", "DeleteStroke", "EditClass", "EditLane", "Fill", "FreezeClassifier",
-    "ImportLabels", "Lasso", "MergeClass", "MoveClass", "MoveLane", "Outcome", "Paint", "Redo",
-    "RelabelStroke", "RemoveLane", "RenameFrozen", "ReplaceSource", "SetAxes", "SetChannels",
-    "SetExport", "SetFeatures", "SetMask", "SetTraining", "Undo", "command_from_json",
+    "DeleteClass", "DeleteFrozen", "DeleteStroke", "EditClass", "EditLane", "Embed", "Fill",
+    "FreezeClassifier", "ImportLabels", "Lasso", "MergeClass", "MoveClass", "MoveLane", "Outcome",
+    "Paint", "Redo", "RelabelStroke", "RemoveLane", "RenameFrozen", "ReplaceSource", "SetAxes",
+    "SetChannels", "SetExport", "SetFeatures", "SetMask", "SetTraining", "Undo", "command_from_json",
     "command_to_json", "resolve",
 ]  # fmt: skip
 
@@ -106,6 +108,7 @@ COMMANDS: Mapping[str, type[Command]] = MappingProxyType(
             *(*label_commands.COMMANDS, *class_commands.COMMANDS),
             *(*lane_commands.COMMANDS, *setting_commands.COMMANDS),
             *recovered_commands.COMMANDS,
+            *embed_command.COMMANDS,
             *_HERE,
         )
     }

@@ -187,6 +187,13 @@ def document_of(project: Project) -> Document:
     return replace(document, trained=trained, opened_key=key)
 
 
+def with_forest_of(before: Document, after: Document) -> Document:
+    """``after``, which has the pixels and strokes of ``before``, its stored forest in force as before."""
+    if before.forest is None or before.trained is None:
+        return after
+    return replace(after, trained=replace(before.trained, key=after.training_key))
+
+
 def project_of(
     document: Document, trained: Trained | None = None, own: Mapping[str, str] | None = None
 ) -> Project:

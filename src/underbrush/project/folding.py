@@ -19,12 +19,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
-
-from numpy.typing import NDArray
 
 from underbrush.errors import OutputError, ProjectError
 from underbrush.files import OutputFile
+from underbrush.project.inputs_writer import Embedded
 from underbrush.project.journal import Journal
 from underbrush.project.kept_versions import is_due, keep_version
 from underbrush.project.places import Places, digest_of, identity_of, places_of, utc_now
@@ -56,7 +54,7 @@ def fold(
     journal: Journal,
     sequence: int,
     *,
-    embed: Mapping[str, NDArray[Any]] | None = None,
+    embed: Mapping[str, Embedded] | None = None,
 ) -> Folded:
     """Save ``project``, which has all edits up to ``sequence``, as the .ilp that ``journal`` belongs to.
 

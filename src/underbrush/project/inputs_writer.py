@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Protocol
 
 import h5py
 import numpy as np
@@ -21,14 +21,53 @@ from underbrush.project.storage import Node
 LOCAL = "Input Data/local_data"
 
 
+class Streamed(Protocol):
+    """Pixels that come in pieces, in the order of the stored axes."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Sizes."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """As they are stored."""
+
+    def parts(self) -> Iterator[tuple[tuple[slice, ...], NDArray[Any]]]:
+        """Places and values."""
+
+
+Embedded = NDArray[Any] | Streamed
+"""What an embedded image is written from."""
+
+
+def _fill(local: h5py.Group, name: str, pixels: Embedded) -> h5py.Dataset:
+    if isinstance(pixels, np.ndarray):
+        return local.create_dataset(name, data=pixels, chunks=True if pixels.size else None)
+    data = local.create_dataset(name, pixels.shape, pixels.dtype, chunks=True)
+    for where, values in pixels.parts():
+        data[where] = values
+    return data
+
+
+def _local(old: Node | None) -> Node | None:
+    """Where the old file has its embedded images."""
+    inputs = None if old is None else old.group("Input Data")
+    return None if inputs is None else inputs.group("local_data")
+
+
 def write_inputs(
     group: h5py.Group,
     lanes: Sequence[Lane],
     old: Node | None,
-    embed: Mapping[str, NDArray[Any]],
+    embed: Mapping[str, Embedded],
     problems: list[str],
+    spoken: str = "",
 ) -> None:
-    """Fill the group ``Input Data``; embedded images come from ``embed`` or from the old file."""
+    """Fill the group ``Input Data``; embedded images come from ``embed`` or from the old file.
+
+    What is in ``embed`` is written also where no lane has it yet, and what the text ``spoken`` names is kept:
+    a command that is about to come, or an undo, may bring it back.
+    """
     write_text(group, "StorageVersion", "0.2")
     write_list(group, "Role Names", (RAW, MASK), marked=False)
     local = group.create_group("local_data")
@@ -42,6 +81,15 @@ def write_inputs(
             _write_source(target, source)
             if source.kind == "embedded":
                 _write_embedded(local, source, old, embed, problems)
+    for inner, pixels in embed.items():
+        name = inner.rpartition("/")[2]
+        if name not in local:
+            _fill(local, name, pixels)
+    before = _local(old)
+    if before is not None:
+        for name in before.names():
+            if name not in local and name in spoken:
+                before.copy_to(name, local)
 
 
 def _write_source(group: h5py.Group, source: Source) -> None:
@@ -86,7 +134,7 @@ def _write_embedded(
     local: h5py.Group,
     source: Source,
     old: Node | None,
-    embed: Mapping[str, NDArray[Any]],
+    embed: Mapping[str, Embedded],
     problems: list[str],
 ) -> None:
     name = source.inner.rpartition("/")[2]
@@ -94,15 +142,14 @@ def _write_embedded(
         return
     array = embed.get(source.inner)
     if array is not None:
-        data = local.create_dataset(name, data=array, chunks=True if array.size else None)
+        data = _fill(local, name, array)
         if source.axes is not None:
             data.attrs["axistags"] = axistags_text(source.axes)
             for axis, letter in enumerate(source.axes):
                 data.dims[axis].label = letter
         data.attrs["display_mode"] = source.display_mode
         return
-    inputs = None if old is None else old.group("Input Data")
-    before = None if inputs is None else inputs.group("local_data")
+    before = _local(old)
     try:
         if before is None or before.dataset(name) is None:
             raise ProjectError("it is not in the old file either", where=local.file.filename)

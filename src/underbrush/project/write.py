@@ -12,20 +12,20 @@ from collections.abc import Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import h5py
 import numpy as np
-from numpy.typing import NDArray
 
 from underbrush.core.forest.nodes import Forest
 from underbrush.errors import ProjectError
 from underbrush.files import Replacing, hdf5_in
 from underbrush.project.forest_writer import write_forests
-from underbrush.project.inputs_writer import write_inputs
+from underbrush.project.inputs_writer import Embedded, write_inputs
 from underbrush.project.labels_writer import write_label_sets
 from underbrush.project.members import write_list, write_text
 from underbrush.project.normal_form import normal_form
+from underbrush.project.own import HISTORY
 from underbrush.project.read import OWN_GROUP, OWN_VERSION, read_root
 from underbrush.project.schema import WORKFLOW, WRITTEN_VERSION, ExportSettings, Project
 from underbrush.project.shapes import with_known_shapes
@@ -53,13 +53,14 @@ def write_project(
     project: Project,
     path: str | os.PathLike[str],
     *,
-    embed: Mapping[str, NDArray[Any]] | None = None,
+    embed: Mapping[str, Embedded] | None = None,
 ) -> Project:
     """Save ``project`` as ``path`` and give it back as it now is (what `read_project` would give).
 
     Members of the file that the project was read from (``project.path``) and that Underbrush does not know
-    are kept, and so are images embedded there. ``embed`` gives the arrays of newly embedded images: inner
-    path of a source (see `embedded_source`) -> array in the order of its axes. A classifier that is not a
+    are kept, and so are images embedded there as long as a lane or the history speaks of them. ``embed``
+    gives the pixels of newly embedded images: inner path of a source (see `embedded_source`) -> array in the
+    order of its axes, or pieces of it. A classifier that is not a
     random forest is kept as it is; whoever changes labels, classes or features sets ``forest`` to None and
     ``classifier`` to a ``ClassifierInfo`` of kind "none", or ilastik would go on with the stale one.
 
@@ -81,7 +82,7 @@ def written_beside(
     project: Project,
     path: str | os.PathLike[str],
     *,
-    embed: Mapping[str, NDArray[Any]] | None = None,
+    embed: Mapping[str, Embedded] | None = None,
 ) -> Iterator[tuple[Replacing, Project]]:
     """The project in a file beside ``path``, synced, opened again and compared, and as it then is.
 
@@ -143,13 +144,14 @@ def _write(
     file: h5py.File,
     project: Project,
     old: Node | None,
-    embed: Mapping[str, NDArray[Any]],
+    embed: Mapping[str, Embedded],
     problems: list[str],
 ) -> None:
     write_text(file, "ilastikVersion", WRITTEN_VERSION)
     write_text(file, "workflowName", WORKFLOW)
     write_text(file, "time", time.ctime())
-    write_inputs(file.create_group("Input Data"), project.lanes, old, embed, problems)
+    spoken = project.own.get(HISTORY, "")
+    write_inputs(file.create_group("Input Data"), project.lanes, old, embed, problems, spoken)
     _write_features(file.create_group("FeatureSelections"), project)
     training = file.create_group("PixelClassification")
     _write_training(training, project, old, problems)

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from numpy.typing import NDArray
 
 from underbrush.errors import UnderbrushError
+from underbrush.project.inputs_writer import LOCAL
 from underbrush.sources.address import parse_address
 from underbrush.sources.base import Image
 from underbrush.sources.cache import SegmentCache
@@ -81,7 +82,8 @@ def image_identity(image: Image) -> str:
     try:
         for one in stack_files(info.location) or (info.location,):
             address = parse_address(one)
-            if not address.url:  # an image on the net is taken to stay as it is
+            # An image on the net is taken to stay as it is, and so is what lies in a project under its name.
+            if not address.url and not address.inner.startswith(LOCAL):
                 status = address.path.stat()
                 digest.update(repr((status.st_mtime_ns, status.st_size, status.st_ino)).encode())
     except (OSError, ValueError, UnderbrushError):

@@ -98,7 +98,7 @@ export const ProjectPlace = {
       folder,
       fileName: name,
       listing,
-      folders: computed(() => (listing.value?.entries || []).filter((/** @type {any} */ one) => one.kind === "folder")),
+      folders: computed(() => (listing.value?.entries || []).filter((/** @type {any} */ one) => one.kind === "folder" && !one.name.endsWith(".versions"))),
       crumbs: computed(() => crumbsOf(folder.value).slice(-4)),
       wrong: computed(() => trouble.value || props.problem),
       share: computed(() => (props.busy?.total ? Math.round((100 * props.busy.done) / props.busy.total) : null)),
