@@ -54,7 +54,7 @@ docs: $(VENV)/.installed
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[docs]'
 	@$(BIN)/python docs/make_reference.py
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
-	@echo "The documents are in site/index.html"
+	@echo "The documents are in site/index.html (with search: $(BIN)/python -m http.server -d site)"
 
 # Pictures of the documents are made by following the tutorial in Chromium.
 pictures: $(VENV)/.test-installed chromium
