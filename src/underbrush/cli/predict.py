@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from underbrush.cli.machine import load_compiler, usable_cores
-from underbrush.cli.predict_options import DTYPES, Wanted, parse_part
+from underbrush.cli.predict_options import DTYPES, KINDS, Wanted, parse_part
 from underbrush.config import load_settings, parse_jobs
 from underbrush.core.pieces import WHOLE, Share
-from underbrush.core.results import RESULTS
 from underbrush.engine.naming import DEFAULT_PATTERN, Naming, output_path
 from underbrush.errors import UsageError
 from underbrush.log import start_log, tell
@@ -45,7 +44,7 @@ def predict(
             show_default=False,
         ),
     ] = None,
-    result: Annotated[str, typer.Option(help=f"What to write: {', '.join(RESULTS)}.")] = "segmentation",
+    result: Annotated[str, typer.Option(help=f"What to write: {', '.join(KINDS)}.")] = "segmentation",
     output: Annotated[
         str,
         typer.Option(
@@ -120,6 +119,15 @@ def predict(
     limits = Limits(threads, memory_cap(memory or settings.memory))
     wanted = Wanted.parse(result, format_name, output, dtype, rescale, region, output_axes, classes)
     entries = _entries(images or [], mask or [], manifest, recursive)
+    if result == "labels":
+        from underbrush.cli.predict_labels import write_strokes
+
+        not_for = {"--part": part, "--resume": resume, "--cluster": cluster, "--classifier": classifier}
+        given = [*(name for name, value in not_for.items() if value), *(["--mask"] if mask else [])]
+        if given or axes or rescale:
+            name = [*given, *(["--axes"] if axes else []), *(["--rescale"] if rescale else [])][0]
+            raise UsageError(f"{name} is not for labels", remedy="leave it out")
+        return write_strokes(project, [(e.image, e.output or output) for e in entries], wanted, as_json)
     opened, model = read_trained(project, threads, tell, classifier)
     for notice in model.notices:
         typer.echo(f"underbrush: {notice}", err=True)

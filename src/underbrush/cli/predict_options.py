@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from underbrush.engine.batch import Request
 
 Range = tuple[float, float]
+KINDS = (*RESULTS, "labels")
+"""What can be written; labels are the strokes themselves."""
 DTYPES = ("uint8", "uint16", "uint32", "int8", "int16", "int32", "float32", "float64")
 
 
@@ -53,8 +55,8 @@ class Wanted:
         UsageError
             One cannot be.
         """
-        if result not in RESULTS:
-            raise UsageError(f"there is no result {result!r}", remedy=f"use one of {', '.join(RESULTS)}")
+        if result not in KINDS:
+            raise UsageError(f"there is no result {result!r}", remedy=f"use one of {', '.join(KINDS)}")
         if dtype is not None and dtype not in DTYPES:
             raise UsageError(f"there is no dtype {dtype!r}", remedy=f"use one of {', '.join(DTYPES)}")
         return cls(

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from underbrush import __version__
 from underbrush.core.geometry import Halo, TileGrid
 from underbrush.engine.batch import Request, region_box
 from underbrush.engine.scheduler import Cancelled
+from underbrush.errors import UsageError
 from underbrush.project.document import Document
+from underbrush.project.resolve import resolve_source
 from underbrush.sinks.base import OutputSpec
 from underbrush.sinks.formats import open_sink
+from underbrush.sources.address import absolute_address, split_options
 from underbrush.sources.base import Image
 
 TILE = 2048
@@ -40,8 +45,43 @@ def label_spec(document: Document, request: Request, image: Image) -> OutputSpec
         class_names=tuple(c.name for c in classes),
         class_colors=tuple(c.colour for c in classes),
         pixel_size=image.pixel_size,
-        provenance={"software": "underbrush", "result": "labels"},
+        provenance={
+            "software": f"underbrush {__version__}",
+            "project": document.base.path.name if document.base.path else "",
+            "image": image.info.location.encode("utf-8", "replace").decode(),
+            "result": "labels",
+        },
     )
+
+
+def lane_of(document: Document, address: str) -> str:
+    """The image of a project that lies at an address.
+
+    Raises
+    ------
+    UsageError
+        None does: only images of the project have strokes.
+    """
+    wanted, known = _plain(address), []
+    for lane in document.lane_order:
+        found = resolve_source(document.lanes[lane].raw, document.base).address
+        if found is not None and _plain(found) == wanted:
+            return lane
+        known += [found] if found else []
+    raise UsageError(
+        "this image is not in the project, so it has no strokes",
+        where=address,
+        remedy=f"its images are {', '.join(known[:5])}{' ...' if len(known) > 5 else ''}"
+        if known
+        else "none of its images is where the project says; put them there",
+    )
+
+
+def _plain(address: str) -> str:
+    """An address without its level, links followed."""
+    text, options = split_options(absolute_address(address))
+    kept = ",".join(o for o in options.split(",") if o and not o.startswith(("level=", "scale=")))
+    return f"{os.path.realpath(text)}#{kept}"
 
 
 def write_labels(
