@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from xml.etree import ElementTree
 
 import h5py
@@ -11,6 +12,7 @@ import tifffile
 from PIL import Image
 
 from dropin.conftest import AXES, dataset
+from underbrush.sources.opening import open_image
 
 SOURCES = ("Probabilities", "Simple Segmentation", "Uncertainty")
 
@@ -186,6 +188,29 @@ def test_png(gray, done, source):
     ):
         assert ours.mode == theirs.mode
         agrees(np.asarray(ours), np.asarray(theirs), same=0.999)
+
+
+def test_ome_zarr(gray, done):
+    """Arrays, chunks, axes, scales and what the array says of itself; we pack with zstd instead of lz4."""
+    [path] = done(
+        gray.project, "--output_format=single-scale OME-Zarr", "--output_filename_format=z", gray.image
+    )
+    theirs = gray.export("batch_train_Probabilities.zarr")
+    arrays = [json.loads((p / "s0" / ".zarray").read_text()) for p in (path, theirs)]
+    for part in ("zarr_format", "shape", "chunks", "dtype", "order", "dimension_separator", "filters"):
+        assert arrays[0][part] == arrays[1][part], part
+    groups = [json.loads((p / ".zattrs").read_text())["multiscales"][0] for p in (path, theirs)]
+    for part in ("axes", "datasets", "version"):
+        assert groups[0][part] == groups[1][part], part
+    told = [json.loads((p / "s0" / ".zattrs").read_text()) for p in (path, theirs)]
+    tags = [json.loads(t.pop("axistags")) for t in told]
+    assert tags[0] == tags[1]
+    assert told[0] == told[1]
+    values = []
+    for folder in (path, theirs):
+        with open_image(str(folder)) as image:
+            values.append(image.read())
+    agrees(*values)
 
 
 def test_nothing_that_was_recorded_is_left_out(recorded):

@@ -82,7 +82,7 @@ def _zarr(spec: OutputSpec, pyramid: bool) -> Sink:
 
     check_sink(spec, "ome-zarr")
     # As ilastik lays it out: all five axes, arrays s0, s1, ..., halved along every axis in space.
-    return OmeZarrSink(spec, Style(pyramid=pyramid, axes="tczyx", prefix="s", evenly=True))
+    return OmeZarrSink(spec, Style(pyramid=pyramid, axes="tczyx", prefix="s", evenly=True, told=True))
 
 
 def _n5(spec: OutputSpec, compressed: bool) -> Sink:

@@ -15,7 +15,8 @@ import numpy as np
 from underbrush.core.geometry import AXES, Shape5
 from underbrush.files import WorkFolder
 from underbrush.sinks.base import OutputSpec, PiecedSink, Sink
-from underbrush.sinks.calibration import common_length
+from underbrush.sinks.calibration import common_length, known_sizes
+from underbrush.sinks.hdf5 import axistags
 from underbrush.sinks.ngff import group_attributes
 from underbrush.sinks.pieced import FolderSink, check_replaceable
 from underbrush.sinks.pieces import (
@@ -54,6 +55,8 @@ class Style:
     """Of the names of the arrays, which are numbered from 0."""
     evenly: bool = False
     """Whether all axes in space are halved, whatever the size of the pixels."""
+    told: bool = False
+    """Whether each array says its axes and range, too, as ilastik's do."""
 
     @property
     def driver(self) -> Driver:
@@ -156,9 +159,19 @@ class OmeZarrSink(FolderSink):
         if self._style.version == "0.4":
             self._folder.put(".zgroup", json_bytes({"zarr_format": 2}))
             self._folder.put(".zattrs", json_bytes(attributes))
+            if self._style.told:
+                for k in range(len(levels)):
+                    self._folder.put(f"{self._style.prefix}{k}/.zattrs", json_bytes(self._told()))
         else:
             group = {"zarr_format": 3, "node_type": "group", "attributes": attributes}
             self._folder.put("zarr.json", json_bytes(group))
+
+    def _told(self) -> dict[str, Any]:
+        """What ilastik says at each array, beside the metadata of the group."""
+        spec, told = self.spec, {"axistags": axistags(self._axes, known_sizes(self.spec.pixel_size))}
+        drange = () if spec.value_range is None else np.asarray(spec.value_range).astype(spec.dtype).tolist()
+        mode = "default" if spec.kind in {"labels", "image"} else "grayscale"
+        return {**told, "display_mode": mode, **({"drange": drange} if drange else {})}
 
     def _levels(self) -> list[Level]:
         piecing = self._array.piecing
