@@ -17,7 +17,7 @@ from underbrush.project.commands import SetExport
 from underbrush.project.schema import ExportSettings
 from underbrush.project.values_json import export_from_json
 from underbrush.web.browse import Roots
-from underbrush.web.exports import check_place, images_in
+from underbrush.web.exports import check_place, images_in, is_of_windows
 from web.served import serving
 
 
@@ -151,6 +151,13 @@ def test_a_batch_of_a_folder_and_what_is_out_of_bounds(server, project, folder, 
 def test_what_is_malformed_is_a_sentence(server, project, path, body):
     answer = server.post(project + path, json=body)
     assert answer.status_code == 400 and answer.json()["sentence"].endswith(".")
+
+
+def test_a_path_of_windows_is_not_made_a_folder_elsewhere():
+    for path in ("V:/homes/{nickname}", r"c:\data\{nickname}_{result}", r"\\server\share\{nickname}"):
+        assert is_of_windows(path)
+    for path in ("/data/{nickname}", "{dataset_dir}/{nickname}", "results/{nickname}", "a:b"):
+        assert not is_of_windows(path)
 
 
 def test_places(tmp_path):

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import io
 import os
+import re
 import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -181,13 +183,23 @@ def _axes_of_first(session: Session) -> str:
     return "yx"
 
 
+def is_of_windows(pattern: str) -> bool:
+    """Whether a path begins with a drive or a share: on other systems it would be a folder of that name."""
+    return re.match(r"[A-Za-z]:[\\/]|\\\\", pattern) is not None
+
+
 def _state(session: Session, exporter: Exporter) -> dict[str, Any]:
-    from underbrush.engine.export_wish import DTYPES, KINDS, wish_of  # noqa: PLC0415
+    from underbrush.engine.export_wish import DTYPES, KINDS, Wish, wish_of  # noqa: PLC0415
 
     axes = _axes_of_first(session)
+    stored = wish_of(session.document.settings.export, axes)
+    elsewhere = stored.pattern if is_of_windows(stored.pattern) and os.name != "nt" else ""
+    if elsewhere:
+        stored = replace(stored, pattern=Wish().pattern)
     return {
         "jobs": exporter.state(),
-        "stored": wish_of(session.document.settings.export, axes).to_json(),
+        "stored": stored.to_json(),
+        "elsewhere": elsewhere,
         "axes": axes,
         "classifiers": sorted(session.document.frozen),
         "dtypes": list(DTYPES),

@@ -28,6 +28,7 @@ export const held = reactive({
   looking: false,
   all: true,
   axes: "yx",
+  elsewhere: "",
   classifiers: /** @type {string[]} */ ([]),
   methods: "",
   files: "",
@@ -107,6 +108,7 @@ export async function refresh() {
     for (const name of KEPT) /** @type {any} */ (held.wish)[name] = said.stored[name];
   held.stored = said.stored;
   held.axes = said.axes;
+  held.elsewhere = said.elsewhere || "";
   held.classifiers = said.classifiers;
   if (held.wish.classifier && !said.classifiers.includes(held.wish.classifier)) held.wish.classifier = null;
   took(said.jobs);

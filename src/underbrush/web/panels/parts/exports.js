@@ -325,6 +325,9 @@ export const ExportPage = {
           <Form />
           <Place />
           <div v-if="held.look.refusal" class="callout" role="alert"><Icon n="warn" /><p>{{ capital(held.look.refusal) }}</p></div>
+          <div v-else-if="held.elsewhere && held.wish.pattern === held.stored?.pattern" class="callout"><Icon n="warn" />
+            <p class="anywhere">The path that the project keeps is of another computer: {{ held.elsewhere }}. Results go to the path above instead.</p>
+          </div>
           <div v-else class="callout info"><Icon n="info" />
             <p>Nothing is written until you press Export. The project is saved first; you can go on painting meanwhile.</p>
           </div>

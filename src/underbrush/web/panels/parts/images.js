@@ -4,7 +4,7 @@ import { Icon, IconButton, Menu } from "./basics.js";
 import { clicked, moves } from "./choosing.js";
 import { address, app, command, link, say } from "./link.js";
 import { selection } from "./selection.js";
-import { bytes, counted, pixelSize, sizes } from "./words.js";
+import { bytes, counted, halves, pixelSize, sizes } from "./words.js";
 
 const locked = () => !!link.state?.read_only;
 const all = () => link.state?.lanes || [];
@@ -222,6 +222,7 @@ export const ImageTable = {
       move,
       picture,
       repair,
+      halves,
       sizes,
       pixelSize,
       counted,
@@ -290,7 +291,7 @@ export const ImageTable = {
                     @error="broken[lane.id + lane.v] = true">
                 <span v-else class="thumb ph"><Icon n="file" /></span>
               </td>
-              <td class="nm">{{ lane.nickname }}</td>
+              <td class="nm"><span class="parted" :data-tip="lane.nickname"><span class="trunc">{{ halves(lane.nickname)[0] }}</span><span v-if="halves(lane.nickname)[1]">{{ halves(lane.nickname)[1] }}</span></span></td>
               <td :class="{ doubt: doubtful.includes(lane.id) }">{{ [...lane.axes].join(' ') }}</td>
               <td class="num">{{ sizes(lane.shape, lane.axes) }}</td>
               <td>{{ lane.rgb ? lane.dtype + ', colour' : lane.dtype }}</td>

@@ -75,7 +75,7 @@ export const SettingsDialog = {
 export const KeysOffer = {
   components: { Icon },
   setup: () => ({
-    shown: computed(() => !!link.state?.foreign && !preferences.offered && preferences.preset === "underbrush"),
+    shown: computed(() => !!link.state?.foreign && !preferences.offered && preferences.preset === "underbrush" && [2, 3].includes(link.step)),
     take: () => choosePreset("ilastik"),
     leave: () => setPreferences({ offered: true }),
   }),
