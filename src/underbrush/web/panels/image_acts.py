@@ -151,6 +151,24 @@ def replacing(session: Session, lane: str, path: str) -> list[Json]:
     return [{"type": "replace_source", "id": lane, "source": source_to_json(source)}]
 
 
+def stacking(session: Session, lane: str, paths: Sequence[str]) -> list[Json]:
+    """The ``replace_source`` command for several files as one image, along an axis that they do not have.
+
+    Raises
+    ------
+    UnderbrushError
+        They cannot be read, or do not fit each other.
+    """
+    from underbrush.sources.opening import open_image  # noqa: PLC0415
+
+    with open_image(paths[0]) as first:
+        free = [a for a in "ztc" if a not in first.axes]
+    had = _entry(session, lane).raw.axes or ""
+    axis = next((a for a in free if a in had), next(iter(free), "z"))
+    (command,) = sequencing(paths, axis)
+    return [{"type": "replace_source", "id": lane, "source": command["source"]}]
+
+
 def leveling(session: Session, lane: str, level: int) -> list[Json]:
     """The ``replace_source`` command for another level of the pyramid that an image is; 0 is the finest.
 
@@ -356,6 +374,8 @@ def acted(session: Session, wanted: Mapping[str, Any], paths: Sequence[str]) -> 
         return leveling(session, lanes[0], level), ""
     if name == "mask":
         return masking(session, lanes, paths), "Mask set." if len(lanes) == 1 else f"{len(lanes)} masks set."
+    if name == "replace" and len(lanes) == 1 and len(paths) > 1:
+        return stacking(session, lanes[0], paths), f"{len(paths)} files are the image now."
     if len(paths) != 1 or len(lanes) != 1:
         raise UsageError("one file takes the place of one image", remedy="choose one")
     if name == "repair":

@@ -12,6 +12,7 @@ from nicegui import background_tasks, ui
 from underbrush import __version__
 from underbrush.engine.views import ViewProgress
 from underbrush.errors import SeveralImagesError, UnderbrushError
+from underbrush.web.panels.embed_acts import EMBED_ACTS, EmbedActs
 from underbrush.web.panels.feature_cost import told_cost
 from underbrush.web.panels.gauges import Gauges
 from underbrush.web.panels.image_acts import acted, adding, first_features
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 
-IMAGE_ACTS = frozenset({"sequence", "replace", "mask", "repair", "link", "level"})
+IMAGE_ACTS = EMBED_ACTS | {"sequence", "replace", "mask", "repair", "link", "level"}
 """What step 1 asks for beyond adding images."""
 SAFETY_ACTS = frozenset({"start", "save", "told", "versions", "restore", "copy", "copyPlace"})
 """What keeps things from being lost; see `version_acts`."""
@@ -61,6 +62,7 @@ class _ProjectPage:
         self._reading: asyncio.Task[None] | None = None
         self._wanted = asyncio.Event()
         self._places = PlaceActs(hub, self._parts.__getitem__, ident)
+        self._embedding = EmbedActs(self._parts.__getitem__)
 
     # -- layout ---------------------------------------------------------------------------------------
 
@@ -346,6 +348,9 @@ class _ProjectPage:
 
     async def _change_images(self, session: Session, wanted: dict[str, Any], paths: list[str]) -> None:
         """Masks, other files, links, sequences: read here, and sent by the viewer as what this tab did."""
+        if wanted["name"] in EMBED_ACTS:
+            await self._embedding.act(wanted, session)
+            return
         files = await self._expanded(paths) if paths else []
         commands, said = await asyncio.to_thread(acted, session, wanted, files)
         self._send(commands, said)

@@ -6,7 +6,12 @@ import { typed } from "./contrast.js";
 import { address, command, link, say } from "./link.js";
 import { UNITS, commonFields, sizesOf } from "./pixel_sizes.js";
 import { selection } from "./selection.js";
-import { counted, sizes } from "./words.js";
+import { bytes, counted, sizes } from "./words.js";
+
+/** Above it who embeds images is asked first (bytes): each save writes them anew. */
+const ASK = 200e6;
+/** Bytes of a pixel by its type. @param {string} dtype */
+const itemSize = (dtype) => Number(dtype.match(/\d+$/)?.[0] ?? 8) / 8;
 
 const STORAGE = /** @type {Record<string, string>} */ ({
   relative: "Link, relative",
@@ -18,9 +23,10 @@ const STORAGE = /** @type {Record<string, string>} */ ({
 /** Properties of the selected rows, and their masks. */
 export const ImageProperties = {
   components: { Icon, Menu },
-  props: { facts: { type: Object, default: () => ({}) } },
+  props: { facts: { type: Object, default: () => ({}) }, copying: { type: Object, default: null } },
   emits: ["act"],
   setup(/** @type {any} */ props, /** @type {any} */ { emit }) {
+    const asking = ref(0);
     const lanes = computed(() => (link.state?.lanes || []).filter((lane) => selection.lanes.includes(lane.id)));
     const one = computed(() => (lanes.value.length === 1 ? lanes.value[0] : null));
     const facts = computed(() => lanes.value.map((lane) => props.facts[lane.id] || {}));
@@ -109,6 +115,14 @@ export const ImageProperties = {
     };
     const storage = computed(() => common(facts.value.map((fact) => fact.storage || "")));
     const linkable = computed(() => facts.value.every((fact) => ["relative", "absolute"].includes(fact.storage)));
+    const embedded = computed(() => storage.value === "embedded");
+    const there = computed(() => lanes.value.every((lane) => !lane.missing));
+    const embed = (/** @type {boolean} */ sure = false) => {
+      const size = lanes.value.reduce((sum, lane) => sum + lane.shape.reduce((a, b) => a * b, 1) * itemSize(lane.dtype), 0);
+      asking.value = size > ASK && !sure ? size : 0;
+      if (!asking.value) emit("act", { name: "embed", lanes: [...selection.lanes] });
+    };
+    watch(() => selection.lanes.join(" "), () => (asking.value = 0));
     return {
       link,
       lanes,
@@ -152,12 +166,24 @@ export const ImageProperties = {
         { text: "Own range", id: "own", on: !!range.value },
       ]),
       storageText: computed(() => (storage.value === null ? "several" : STORAGE[storage.value] || storage.value || "–")),
-      storages: computed(() => [
+      storages: computed(() => /** @type {any[]} */ ([
         { text: STORAGE.relative, id: "relative", on: storage.value === "relative", off: !facts.value.every((fact) => fact.below) },
         { text: STORAGE.absolute, id: "absolute", on: storage.value === "absolute" },
-      ]),
-      linkable,
-      store: (/** @type {string} */ way) => emit("act", { name: "link", lanes: [...selection.lanes], relative: way === "relative" }),
+      ]).map((one) => ({ ...one, off: one.off || !linkable.value })).concat([
+        { line: true },
+        { text: "Embedded, a copy in the project", id: "embed", on: embedded.value, off: embedded.value || !there.value },
+        { text: "Written out, as a file beside it", id: "unembed", on: false, off: !embedded.value || !there.value },
+      ])),
+      store: (/** @type {string} */ way) => {
+        if (way === "embed") embed();
+        else if (way === "unembed") emit("act", { name: "unembed", lanes: [...selection.lanes] });
+        else emit("act", { name: "link", lanes: [...selection.lanes], relative: way === "relative" });
+      },
+      asking,
+      embed,
+      bytes,
+      share: computed(() => (props.copying?.total ? Math.round((100 * props.copying.done) / props.copying.total) : 0)),
+      stop: () => emit("act", { name: "embedStop" }),
       own: facts,
       levels: computed(() =>
         one.value
@@ -219,9 +245,14 @@ export const ImageProperties = {
               </span>
             </template>
             <span>Storage</span>
-            <Menu v-if="linkable && !locked" name="Storage" :text="storageText" kind="field s select" :items="storages" @choose="store">
+            <Menu v-if="!locked && !copying" name="Storage" :text="storageText" kind="field s select" :items="storages" @choose="store">
               <span class="trunc">{{ storageText }}</span><Icon n="down" />
             </Menu>
+            <span v-else-if="copying" class="hstack" role="status">
+              <span class="prog grow"><i :style="{ width: share + '%' }"></i></span>
+              <span class="fg">{{ share }} %</span>
+              <button type="button" class="btn-quiet fg" :data-tip="'Copying ' + copying.name + '; nothing changes when it is stopped'" @click="stop">Stop</button>
+            </span>
             <span v-else class="fg">{{ storageText }}</span>
             <span>Level</span>
             <Menu v-if="levels.length && !locked" name="Level" :text="level" kind="field s select" :items="levels" @choose="setLevel">
@@ -272,6 +303,15 @@ export const ImageProperties = {
                 {{ one.channels.length ? one.channels.join(', ') : one.shape[1] > 1 ? one.shape[1] + ', without names' : 'one' }}
               </span>
             </template>
+          </div>
+          <div v-if="asking" class="callout" role="group" aria-label="Embed">
+            <div class="grow">
+              <p class="below">Copy {{ bytes(asking) }} into the project? It becomes as much larger, and each save writes all of it.</p>
+              <div class="hstack">
+                <button type="button" class="btn s primary" @click="embed(true)">Copy them</button>
+                <button type="button" class="btn s" @click="asking = 0">Leave them</button>
+              </div>
+            </div>
           </div>
           <p class="note below2">Changing axes keeps the strokes where they still fit.</p>
           <p v-if="parked" class="note">

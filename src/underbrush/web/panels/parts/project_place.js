@@ -131,7 +131,7 @@ export const ProjectPlace = {
           <span class="dim">/</span>
         </template>
       </div>
-      <div class="filelist scroll places" role="listbox" aria-label="Folders">
+      <div class="filelist scroll" style="height: min(200px, 30vh)" role="listbox" aria-label="Folders">
         <div v-for="entry in folders" :key="entry.path" class="fileline" role="option" tabindex="0" aria-selected="false"
             @click="go(entry.path)" @keydown.enter.prevent="go(entry.path)">
           <Icon n="folder" />
