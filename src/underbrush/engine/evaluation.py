@@ -31,7 +31,7 @@ def evaluate_image(
     UnderbrushError
         An image cannot be read, does not fit the project, or the two differ in size.
     """
-    with open_image(address, axes) as image, open_beside(truth, image) as known:
+    with open_image(address, axes) as image, open_beside(truth, image, classes=True) as known:
         check_same_size(known, image, "truth")
         shape = image.shape5
         volume = shape[2] > 1

@@ -112,7 +112,7 @@ class Placing:
 
 
 def _opened(address: str, image: Image, axes: str) -> Image:
-    labels = open_beside(address, image)
+    labels = open_beside(address, image, classes=True)
     try:
         labels = labels.with_axes(axes) if axes else labels
         if labels.shape5[1] != 1:

@@ -12,13 +12,14 @@ from underbrush.core.geometry import Box, Halo, TileGrid
 from underbrush.core.labels import LabelBlock, make_block, trimmed
 from underbrush.errors import ImageError, MismatchError
 from underbrush.sources.base import Image
+from underbrush.sources.geojson import is_outlines, open_outlines
 from underbrush.sources.opening import open_image
 
 LABEL_TILE = 1024
 
 
-def open_beside(address: str, image: Image) -> Image:
-    """Labels, a truth or a mask of an image; close it after use.
+def open_beside(address: str, image: Image, *, classes: bool = False) -> Image:
+    """Labels, a truth or a mask of an image; close it after use. A mask may be outlines in GeoJSON.
 
     A file that does not say what its axes mean is read in the order of its image, where the sizes are the
     same: a stack of frames is labelled by a stack of frames.
@@ -26,8 +27,16 @@ def open_beside(address: str, image: Image) -> Image:
     Raises
     ------
     UnderbrushError
-        It cannot be read.
+        It cannot be read, or outlines are given where ``classes`` are wanted.
     """
+    if is_outlines(address):
+        if classes:
+            raise ImageError(
+                "outlines say inside and outside, but no classes",
+                where=address,
+                remedy="use them as a mask, or give an image with a value for each class",
+            )
+        return open_outlines(address, image)
     labels = open_image(address, indexed=True)
     pairs = [(a, n) for a, n in zip(image.axes, image.shape, strict=True) if a != "c"]
     if labels.info.axes_known or labels.shape != tuple(n for _, n in pairs):

@@ -29,6 +29,7 @@ JPG_SIDE = 65535
 JPG_QUALITY = 95
 VALUES = {"segmentation", "labels", "objects"}
 """Results whose values are numbers of classes or objects, which must not change by one."""
+_WRONG = {"segmentation": "a wrong segmentation", "labels": "wrong labels", "objects": "wrong objects"}
 
 
 def check(spec: OutputSpec, format: str) -> None:
@@ -48,7 +49,7 @@ def check(spec: OutputSpec, format: str) -> None:
         raise _refusal(spec, f"{format} holds colours of 8 bits, the result is {c} channels of {spec.dtype}")
     if format == "jpg" and spec.kind in VALUES:
         raise OutputError(
-            f"jpg changes pixel values a little, which makes a wrong {spec.kind}",
+            f"jpg changes pixel values a little, which makes {_WRONG[spec.kind]}",
             where=spec.path,
             remedy="write png or tiff instead",
         )
