@@ -139,11 +139,13 @@ def fake_state(lanes: int = 4, depth: int = 1, times: int = 1) -> dict[str, Any]
 
 def fake_app(hub: FakeHub, state: dict[str, Any]) -> FastAPI:
     """The pages in an app of their own, with the few routes that they fetch from."""
-    from underbrush.web.panels import add_pages
+    from underbrush.web import panels
+    from underbrush.web.panels import add_pages, page_files
 
     for module in dependencies.esm_modules.values():
         if module.name == "underbrush-viewer":
             module.path = FAKE_VIEWER
+    vars(panels)["VIEWER"] = vars(page_files)["VIEWER"] = FAKE_VIEWER.resolve()
     app = FastAPI()
 
     @app.get("/api/p/{ident}/state")
