@@ -228,6 +228,21 @@ def test_cellprofiler(tmp_path, done):
     assert np.array_equal(dataset("out.h5").values, expected[1])
 
 
+def test_fiji(tmp_path, done):
+    """ilastik4ij's Autocontext: 5D in and out, both of its results."""
+    project, image, expected = two_stages(tmp_path)
+    with h5py.File("raw_data.h5", "w") as file:
+        file["data"] = image[np.newaxis, np.newaxis, ..., np.newaxis]
+    labels = 1 + expected[1].argmax(-1)[..., np.newaxis]
+    for source, values in (("Probabilities", expected[1]), ("Simple Segmentation", labels)):
+        done(
+            project, "--output_format=hdf5", "--output_axis_order=tzyxc", "--input_axes=tzyxc",
+            "--readonly=1", "--output_internal_path=exported_data", f"--export_source={source} Stage 2",
+            "--raw_data=raw_data.h5", "--output_filename_format=predictions.h5",
+        )  # fmt: skip
+        assert np.array_equal(dataset("predictions.h5").values[0, 0], values)
+
+
 def test_refused(tmp_path, call):
     project, _, _ = two_stages(tmp_path)
     status, _, err = call("--headless", f"--project={project}", "--export_source=Probabilities", "x.h5")

@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -18,6 +19,9 @@ import pytest
 import tifffile
 
 from dropin.conftest import AXES, dataset
+from underbrush.jit import cache_folder
+from underbrush.project.read import read_project
+from underbrush.project.write import write_project
 
 TZYXC = json.dumps(
     {"axes": [{"key": a, "typeFlags": 8 if a == "t" else 1 if a == "c" else 2} for a in "tzyxc"]}
@@ -73,6 +77,7 @@ def test_fiji_as_a_process(gray, executable, clean):
     with h5py.File("raw_data.h5", "w") as file:
         file.create_dataset("data", data=five).attrs["axistags"] = TZYXC
     environment = os.environ | {
+        "UNDERBRUSH_CACHE_DIR": str(cache_folder().parent),  # HOME is another here: nothing compiled is in it
         "LAZYFLOW_THREADS": "1", "LAZYFLOW_TOTAL_RAM_MB": "4096",
         "LANG": "en_US.UTF-8", "LC_ALL": "en_US.UTF-8", "LC_CTYPE": "en_US.UTF-8",
     }  # fmt: skip
@@ -86,18 +91,42 @@ def test_fiji_as_a_process(gray, executable, clean):
     assert dataset(clean / "predictions.h5").values.shape == (1, 1, 260, 300, 2)
 
 
+def test_older_fiji_and_trackmate(gray, executable, clean):
+    """`--readonly` alone, the axes twice, names with blanks, and a result that must not be there before."""
+    folder = clean / "temp of a user"
+    folder.mkdir()
+    with h5py.File(gray.image) as file, h5py.File(folder / "ij_in_raw.h5", "w") as given:
+        pixels = file["data"][...]
+        data = given.create_dataset("data", data=pixels[None, None, ..., None], chunks=(1, 1, 128, 128, 1))
+        data.attrs["axistags"] = TZYXC
+    in_process([
+        executable, "--headless", f"--project={gray.project}", "--output_format=hdf5",
+        "--output_axis_order=tzyxc", "--input_axes=tzyxc", "--readonly",
+        "--output_internal_path=exported_data", "--input_axes=tzyxc", "--export_source=Probabilities", f"--raw_data={folder / 'ij_in_raw.h5'}",
+        f"--output_filename_format={folder / 'ij_out.h5'}",
+    ])  # fmt: skip
+    theirs = dataset(gray.export("batch_train_Probabilities.h5")).values
+    found = dataset(folder / "ij_out.h5")
+    assert found.axes == "tzyxc" and np.abs(found.values[0, 0] - theirs).mean() < 1e-4
+    assert sorted(p.name for p in folder.iterdir()) == ["ij_in_raw.h5", "ij_out.h5"]
+
+
 @pytest.mark.parametrize("extra", [(), (1,)])
 def test_cellprofiler(gray, executable, clean, extra):
-    """`predict` and `runilastik`: an untagged dataset, and a result file that is there with 0 bytes."""
+    """`predict` and `runilastik`: 0 to 1 times 255 without a word on axes, 0 bytes for the result."""
     with h5py.File(gray.image) as file:
         pixels = file["data"][...]
+    scaled = (pixels / np.float32(255)) * np.float64(255)
+    assert scaled.dtype == np.float64
+    folder = clean / ".cellprofiler_temp"
+    folder.mkdir()
     with (
-        tempfile.NamedTemporaryFile(suffix=".h5", dir=clean, delete=False) as given,
-        tempfile.NamedTemporaryFile(suffix=".h5", dir=clean, delete=False) as result,
+        tempfile.NamedTemporaryFile(suffix=".h5", dir=folder, delete=False) as given,
+        tempfile.NamedTemporaryFile(suffix=".h5", dir=folder, delete=False) as result,
     ):
         pass
     with h5py.File(given.name, "w") as file:
-        file.create_dataset("data", data=pixels.reshape(pixels.shape + extra))
+        file.create_dataset("data", pixels.shape + extra, data=scaled)
     assert Path(result.name).stat().st_size == 0
     in_process([
         executable, "--headless", "--project", gray.project, "--output_format", "hdf5",
@@ -106,7 +135,8 @@ def test_cellprofiler(gray, executable, clean, extra):
     with h5py.File(result.name) as file:
         found = file["exported_data"][()]
     theirs = dataset(gray.export("batch_train_Probabilities.h5")).values
-    assert found.shape == theirs.shape and np.abs(found - theirs).mean() < 1e-4
+    assert found.shape == theirs.shape and np.abs(found - theirs).mean() < 1e-3
+    assert len(list(folder.iterdir())) == 2
 
 
 def test_cellprofiler_with_a_mask(gray, executable, clean):
@@ -151,18 +181,50 @@ def test_steinbock(gray, executable, clean):
     assert np.abs(found / 65535 - theirs).mean() < 1e-4
 
 
-def test_mcmicro(gray, executable, clean):
-    """Nothing but project and images; the result lies beside the image, packed HDF5."""
+def test_steinbock_with_a_project_of_imaging_mass_cytometry(data, executable, clean):
+    """Float images of 11 channels with its attributes, and a project that another laboratory trained."""
+    project = data / "ilp" / "bodenmiller_hubmap_11ch_v132" / "bodenmiller_imcseg_HubMAP_20191211.ilp"
+    Path("ilastik_img").mkdir()
+    pixels = np.random.default_rng(0).gamma(0.7, 3, (11, 70, 90)).astype(np.float32)
+    tags = {"axes": [{"key": a, "typeFlags": 1 if a == "c" else 2} for a in "cyx"]}
+    with h5py.File("ilastik_img/20191211_a.b.h5", "w", libver="earliest") as file:
+        image = file.create_dataset("img", data=pixels)
+        image.attrs["display_mode"] = b"grayscale"
+        image.attrs["axistags"] = json.dumps(tags).encode("ascii")
+        image.attrs["steinbock"] = True
+    in_process([
+        executable, "--headless", f"--project={project}", "--readonly", "--input_axes=cyx",
+        "--export_source=Probabilities", "--output_format=tiff",
+        "--output_filename_format=ilastik_probabilities/{nickname}.tiff", "--export_dtype=uint16",
+        "--output_axis_order=yxc", "--pipeline_result_drange=(0.0,1.0)", "--export_drange=(0,65535)",
+        "ilastik_img/20191211_a.b.h5/img",
+    ])  # fmt: skip
+    [path] = Path("ilastik_probabilities").rglob("[!.]*-img.tiff")
+    assert path.name == "20191211_a.b-img.tiff"
+    found = tifffile.imread(path)
+    assert found.shape == (70, 90, 3) and found.dtype == np.uint16
+    assert np.abs(found.sum(-1, dtype=np.int64) - 65535).max() <= 3 and found.std() > 1000
+
+
+def test_mcmicro(own_copy, gray, executable, clean):
+    """zyxc with one slice, a dataset named as its file, project and images alone; packed HDF5 beside."""
+    path = own_copy(gray.project)
+    project = read_project(path)
+    lanes = tuple(replace(lane, raw=replace(lane.raw, axes="zyxc")) for lane in project.lanes)
+    write_project(replace(project, lanes=lanes), path)
     with h5py.File(gray.image) as file:
-        pixels = file["data"][...]
-    for name in ("a-1.hdf5", "a-2.hdf5"):
-        with h5py.File(name, "w") as file:
-            file.create_dataset("data", data=pixels)
-    in_process([executable, "--headless", "--project", gray.project, "a-1.hdf5", "a-2.hdf5"])
+        pixels = file["data"][...][np.newaxis, ..., np.newaxis]
+    for name in ("a-1", "a-2"):
+        with h5py.File(f"{name}.hdf5", "w") as file:
+            file.create_dataset(name, data=pixels, chunks=True, maxshape=(1, None, None, None))
+    in_process([executable, "--headless", "--project", path, "a-1.hdf5", "a-2.hdf5"])
     assert sorted(p.name for p in clean.iterdir()) == [
         "a-1.hdf5", "a-1_Probabilities.h5", "a-2.hdf5", "a-2_Probabilities.h5",
     ]  # fmt: skip
-    assert dataset("a-2_Probabilities.h5").packed == ("gzip", 1)
+    found = dataset("a-2_Probabilities.h5")
+    theirs = dataset(gray.export("batch_train_Probabilities.h5")).values
+    assert found.packed == ("gzip", 1) and found.axes == "zyxc"
+    assert found.values.shape == (1, *theirs.shape) and np.abs(found.values[0] - theirs).mean() < 1e-4
 
 
 def test_a_call_that_fails_says_so(gray, executable):
