@@ -107,16 +107,14 @@ def soon(holds: Callable[[], bool], seconds: float = 20) -> bool:
 
 OUTLINE = """async () => {
   const { surface } = (await import("underbrush-panels")).app().viewer;
-  const { width, height } = surface.getBoundingClientRect();
-  const over = [...surface.parentElement.querySelectorAll("canvas")].find(
-    (one) =>
-      one.style.pointerEvents === "none" &&
-      Math.abs(one.clientWidth - width) < 2 &&
-      Math.abs(one.clientHeight - height) < 2);
+  const over = surface.parentElement.querySelector("canvas[data-over=outline]");
   const { data } = over.getContext("2d").getImageData(0, 0, over.width, over.height);
+  const at = over.getBoundingClientRect(), from = surface.getBoundingClientRect();
+  const left = Math.round(at.left - from.left), top = Math.round(at.top - from.top);
   const found = [];
   for (let i = 0; i < data.length; i += 4)
-    if (data[i] > 200 && data[i + 3] > 200) found.push((i / 4) % over.width, Math.floor(i / 4 / over.width));
+    if (data[i] > 200 && data[i + 3] > 200)
+      found.push(left + ((i / 4) % over.width), top + Math.floor(i / 4 / over.width));
   return found;
 }"""
 """The white pixels that are drawn over the image: column, row, column, row ..."""

@@ -295,6 +295,52 @@ def test_outlines_are_one_screen_pixel_wide_at_any_zoom(opened: Open, zoom: floa
     assert row.count((0, 0, 0)) == 11
 
 
+WHITE = """() => {
+  const over = document.querySelector("canvas[data-over=outline]");
+  if (over.hidden) return null;
+  const { data } = over.getContext("2d").getImageData(0, 0, over.width, over.height);
+  const at = over.getBoundingClientRect(), ratio = devicePixelRatio;
+  const found = [];
+  for (let i = 0; i < data.length; i += 4)
+    if (data[i] > 200 && data[i + 3] > 200)
+      found.push([at.left * ratio + ((i / 4) % over.width), at.top * ratio + Math.floor(i / 4 / over.width)]);
+  return found;
+}"""
+SQUARE = """([u, v, n]) => {
+  viewer.drawCursor([[u, v, u + n, v, u + n, v + n, u, v + n]]);
+  return viewer.settled();
+}"""
+AREA = """() => {
+  const { width, height } = document.querySelector("[data-over=outline]");
+  return width * height;
+}"""
+
+
+def test_the_outline_of_the_brush_has_a_canvas_of_its_size_that_goes_with_it(opened: Open) -> None:
+    page = opened("grey")
+    page.evaluate("viewer.setView(100, 100, 2)")
+    assert page.evaluate(WHITE) is None
+    for u, v, n in [(90, 95, 10), (101, 80, 10), (100, 100, 1), (-40, 60, 500)]:
+        page.evaluate(SQUARE, [u, v, n])
+        drawn = np.array(page.evaluate(WHITE))
+        corners = [
+            page.evaluate("([u, v]) => viewer.imageToScreen(u, v)", [u + k * n, v + k * n]) for k in (0, 1)
+        ]
+        low, high = ([corner["px"], corner["py"]] for corner in corners)
+        size = page.evaluate("[viewer.surface.clientWidth, viewer.surface.clientHeight]")
+        if n > 1:
+            inside = (drawn > np.array(low) + 1).all(1) & (drawn < np.array(high) - 2).all(1)
+            assert len(drawn) and not inside.any()
+        assert (drawn >= np.maximum(np.array(low) - 2, 0)).all()
+        assert (drawn <= np.minimum(np.array(high) + 2, np.array(size) + 32)).all()
+        assert page.evaluate(AREA) <= (64 * 64 if n <= 10 else (size[0] + 32) * (size[1] + 32))
+    page.evaluate("viewer.drawCursor([[1e6, 1e6, 1e6 + 9, 1e6, 1e6 + 9, 1e6 + 9]]); viewer.settled()")
+    assert page.evaluate("viewer.settled()") is None and page.evaluate(WHITE) is None
+    page.evaluate(SQUARE, [100, 100, 10])
+    page.evaluate("viewer.drawCursor(null); viewer.settled()")
+    assert page.evaluate("viewer.settled()") is None and page.evaluate(WHITE) is None
+
+
 @BOTH
 def test_probability_and_uncertainty_are_as_strong_as_their_value(opened: Open, renderer: str) -> None:
     page = opened("grey", renderer)

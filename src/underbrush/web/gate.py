@@ -135,8 +135,12 @@ class Gate:
     def one_time_token(self) -> str:
         """A token that works once: others on this machine can read the command line of a browser."""
         token = secrets.token_urlsafe(32)
-        self._once.add(token)
+        self.admit_once(token)
         return token
+
+    def admit_once(self, token: str) -> None:
+        """Take this token once: of a browser that was sent here before the gate stood."""
+        self._once.add(token)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, refuse, or pass on."""

@@ -6,6 +6,7 @@ import errno
 import getpass
 import logging
 import os
+import secrets
 import socket
 import ssl
 import sys
@@ -94,12 +95,14 @@ def run_server(options: Options, say: Say, pages: Pages | None = None) -> int:
         for line in warnings_for(options, port, hub.roots.folders):
             say(line)
         _LOG.info("address printed after %.2f s", time.monotonic() - options.started)
+        once = secrets.token_urlsafe(32)
+        if options.browser and can_show_browser():
+            # At once: it starts while the server is loaded, and is answered when that is done.
+            threading.Thread(target=webbrowser.open, args=(f"{base}/?token={once}",), daemon=True).start()
         server = _server(hub, options, (identity.token, port), pages)
+        server.gate.admit_once(once)
         # Only now: what it loads would hold up the first page.
         hub.landing = _open_paths(hub, options)
-        if options.browser and can_show_browser():
-            once = server.gate.one_time_token()
-            threading.Thread(target=webbrowser.open, args=(f"{base}/?token={once}",), daemon=True).start()
         # An answer passes through three threads; each would wait this long for one that computes in Python.
         sys.setswitchinterval(_SWITCH)
         server.serve_until_stopped(listening, say)
