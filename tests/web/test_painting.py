@@ -442,6 +442,73 @@ def test_picking_a_class_and_the_wheel(opened: Open, server: PaintingServer) -> 
     page.mouse.wheel(0, -100)
     page.keyboard.up("Shift")
     assert page.evaluate("app.snapshot().tool.size") > size
+    page.evaluate("app.setWheel('zoom', 'time')")
+    for key, changed in (("Shift", {"t": 1, "z": 21}), ("Alt", {"t": 1, "z": 31}), (None, {"t": 1, "z": 31})):
+        if key:
+            page.keyboard.down(key)
+        page.mouse.wheel(0, 100)
+        if key:
+            page.keyboard.up(key)
+        page.wait_for_function("(at) => app.snapshot().position.z === at.z", arg=changed)
+        assert changed.items() <= page.evaluate("app.snapshot().position").items()
+    page.evaluate("app.setWheel('auto', 'brush')")
+    with pytest.raises(sync_api.Error, match="no such meaning"):
+        page.evaluate("app.setWheel('slice', 'zoom')")
+
+
+def test_keys_alone_paint_in_each_plane_with_each_tool(opened: Open, server: PaintingServer) -> None:
+    page = opened()
+    page.evaluate("app.setLane('a2'); app.setBrushSize(1); app.setClass(5)")
+    hand = "app.snapshot().hand"
+    page.keyboard.press("Enter")
+    page.evaluate("app.goTo('a2', 0, 7, 60, 80)")
+    page.keyboard.down("Space")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    assert page.evaluate(hand) == {"on": True, "down": True}
+    page.keyboard.up("Space")
+    arrived(server, 1)
+    assert server.project.applied[-1][2]["runs"] == [0, 7, 60, 80, 3]
+    page.keyboard.press("y")
+    page.keyboard.press("Enter")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    arrived(server, 2)
+    runs = np.array(server.project.applied[-1][2]["runs"]).reshape(-1, 5)
+    assert set(runs[:, 2]) == {60} and len(runs) == 2 and runs[1, 1] - runs[0, 1] == 1, "xz: down is along z"
+    page.evaluate("app.setClass(3); app.setTool('pick')")
+    page.keyboard.press("Enter")
+    page.wait_for_function("app.snapshot().tool.class === 5")
+    assert page.evaluate(hand) == {"on": True, "down": False}
+    page.evaluate("app.setTool('lasso')")
+    page.keyboard.press("Enter")
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("Escape")
+    assert page.evaluate(hand) == {"on": True, "down": False}, "Escape drops the lasso first"
+    page.evaluate("app.setTool('brush')")
+    page.keyboard.press("Enter")
+    page.evaluate("app.setSlice(3)")
+    page.wait_for_function("!app.snapshot().hand.down")
+    arrived(server, 3)
+    page.mouse.move(200, 200)
+    page.mouse.move(260, 220)
+    page.wait_for_function("!app.snapshot().hand.on")
+    page.keyboard.press("ArrowLeft")
+    arrived(server, 3)
+
+
+def test_contrast_by_dragging_paints_nothing(opened: Open, server: PaintingServer) -> None:
+    page = opened()
+    before = page.evaluate("app.viewer.channels[0]")
+    page.keyboard.press("t")
+    drag(page, (300, 300), (300, 180), steps=3)
+    after = page.evaluate("app.viewer.channels[0]")
+    assert after["high"] - after["low"] == pytest.approx((before["high"] - before["low"]) / 2)
+    drag(page, (300, 300), (420, 300), steps=3)
+    assert page.evaluate("app.viewer.channels[0]")["high"] < after["high"]
+    assert not server.project.applied and page.evaluate("app.outbox.count") == 0
+    page.keyboard.press("1")
+    assert page.evaluate("app.snapshot().tool.tool") == "brush", "who chooses a class wants to paint"
 
 
 def test_what_is_looked_at_is_told_and_places_are_found_again(opened: Open, server: PaintingServer) -> None:

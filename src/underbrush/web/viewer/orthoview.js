@@ -167,8 +167,8 @@ export class OrthoView extends Emitter {
       pane.box.style.display = this.isShown(plane) ? "block" : "none";
       pane.box.style.order = String(ALL.indexOf(plane));
       for (const sign of [pane.says.parentElement, pane.button]) if (sign) sign.style.display = this.volume ? "" : "none";
-      const axis = PLANES[plane].w.toUpperCase(), name = maximised ? "All views" : "Maximise";
-      Object.assign(pane.button.dataset, { tip: name, key: axis });
+      // Whoever shows tips knows the key of the action.
+      Object.assign(pane.button.dataset, { tip: maximised ? "All views" : "Maximise", action: `maximise:${PLANES[plane].w}` });
       pane.button.setAttribute("aria-label", maximised ? "All views" : `Maximise ${NAMES[plane]}`);
       pane.button.innerHTML = `<svg class="i" viewBox="0 0 16 16" width="16" height="16" aria-hidden="true"><path d="${maximised ? SMALLER : LARGER}"/></svg>`;
       // One bar for all views; it is not said twice.

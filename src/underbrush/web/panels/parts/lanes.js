@@ -60,6 +60,8 @@ export const Dims = {
     return {
       volume: computed(() => (lane.value?.shape[2] || 1) > 1),
       cross: (/** @type {boolean} */ on) => app()?.setCrosshair(on),
+      timeKeys: computed(() => [...new Set([...keysOf("time:-1"), ...keysOf("time:+1")])].join(" ")),
+      sliceKeys: computed(() => [...new Set([...keysOf("slice:-1"), ...keysOf("slice:+1")])].join(" ")),
       crossKey: computed(() => keysOf("crosshair").join(" ")),
       link,
       third,
@@ -80,13 +82,13 @@ export const Dims = {
       <div v-if="times > 1" class="dims">
         <span class="ax">t</span>
         <IconButton :icon="playing ? 'pause' : 'play'" :name="playing ? 'Pause' : 'Play'" @click="play" />
-        <Slider :value="link.position.t" :max="times - 1" name="Time" tip="Time" keyed="Shift ← →"
+        <Slider :value="link.position.t" :max="times - 1" name="Time" tip="Time" :keyed="timeKeys"
             :text="spot(link.position.t, times)" :ticks="ticks('t', times)" @slide="setTime" />
         <span class="pos">{{ spot(link.position.t, times) }}</span>
       </div>
       <div v-if="volume" class="dims">
         <span class="ax">{{ third }}</span>
-        <Slider :value="slice" :max="depth - 1" name="Slice" tip="Slice" keyed="PageUp PageDown" :text="spot(slice, depth)"
+        <Slider :value="slice" :max="depth - 1" name="Slice" tip="Slice" :keyed="sliceKeys" :text="spot(slice, depth)"
             :ticks="ticks(third, depth)" @slide="setSlice" />
         <span class="pos">{{ spot(slice, depth) }}</span>
         <span v-if="place" class="dim">{{ place }}</span>

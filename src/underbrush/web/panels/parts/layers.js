@@ -29,17 +29,19 @@ export const Layers = {
       of.value = Number(id);
       set(`probability:${id}`, { visible: true, opacity: was.opacity ?? 0.5 });
     };
-    const menu = [
+    const menu = computed(() => [
       { id: "raw", text: "Only the raw image", keys: keysOf("rawOnly") },
+      { id: "swipe", text: "Line between raw image and result", keys: keysOf("swipe"), on: link.swipe.fraction !== null },
       { id: "usual", text: "Usual layers" },
       { line: true },
-      { id: "fold", text: "Fold this panel" },
-    ];
+      { id: "fold", text: "Fold this panel", keys: keysOf("sidePanels") },
+    ]);
     const choose = (/** @type {string} */ id) => {
       if (id === "fold") {
         link.rightOpen = false;
         return;
       }
+      if (id === "swipe") return app()?.do("swipe");
       const on = id === "usual";
       set("labels", { visible: on });
       set("segmentation", { visible: on });

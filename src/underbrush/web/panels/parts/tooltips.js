@@ -1,4 +1,5 @@
 /** One tooltip for the window: what has `data-tip` says it after 400 ms under the pointer or under the focus. */
+import { keysOf } from "./link.js";
 
 const DELAY = 400;
 
@@ -22,7 +23,9 @@ export function startTooltips(page = document) {
   const show = () => {
     if (!of || !of.isConnected || !of.dataset.tip) return hide();
     tip.textContent = of.dataset.tip;
-    for (const key of (of.dataset.key || "").split(" ").filter(Boolean)) {
+    // `data-key` are the keys themselves; `data-action` is what the viewer has a key for.
+    const keys = of.dataset.action ? keysOf(of.dataset.action) : (of.dataset.key || "").split(" ");
+    for (const key of keys.filter(Boolean)) {
       const cap = page.createElement("kbd");
       cap.textContent = key;
       tip.append(" ", cap);
