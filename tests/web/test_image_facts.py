@@ -15,7 +15,7 @@ from underbrush.core.runs import Runs
 from underbrush.engine.new_project import write_new_project
 from underbrush.engine.session import Session
 from underbrush.errors import MismatchError, SeveralImagesError, UnderbrushError, UsageError
-from underbrush.project.commands import Paint, RemoveLane, SetAxes, command_from_json
+from underbrush.project.commands import Paint, RemoveLane, SetAxes, Undo, command_from_json
 from underbrush.project.paths import linked_source
 from underbrush.web.panels.image_acts import acted, adding, masking, moved, replacing, sequencing
 from underbrush.web.panels.image_facts import ImageFacts
@@ -265,3 +265,44 @@ def test_a_dataset_of_a_file_is_named_with_its_file_to_choose_another(folder: Pa
         commands, _ = acted(session, {"name": "replace", "lanes": [lane]}, [f"{said['container']}/more"])
         send(session, commands)
         assert session.image(lane).read().max() == 1
+
+
+def test_where_slices_lie_far_apart_it_is_asked_whether_features_are_2d(session: Session) -> None:
+    facts = ImageFacts(session)
+
+    def asked() -> list[dict]:
+        return [one for one in facts.read()["ImageTable"]["questions"] if one.get("flat")]
+
+    assert asked() == []
+    for lane in session.document.lane_order:
+        sizes = {"x": (500.0, "nm"), "y": (500.0, "nm"), "z": (3.0, "µm")}
+        send(session, [{"type": "edit_lane", "id": lane, "pixel_size": sizes}])
+    (question,) = asked()
+    assert question["title"] == "Slices lie 6 times farther apart than pixels: features in 2D?"
+    send(session, [question["options"][0]["command"]])
+    selection = session.document.settings.selection
+    assert selection is not None and selection.in_2d is not None and all(selection.in_2d)
+    assert asked() == []
+    session.apply("tab", session.last_number("tab") + 1, Undo())
+    assert len(asked()) == 1
+    # Who has painted has decided.
+    stroke = Paint(session.document.lane_order[0], Runs.from_array([(0, 0, 2, 3, 4)]), 1)
+    session.apply("tab", session.last_number("tab") + 1, stroke)
+    assert asked() == []
+
+
+def test_several_files_take_the_place_of_an_image_along_the_axis_that_it_has(
+    session: Session, folder: Path
+) -> None:
+    first = session.document.lane_order[0]
+    paths = []
+    for n in range(3):
+        paths.append(str(folder / f"frame_{n}.tif"))
+        tifffile.imwrite(paths[-1], np.full((24, 32), n, np.uint8), metadata={"axes": "YX"})
+    send(session, [{"type": "set_axes", "id": first, "axes": "tyx"}])
+    commands, said = acted(session, {"name": "replace", "lanes": [first]}, paths)
+    send(session, commands)
+    assert said == "3 files are the image now."
+    image = session.image(first)
+    assert (image.axes, image.shape) == ("tyx", (3, 24, 32))
+    assert [int(image.read()[t].max()) for t in range(3)] == [0, 1, 2]

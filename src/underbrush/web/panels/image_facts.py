@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 
 PATIENCE = 0.5
 """Seconds in which files are looked into at one reading; the others are at the next one."""
+COARSE = 3.0
+"""Slices so many times farther apart than pixels are coarse."""
+LENGTHS = {"pm": 1e-6, "Å": 1e-4, "nm": 1e-3, "µm": 1.0, "mm": 1e3, "cm": 1e4, "m": 1e6}
+"""Units of length in micrometres."""
 _WORDS = {"z": "Slices (z)", "t": "Time points (t)", "c": "Channels (c)"}
 _ASKED: Mapping[str, tuple[str, ...]] = {
     "zyx": ("zyx", "tyx", "cyx"),
@@ -80,7 +84,10 @@ class ImageFacts:
             for lane in document.lane_order
         }
         return {
-            "ImageTable": {"facts": facts, "questions": questions(document, peeked)},
+            "ImageTable": {
+                "facts": facts,
+                "questions": [*questions(document, peeked), *flat_questions(document)],
+            },
             "ImageProperties": {"facts": facts},
             "AddImages": {"facts": facts},
         }
@@ -237,6 +244,50 @@ def questions(document: Document, peeked: Mapping[str, Peeked | None]) -> list[d
             continue
         kinds.setdefault(kind_of_file(raw.stored, one), []).append(lane)
     return [_question(document, key, lanes) for key, lanes in kinds.items()]
+
+
+def flat_questions(document: Document) -> list[dict[str, Any]]:
+    """Whether features are computed slice by slice, where slices lie far apart and nothing is painted yet."""
+    selection = document.settings.selection
+    if selection is None or document.labels or all(selection.in_2d or (False,)):
+        return []
+    ratios = {lane: _coarseness(document.lanes[lane]) for lane in document.lane_order}
+    coarse = {lane: ratio for lane, ratio in ratios.items() if ratio > COARSE}
+    if not coarse:
+        return []
+    from underbrush.project.values_json import selection_to_json  # noqa: PLC0415
+
+    most, flat = max(coarse.values()), selection_to_json(selection.with_in_2d(True))
+    return [
+        {
+            "key": "coarse",
+            "flat": True,
+            "lanes": list(coarse),
+            "title": f"Slices lie {most:.0f} times farther apart than pixels: features in 2D?",
+            "detail": "Through the slices they would mix what lies far apart, and take much longer. It can be"
+            " changed later in step 2, for each scale.",
+            "options": [
+                {
+                    "text": "Slice by slice (2D)",
+                    "tip": "For all scales",
+                    "command": {"type": "set_features", "selection": flat},
+                },
+                {"text": "Through the slices (3D)", "tip": "As it is", "command": None},
+            ],
+        }
+    ]
+
+
+def _coarseness(entry: LaneEntry) -> float:
+    """How many times farther apart slices lie than pixels; 1 where it is not known, or the image is flat."""
+    from underbrush.engine.lanes import told_sizes  # noqa: PLC0415  (late: readers are heavy)
+
+    sizes, shape = told_sizes(entry.raw), entry.raw.shape5
+    if shape is None or shape[2] == 1 or "x" not in sizes or "z" not in sizes:
+        return 1.0
+    (x, across), (z, deep) = sizes["x"], sizes["z"]
+    known = across in LENGTHS and deep in LENGTHS
+    return z * LENGTHS[deep] / (x * LENGTHS[across]) if known else 1.0
 
 
 def kind_of_file(stored: str, peeked: Peeked) -> KindOfFile:

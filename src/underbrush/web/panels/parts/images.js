@@ -139,11 +139,17 @@ export const ImageTable = {
       const open = (/** @type {string} */ id) => !answers.has(id) && all().some((lane) => lane.id === id);
       return props.questions
         .filter((/** @type {any} */ one) => !answers.has(`kind ${one.key}`))
-        .map((/** @type {any} */ one) => ({ ...one, lanes: one.lanes.filter(open) }))
+        .map((/** @type {any} */ one) => (one.flat ? one : { ...one, lanes: one.lanes.filter(open) }))
         .filter((/** @type {any} */ one) => one.lanes.length);
     });
-    const doubtful = computed(() => asked.value.flatMap((/** @type {any} */ one) => one.lanes));
-    const answer = async (/** @type {any} */ question, /** @type {string} */ axes) => {
+    const doubtful = computed(() => asked.value.flatMap((/** @type {any} */ one) => (one.flat ? [] : one.lanes)));
+    const answer = async (/** @type {any} */ question, /** @type {any} */ way) => {
+      if (question.flat) {
+        answers.add([`kind ${question.key}`]);
+        if (way.command && (await command(way.command)).ok) say("Features are computed slice by slice.", { undo: true });
+        return;
+      }
+      const axes = way.axes;
       const asItIs = question.lanes.every((/** @type {string} */ id) => all().find((lane) => lane.id === id)?.axes === axes);
       answers.add(asItIs ? [...question.lanes, `kind ${question.key}`] : question.lanes);
       for (const id of question.lanes) {
@@ -262,7 +268,7 @@ export const ImageTable = {
               <p class="dim below">{{ one.detail }}</p>
               <div class="hstack wrap">
                 <button v-for="(way, n) in one.options" type="button" class="btn s" :class="{ primary: !n }"
-                    :data-tip="'Axes ' + [...way.axes].join(' ')" @click="answer(one, way.axes)">
+                    :data-tip="way.tip || 'Axes ' + [...way.axes].join(' ')" @click="answer(one, way)">
                   {{ way.text }}
                 </button>
               </div>
