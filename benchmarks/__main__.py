@@ -28,6 +28,7 @@ def main():
         ["app.py", "--data", DATA],
         ["session.py"],
         ["commands.py", "--data", DATA, "--large"],
+        ["many_images.py", "--data", DATA, "--images", "200", "--alone", "5"],
         ["accuracy.py", "--data", DATA],
     ):
         subprocess.run([sys.executable, str(HERE / arguments[0]), *arguments[1:]], check=True)

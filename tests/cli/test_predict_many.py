@@ -9,13 +9,24 @@ import signal
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import tifffile
 
+from underbrush.api.files import predict_files
 from underbrush.engine import batch
+from underbrush.engine.batch import Limits, Request
+from underbrush.engine.lanes import linked_image
+from underbrush.engine.many import Task, run_many
+from underbrush.engine.model import model_of
+from underbrush.errors import UnderbrushError
 from underbrush.files import FileLayer, using
+from underbrush.project.read import read_project
+from underbrush.project.schema import Lane
+from underbrush.project.write import write_project
+from underbrush.sources.opening import open_image
 
 
 @pytest.fixture
@@ -186,6 +197,22 @@ def test_more_parts_than_files(call, project, image, tmp_path):
     assert "1 of 1 images are there, in 2 parts" in (tmp_path / "o" / "run-report.txt").read_text()
 
 
+def test_no_result_replaces_a_file_of_a_stack_of_the_project(call, project, many, tmp_path, picture):
+    for n in range(3):
+        tifffile.imwrite(tmp_path / f"s{n}.tif", picture)
+    pattern = f"{tmp_path}/s*.tif#stack=t"
+    with open_image(pattern) as stack:
+        lane = Lane("stack", linked_image(pattern, stack))
+    write_project(replace(read_project(project), lanes=(lane,)), project)
+    for target in (tmp_path / "s1.tif", many / "im1.tif"):
+        before = target.read_bytes()
+        status, out, err = call("predict", project, many / "im1.tif", "--output", target)
+        assert status == 1 and out == "" and "would overwrite the input" in err
+        with pytest.raises(UnderbrushError, match="would overwrite the input"):
+            predict_files(project, [many / "im1.tif"], str(target))
+        assert target.read_bytes() == before
+
+
 def test_a_crash_of_ours_at_one_image_does_not_stop_the_others(call, project, many, tmp_path, monkeypatch):
     real = batch.predict_tile
 
@@ -202,11 +229,6 @@ def test_a_crash_of_ours_at_one_image_does_not_stop_the_others(call, project, ma
 
 def test_large_images_wait_for_small_ones_and_the_other_way_round(project, many):
     """A large image has all threads; small ones share them; never both."""
-    from underbrush.engine.batch import Limits, Request
-    from underbrush.engine.many import Task, run_many
-    from underbrush.engine.model import model_of
-    from underbrush.project.read import read_project
-
     model, lock, now, seen = model_of(read_project(project)), threading.Lock(), [], []
     real = batch.Prepared.carry_out
 

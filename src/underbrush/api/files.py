@@ -14,12 +14,12 @@ import numpy as np
 from underbrush.api.estimator import thread_count
 from underbrush.core.results import RESULTS
 from underbrush.engine.batch import Limits, Manner, Range, Request, check_distinct, predict_file
+from underbrush.engine.lanes import files_of, lane_files
 from underbrush.engine.memory import memory_cap
 from underbrush.engine.naming import DEFAULT_PATTERN, Naming, output_path
 from underbrush.engine.stages import read_trained
 from underbrush.errors import ArgumentError, OutputError
 from underbrush.files import check_kept
-from underbrush.project.resolve import resolve_source
 from underbrush.sinks.base import ResultKind
 from underbrush.sinks.formats import find_format, format_of, suffix_of
 
@@ -87,9 +87,8 @@ def predict_files(
     _warn(model.notices)
     requests = _requests(path, [os.fspath(image) for image in images], output, options)
     check_distinct([(r.image, r.output) for r in requests])
-    lanes = [resolve_source(lane.raw, opened).address for lane in opened.lanes]
-    inputs = [a for r in requests for a in (r.image, r.mask) if a]
-    check_kept([r.output for r in requests], [*inputs, *(a for a in lanes if a)])
+    inputs = [file for r in requests for a in (r.image, r.mask) if a for file in files_of(a)]
+    check_kept([r.output for r in requests], [*inputs, *lane_files(opened)])
     written = []
     for request in requests:
         done = predict_file(model, request, limits)

@@ -33,6 +33,7 @@ from underbrush.engine.export_record import Record, check_record, file_stamp, ru
 from underbrush.engine.export_texts import command_text, method_facts, methods_text, python_text
 from underbrush.engine.export_wish import Wish
 from underbrush.engine.label_export import write_labels
+from underbrush.engine.lanes import files_of
 from underbrush.engine.model import Model, kept_model, model_of
 from underbrush.engine.scheduler import Cancelled
 from underbrush.errors import UnderbrushError, UsageError
@@ -202,7 +203,7 @@ class Run:
         if job.kind == "batch":
             rows, paths = self._skip_done(wish, rows, paths, ready)
         paths = free_outputs(wish, paths)
-        inputs = [a for row in job.rows for a in (row.item.address, row.item.mask) if a]
+        inputs = [f for row in job.rows for a in (row.item.address, row.item.mask) if a for f in files_of(a)]
         lanes = self._lane_addresses()
         check_kept(paths, [*inputs, *lanes, str(project)])
         for row, path in zip(rows, paths, strict=True):
@@ -232,7 +233,8 @@ class Run:
         """Images of the project and their masks: none of them is ever written over."""
         document = self._session.document
         sources = [s for e in document.lanes.values() for s in (e.raw, e.mask) if s is not None]
-        return [a for s in sources if (a := resolve_source(s, document.base).address)]
+        found = [a for s in sources if (a := resolve_source(s, document.base).address)]
+        return [file for address in found for file in files_of(address)]
 
     def _skip_done(
         self, wish: Wish, rows: list[Row], paths: list[Path], ready: _Ready
@@ -263,10 +265,11 @@ class Run:
 
         notices: tuple[str, ...] = ()
         try:
-            inputs = [row.item.address, row.item.mask, str(self._session.path)]
+            inputs = [f for a in (row.item.address, row.item.mask) if a for f in files_of(a)]
+            inputs.append(str(self._session.path))
             check_output(
                 row.output,
-                [address for address in inputs if address],
+                inputs,
                 folder=find_format(self._job.wish.format).folder,
             )
             with ExitStack() as stack:
