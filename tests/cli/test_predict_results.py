@@ -99,7 +99,7 @@ def test_strokes_as_an_image(call, call_json, image, project, tmp_path):
     other = tmp_path / "other.tif"
     tifffile.imwrite(other, labels)
     status, _, err = call("predict", project, other, "--result", "labels", "--output", tmp_path / "m.npy")
-    assert status == 1
+    assert status == 2
     assert "this image is not in the project, so it has no strokes" in err
 
 

@@ -114,7 +114,7 @@ def test_a_run_json_of_another_program_is_left_alone(exporter, tmp_path):
     assert json.loads((folder / "underbrush-run.json").read_text())["runs"][0]["results"]
 
 
-@pytest.mark.parametrize("result", ["probabilities", "uncertainty", "features", "labels"])
+@pytest.mark.parametrize("result", ["probabilities", "uncertainty", "features", "objects", "labels"])
 def test_every_result_in_every_way(session, exporter, tmp_path, result):
     wish = Wish(result=result, format="npy", region={"y": (8, 40), "x": (None, 50)})
     job = run(exporter, wish, ["a1"])
@@ -124,7 +124,17 @@ def test_every_result_in_every_way(session, exporter, tmp_path, result):
     if result == "labels":
         want = session.labels("a1").read(Box.whole((1, 1, 1, 96, 120)))
         assert np.array_equal(values, want[0, 0, 0, 8:40, :50])
-        assert exporter.texts(wish, "export", ["a1"])["command"] == ""
+        texts = exporter.texts(wish, "export", ["a1"])
+        before = (tmp_path / "p_results" / "image0_labels.npy").read_bytes()
+        session.save()
+        shell(texts["command"])
+        assert (tmp_path / "p_results" / "image0_labels.npy").read_bytes() == before
+        assert texts["python"] == ""
+    if result == "objects":
+        run(exporter, replace(wish, result="segmentation"), ["a1"])
+        classes = np.load(tmp_path / "p_results" / "image0_segmentation.npy")
+        assert values.dtype == np.uint32
+        assert np.array_equal(values > 0, classes == 2)
     if result == "probabilities":
         run(exporter, replace(wish, axes="cyx", format="hdf5"), ["a1"])
         texts = exporter.texts(replace(wish, axes="cyx", format="hdf5"), "export", ["a1"])
@@ -133,6 +143,32 @@ def test_every_result_in_every_way(session, exporter, tmp_path, result):
         before = file.read_bytes()
         shell(texts["command"])
         assert file.read_bytes() == before
+
+
+def test_folders_and_sequences_are_exported_recorded_and_kept(session, exporter, tmp_path):
+    folder = tmp_path / "p_results"
+    wish = Wish(result="probabilities", format="ome-zarr")
+    seen = exporter.look(wish, "a1")
+    assert (seen["refusal"], seen["exists"]) == ("", False)
+    job = run(exporter, wish, ["a1"])
+    assert job["state"] == "done", job
+    (row,) = job["rows"]
+    place = folder / "image0_probabilities.ome.zarr"
+    assert row["output"] == str(place)
+    assert row["bytes"] == sum(p.stat().st_size for p in place.rglob("*") if p.is_file())
+    before = {p: p.read_bytes() for p in place.rglob("*") if p.is_file()}
+    assert exporter.look(wish, "a1")["path"] == str(folder / "image0_probabilities_2.ome.zarr")
+    shell(exporter.texts(wish, "export", ["a1"])["command"])
+    assert {p: p.read_bytes() for p in place.rglob("*") if p.is_file()} == before
+    assert run(exporter, replace(wish, existing="replace"), ["a1"])["state"] == "done"
+    assert {p: p.read_bytes() for p in place.rglob("*") if p.is_file()} == before
+    assert sorted(p.name for p in folder.iterdir()) == ["image0_probabilities.ome.zarr", "run.json"]
+    assert list(recorded(folder)[0]["results"]) == [place.name]
+    refused = exporter.look(wish, "a1")["formats"]
+    assert "needs slices of two axes" in refused["png sequence"]
+    assert refused["ome-zarr-0.5"] == refused["n5"] == refused["compressed n5"] == ""
+    pages = Wish(format="tiff sequence", existing="cancel")
+    assert "needs slices of two axes" in exporter.look(pages, "a1")["refusal"]
 
 
 def test_whole_numbers_fill_their_type(exporter, tmp_path):

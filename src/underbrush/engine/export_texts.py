@@ -84,15 +84,16 @@ def _left_out(names: Sequence[str]) -> list[str]:
 
 
 def command_text(wish: Wish, project: Path, requests: Sequence[Request], left_out: Sequence[str] = ()) -> str:
-    """What writes the same files from a shell, a line for each group of images; empty for labels."""
-    if wish.result == "labels":
-        return ""
+    """What writes the same files from a shell, a line for each group of images."""
     lines = _left_out(left_out)
     for output, axes, group in _groups(wish, project, requests):
         words = ["underbrush", "predict", str(project), *(r.image for r in group), "--output", output]
-        for name, value in {**_options(wish), **({"axes": axes} if axes else {})}.items():
+        # Strokes are written with the axes of the project.
+        named = {"axes": axes} if axes and wish.result != "labels" else {}
+        for name, value in {**_options(wish), **named}.items():
             words += [f"--{name.replace('_', '-')}", value]
-        words += [word for r in group if r.mask for word in ("--mask", r.mask)]
+        if wish.result != "labels":
+            words += [word for r in group if r.mask for word in ("--mask", r.mask)]
         lines.append(shlex.join(words))
     return "\n".join(lines)
 

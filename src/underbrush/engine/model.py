@@ -144,6 +144,7 @@ def _model(
             "software": f"underbrush {__version__}",
             "project": path.name,
             "classifier": forest.digest,
+            "recipe": recipe.key,
             "trees": str(forest.n_trees),
             "features": str(forest.n_features),
             **more,
