@@ -68,8 +68,8 @@ export const UNDERBRUSH = Object.freeze([
   ...group("Slices, times, channels", [
     ["slice:-1", "Slice before", ["PageUp"], { repeat: true, note: "or wheel" }],
     ["slice:+1", "Slice after", ["PageDown"], { repeat: true, note: "or wheel" }],
-    ["slice:-10", "10 slices back", ["Shift+PageUp"], { repeat: true, note: "or Alt and wheel" }],
-    ["slice:+10", "10 slices on", ["Shift+PageDown"], { repeat: true, note: "or Alt and wheel" }],
+    ["slice:-10", "10 slices back", ["Shift+PageUp"], { repeat: true }],
+    ["slice:+10", "10 slices on", ["Shift+PageDown"], { repeat: true }],
     ["slice:first", "First slice", ["Home"]],
     ["slice:last", "Last slice", ["End"]],
     ["time:-1", "Time point before", ["Shift+ArrowLeft"], { repeat: true }],

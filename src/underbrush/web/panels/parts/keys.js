@@ -69,6 +69,12 @@ export const Dialog = {
   `,
 };
 
+/** What the wheel does instead is told as it was set. @param {import("./types").KeyRow} row */
+function noted(row) {
+  const off = /^brush:/.test(row.action) ? preferences.shiftWheel !== "brush" : /^slice:[+-]1$/.test(row.action) && preferences.wheel === "zoom";
+  return off ? { ...row, note: "" } : row;
+}
+
 /** The rows of `?`: the nine classes are one as long as they are the digits. @param {import("./types").KeyRow[]} rows */
 function told(rows) {
   const digits = rows.filter((row) => row.action.startsWith("class:")).every((row, n) => row.keys.length === 1 && row.keys[0].join() === String(n + 1));
@@ -87,7 +93,7 @@ export const KeysDialog = {
     const groups = computed(() => {
       /** @type {Record<string, any[]>} */ const found = {};
       const wanted = filter.value.trim().toLowerCase();
-      for (const row of changing.value ? link.keys : told(link.keys))
+      for (const row of changing.value ? link.keys : told(link.keys.map(noted)))
         if (
           (changing.value || row.keys.length) &&
           (!wanted || `${row.title} ${row.keys.flat().join(" ")} ${row.group}`.toLowerCase().includes(wanted))

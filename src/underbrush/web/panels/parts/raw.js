@@ -142,7 +142,7 @@ export const Raw = {
           <span class="grow"></span>
           <button type="button" class="btn s" data-tip="Automatic contrast, 0.1 to 99.9 %, same for all images" :data-key="autoKey"
               @click="auto">
-            <Icon n="auto" />Auto <kbd>{{ autoKey }}</kbd>
+            <Icon n="auto" />Auto <kbd v-if="autoKey && !autoKey.includes(' ')">{{ autoKey }}</kbd>
           </button>
         </div>
         <div class="hstack">

@@ -52,7 +52,7 @@ export const SettingsDialog = {
         <section>
           <h3>Wheel</h3>
           <Choices name="Wheel" :options="wheels" :value="preferences.wheel" @choose="set({ wheel: $event })" />
-          <p class="dim">Ctrl and wheel always zooms; Alt and wheel goes ten slices.</p>
+          <p class="dim">Ctrl and wheel zooms always; Alt and wheel goes ten slices.</p>
         </section>
         <section>
           <h3>Shift and wheel</h3>
