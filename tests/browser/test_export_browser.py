@@ -175,3 +175,71 @@ def test_rows_and_the_whole_folder_by_keys(page: Any, server: Server) -> None:
     page.click("text=The whole folder")
     page.wait_for_selector("tr:has-text('w4.tif')")
     assert page.input_value("[aria-label='Folder, file or pattern']") == str(server.home / "screen")
+
+
+def test_files_unlike_the_training_images_are_told_before_anything_is_computed(
+    page: Any, server: Server
+) -> None:
+    pixels = tifffile.imread(folder_of(server) / "nuclei_1.tif")
+    unlike = server.home / "unlike"
+    unlike.mkdir()
+
+    def write(name: str, values: Any, micrometres: float = 0.65, axes: str = "YX") -> None:
+        per = (1 / micrometres, 1 / micrometres)
+        tifffile.imwrite(
+            unlike / name, values, imagej=True, resolution=per, metadata={"axes": axes, "unit": "um"}
+        )
+
+    write("like.tif", pixels[::-1])
+    write("channels.tif", np.stack([pixels] * 3), axes="CYX")
+    write("type.tif", (pixels // 64).astype(np.uint8))
+    write("range.tif", np.minimum(pixels.astype(np.uint32) * 9, 65535).astype(np.uint16))
+    write("size.tif", pixels, 0.2)
+    before = results(server)
+    page.click(".step:nth-child(5)")
+    page.fill("[aria-label='Folder, file or pattern']", str(unlike))
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".right h3:text-is('5 files against the training images')")
+    page.wait_for_selector("button.primary:text-is('Start'):enabled")
+    told = {
+        name: page.inner_text(f"tr.row:has-text('{name}.tif') .said")
+        for name in ("like", "channels", "type", "range", "size")
+    }
+    assert told["like"] == ""
+    assert "3 channels, training 1" in told["channels"]
+    assert "uint8, training uint16" in told["type"]
+    assert "intensity range" in told["range"] and "training" in told["range"]
+    assert "0.2 µm" in told["size"] and "0.65 µm" in told["size"]
+    differing = page.inner_text(".right .kv:has-text('Channel count')").split("\n")
+    assert differing[differing.index("Pixel size") + 1] == "1 file differs"
+    assert differing[differing.index("Channel count") + 1] == "1 file differs"
+    page.click("text=Show only these")
+    page.wait_for_selector("tr.row:has-text('like.tif')", state="detached")
+    assert page.locator("tr.row:visible").count() == 4
+    page.click("tr.row:has-text('size.tif')")
+    page.wait_for_selector(".right .kv:has-text('0.2 µm')")
+    assert audited(page) == []
+    page.click("text=Show only these")
+    assert results(server) == before
+
+
+def test_a_batch_is_cancelled_and_resumed(page: Any, server: Server) -> None:
+    pixels = tifffile.imread(folder_of(server) / "nuclei_1.tif")
+    many = server.home / "many"
+    many.mkdir()
+    for n in range(8):
+        tifffile.imwrite(many / f"m{n}.tif", np.tile(np.roll(pixels, 17 * n, 0), (4, 4)))
+    page.click(".step:nth-child(5)")
+    page.fill("[aria-label='Folder, file or pattern']", str(many))
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".right h3:text-is('8 files against the training images')")
+    page.click("button.primary:text-is('Start'):enabled")
+    page.wait_for_selector("tr.row:has-text('m0.tif'):has-text('done')")
+    page.click("button.danger:text-is('Cancel'):visible")
+    page.wait_for_selector("tr.row:has-text('m7.tif'):has-text('cancelled')")
+    page.click("button.primary:text-is('Resume'):enabled")
+    page.wait_for_selector("text=8 of 8 files done")
+    assert "of them before" in page.inner_text(".jobline")
+    written = [folder_of(server) / "sample_results" / f"m{n}_segmentation.tif" for n in range(8)]
+    assert all(tifffile.imread(file).shape == (1440, 1920) for file in written)
+    assert not list(written[0].parent.glob(".*")) and not list(written[0].parent.glob("*.part"))

@@ -165,3 +165,24 @@ def test_nothing_is_painted_while_features_are_chosen(page: Any) -> None:
     page.mouse.move(x - 40, y + 20, steps=4)
     page.mouse.up()
     page.wait_for_function("document.querySelector(`.cls[data-class='2'] .st`).innerText === '1'")
+
+
+def test_without_features_nothing_is_trained_and_it_is_said(page: Any) -> None:
+    surface = page.locator("[data-plane=xy]").bounding_box()
+    x, y = surface["x"] + surface["width"] * 0.8, surface["y"] + surface["height"] * 0.5
+    page.keyboard.press("1")
+    page.wait_for_selector(".cls:nth-child(1)[aria-selected=true]")
+    page.mouse.move(x - 90, y - 60)
+    page.mouse.down()
+    page.mouse.move(x - 60, y - 60, steps=4)
+    page.mouse.up()
+    page.wait_for_selector(".right >> text=Out-of-bag error")
+    page.click(".step:nth-child(2)")
+    page.click(".radio >> text=None")
+    page.wait_for_selector("text=No features are chosen")
+    page.click(".step:nth-child(3)")
+    page.wait_for_selector(".status .hint:has-text('features')")
+    page.wait_for_selector(".right >> text=Nothing is trained yet.")
+    assert page.inner_text(".cls[data-class='2'] .st") == "1"
+    page.keyboard.press("Control+z")
+    page.wait_for_selector(".right >> text=Out-of-bag error")

@@ -90,7 +90,7 @@ export const LabelImport = {
                 <td class="num">{{ value }}</td>
                 <td class="num">{{ count.toLocaleString('en-US') }}</td>
                 <td>
-                  <Menu :name="'Value ' + value" :text="name(draft.mapping[value])" kind="field s select" :items="items"
+                  <Menu :name="'Value ' + value + ': ' + name(draft.mapping[value])" kind="field s select" :items="items"
                       @choose="draft.mapping[value] = $event"><span class="trunc">{{ name(draft.mapping[value]) }}</span><Icon n="down" /></Menu>
                 </td>
               </tr>
