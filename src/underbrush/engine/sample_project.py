@@ -39,6 +39,9 @@ from underbrush.sinks.formats import open_sink
 from underbrush.sources.opening import open_image
 
 SEED = 0
+TREES = 100
+KEPT_TREES = 30
+"""Of classifiers that are only there to be looked at."""
 PROJECT_NAME = "sample.ilp"
 TISSUE_NAME = "tissue.ilp"
 BRIGHTNESS = "brightness alone"
@@ -143,7 +146,10 @@ def _make(
         scales=current.scales,
         own=MappingProxyType({PROJECT_ID: uuid.uuid4().hex}),
     )
-    forests = {name: _trained(path.parent, pictures, lanes, one, threads) for name, one in wanted.items()}
+    forests = {}
+    for name, one in wanted.items():
+        options = TrainingOptions(KEPT_TREES if name else TREES, seed=SEED, n_threads=threads)
+        forests[name] = _trained(path.parent, pictures, lanes, one, options)
     now = datetime.now(UTC).isoformat(timespec="seconds")
     kept = {
         name: FrozenClassifier(name, forest, now, "", Use(wanted[name], None, classes))
@@ -162,15 +168,15 @@ def _trained(
     pictures: Sequence[_Picture],
     lanes: Sequence[Lane],
     selection: FeatureSelection,
-    threads: int,
+    options: TrainingOptions,
 ) -> Forest:
     parts, channels = [], 1
     for picture, lane in zip(pictures, lanes, strict=True):
         with open_image(folder / picture.file) as image:
             channels = image.shape5[1]
-            parts.append(labelled_rows(image, lane.labels, selection, threads))
+            parts.append(labelled_rows(image, lane.labels, selection, options.n_threads))
     rows = joined(parts, selection.count(channels))
-    return train_forest(rows.x, rows.y, TrainingOptions(seed=SEED, n_threads=threads)).forest
+    return train_forest(rows.x, rows.y, options).forest
 
 
 def _write_image(picture: _Picture, folder: Path) -> None:
