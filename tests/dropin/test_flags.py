@@ -14,6 +14,7 @@ import pytest
 import tifffile
 
 from dropin.conftest import dataset
+from underbrush.cli.ilastik_options import DTYPES, parse
 from underbrush.core.geometry import Box
 from underbrush.core.labels import make_block
 from underbrush.project.read import read_project
@@ -68,6 +69,12 @@ WRITTEN = {
     ),
     "an option that nobody knows": (["--no_such_option"], *USUAL),
     "--preconvert_stacks": (["--preconvert_stacks"], *USUAL),
+    "--preconvert-stacks": (["--preconvert-stacks"], *USUAL),
+    "--distributed, one image": (["--distributed", "--distributed_block_roi", "100"], *USUAL),
+    "--table_only": (["--table_only"], *USUAL),
+    "--print-labels-by-slice": (["--print-labels-by-slice", "--label-search-value=1"], *USUAL),
+    "--variable-importance-path": (["--variable-importance-path=v"], *USUAL),
+    "--nn_device": (["--nn_device=cuda", "--tiktorch_executable=t", "--clean_paths"], *USUAL),
 }  # fmt: skip
 
 
@@ -85,6 +92,9 @@ def test_written(row, small, cells, call):
 REFUSED = {
     "no project": (["--headless"], 1, "--project"),
     "a project that is not there": (["--headless", "--project=none.ilp", "IMAGE"], 1, "none.ilp"),
+    "a project on a server": (["--headless", "--project=http://host/p.ilp", "IMAGE"], 1, "DVID"),
+    "--stack_along, unknown": ([*HEAD, "--stack_along=q", "IMA*"], 1, "IMA*"),
+    "--generate-random-labels": ([*HEAD, "--generate-random-labels"], 1, "--generate-random-labels"),
     "an image that is not there": ([*HEAD, "none.tif"], 1, "none.tif"),
     "--readonly takes a file": ([*HEAD, "--readonly", "IMAGE"], 2, "--readonly"),
     "an ambiguous abbreviation": (["--headless", "--pro=x"], 2, "ambiguous"),
@@ -161,16 +171,67 @@ def test_a_value_that_is_taken_as_a_file(small, cells, call):
     assert status == 1 and "png" in err
 
 
+def test_the_log(small, cells, call):
+    """--logfile gets what is logged, with --debug at least as much, and the sentence of what went wrong."""
+    status, _, _ = call("--headless", f"--project={small}", "--logfile=log.txt", "--debug", OUT, cells)
+    assert status == 0 and "cells.tif" in Path("log.txt").read_text()
+    status, _, err = call("--headless", f"--project={small}", "--logfile=bad.txt", OUT, "none.tif")
+    assert status == 1 and "none.tif" in err
+    status, _, err = call("--headless", f"--project={small}", "--logfile=no/log.txt", OUT, cells)
+    assert status == 1 and "no/log.txt" in err
+
+
 def test_redirected_output(small, cells, call):
     status, out, err = call("--headless", f"--project={small}", "--redirect_output=said.txt", OUT, cells)
     assert (status, out, err) == (0, "", "")
     assert Path("said.txt").read_text() == f"{Path.cwd() / 'cells_Probabilities.h5'}\n"
 
 
-def test_new_project(call):
-    status, _, err = call("--headless", "--new_project=n.ilp", "--workflow=Pixel Classification")
+@pytest.mark.parametrize(
+    "name", ["Pixel Classification", "pixel classification", "PixelClassificationWorkflow"]
+)
+def test_new_project(name, call):
+    status, _, err = call("--headless", "--new_project=n.ilp", f"--workflow={name}")
     assert status == 0, err
     assert read_project(Path("n.ilp")).lanes == ()
+
+
+def test_both_spellings():
+    """With blanks joined by - and by _, as `=value` and as a word of its own."""
+    spelt = {
+        "inputs": ("raw_data a b", "prediction_mask m", "input_axes yx", "stack_along t", "preconvert_stacks",
+                   "ignore_training_axistags", "distributed_block_roi 9"),
+        "app": ("project p.ilp", "configfile c", "logfile l", "redirect_output o", "process_name n"),
+        "export": ("output_format hdf5", "export_source Labels", "output_axis_order yx", "export_dtype uint8",
+                   "output_filename_format f", "output_internal_path d"),
+    }  # fmt: skip
+    for parser, options in spelt.items():
+        for option in options:
+            name, *values = option.split()
+            usual = parse([f"--{name}", *values])
+            assert getattr(getattr(usual, parser), name), option
+            others = [[f"--{name.replace('_', '-')}", *values]] if parser == "inputs" else []
+            others += [[f"--{name}={values[0]}"]] if len(values) == 1 else []
+            assert all(parse(other) == usual for other in others), option
+
+
+def test_every_type(small, cells, done):
+    """Ranges are mapped with rounding; 64-bit whole numbers are not among ilastik's types."""
+    whole = done(small, "--output_filename_format=float.h5", cells)
+    expected = np.rint(dataset(whole[0]).values.astype(np.float64) * 100)
+    for dtype in DTYPES:
+        ranges = "--pipeline_result_drange=(0.0,1.0)", "--export_drange=(0,100)"
+        [path] = done(small, f"--export_dtype={dtype}", *ranges, f"--output_filename_format={dtype}", cells)
+        values = dataset(path).values
+        assert values.dtype == dtype and np.abs(values - expected).max() <= 0.51
+
+
+def test_one_of_many_processes_computes(small, cells, call, done, clean, monkeypatch):
+    """Started by MPI with --distributed, the first process computes all, and the others say so."""
+    monkeypatch.setenv("OMPI_COMM_WORLD_RANK", "2")
+    status, out, err = call("--headless", f"--project={small}", "--distributed", OUT, cells)
+    assert (status, out) == (0, "") and err.count("\n") == 1 and not list(clean.iterdir())
+    assert [p.name for p in done(small, OUT, cells)] == [P], "without --distributed each has its own work"
 
 
 def test_names(small, cells, done):
@@ -288,6 +349,12 @@ def test_stacks(small, cells, done, call):
     [path] = done(small, *options, "--stack_along=t", "st_*.tif")
     order = (0, 1, 0, 2)
     assert np.array_equal(dataset(path).values, np.stack([dataset(single[k]).values for k in order]))
+    status, _, err = call("--headless", f"--project={small}", *options, "--stack_along=c", "st_*.tif")
+    assert status == 1 and "4 channels" in err
+    [path] = done(small, *options, "--stack_along=c", "st_0*.tif")
+    assert np.array_equal(dataset(path).values, dataset(single[0]).values)
+    status, _, err = call("--headless", f"--project={small}", *options, "--stack_along=q", "st_*.tif")
+    assert status == 1 and "t, z or c" in err
     status, _, err = call("--headless", f"--project={small}", *options, "no_*.tif")
     assert status == 1 and "no_*.tif" in err
     status, _, err = call("--headless", f"--project={small}", *options, "--input_axes=tyx", "st_*.tif")
@@ -430,6 +497,17 @@ def test_a_project_that_is_open_is_seen_as_it_is(small, cells, done):
         ({"LAZYFLOW_THREADS": "0"}, 0),
         ({"LAZYFLOW_THREADS": "-1", "LAZYFLOW_TOTAL_RAM_MB": "0"}, 0),
         ({"LAZYFLOW_THREADS": "3", "LAZYFLOW_TOTAL_RAM_MB": "900"}, 0),
+        (
+            {
+                "LAZYFLOW_STATUS_MONITOR_SECONDS": "5",
+                "LAZYFLOW_MULTIPROCESS_HDF5": "1",
+                "LAZYFLOW_NO_DVID_EXTENTS": "1",
+                "AWS_ACCESS_KEY_ID": "me",
+                "FSSPEC_S3_KEY": "me",
+                "SSL_CERT_FILE": "cert.pem",
+            },
+            0,
+        ),
         ({"LAZYFLOW_THREADS": "many"}, 1),
         ({"LAZYFLOW_TOTAL_RAM_MB": "400"}, 1),
     ],
@@ -461,6 +539,8 @@ def test_ini(small, cells, done, call):
     home = Path.home() / ".config" / "ilastik"
     home.mkdir(parents=True)
     (home / "ilastik.ini").write_text(text)
+    assert done(small, cells) == [small.parent / "x_cells.npy"]
+    (home / "ilastik.ini").rename(Path.home() / ".ilastikrc")
     assert done(small, cells) == [small.parent / "x_cells.npy"]
     (home / "ilastik.ini").write_text("no section\n")
     status, _, err = call("--headless", f"--project={small}", cells)
