@@ -15,10 +15,9 @@ from underbrush.errors import ProjectError
 from underbrush.project.axistags import axistags_text
 from underbrush.project.inputs_layout import MASK, RAW
 from underbrush.project.members import write_list, write_text
+from underbrush.project.paths import LOCAL
 from underbrush.project.schema import Lane, Source
 from underbrush.project.storage import Node
-
-LOCAL = "Input Data/local_data"
 
 
 class Streamed(Protocol):

@@ -8,6 +8,8 @@ from typing import Literal
 
 from underbrush.project.schema import Source
 
+LOCAL = "Input Data/local_data"
+"""Where a project has the images that lie inside it."""
 _CONTAINER = re.compile(r"\.(?:ilp|hdf5|h5|npz|n5|zip|ozx)(?=[/\\]|$)", re.IGNORECASE)
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]+://")
 _DRIVE = re.compile(r"^[A-Za-z]$")
@@ -76,5 +78,5 @@ def linked_source(stored: str, axes: str | None = None, shape: tuple[int, ...] |
 def embedded_source(name: str, axes: str, shape: tuple[int, ...]) -> Source:
     """A source for an image that is to be stored inside the project (see `write_project`)."""
     ident = str(uuid.uuid1())
-    inner = f"Input Data/local_data/{ident}"
+    inner = f"{LOCAL}/{ident}"
     return Source("embedded", inner, name=name, inner=inner, axes=axes, shape=shape, dataset_id=ident)

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from numpy.typing import NDArray
 
 from underbrush.errors import UnderbrushError
-from underbrush.project.inputs_writer import LOCAL
+from underbrush.project.paths import LOCAL
 from underbrush.sources.address import parse_address
 from underbrush.sources.base import Image
 from underbrush.sources.cache import SegmentCache
