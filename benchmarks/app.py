@@ -4,8 +4,9 @@
 
 When the first page is there, when a project is; from the end of a stroke to the first tile that it changed
 and to the whole view (about 5,800 labelled pixels, all 49 features, 2 threads); from a pointer's move to the
-frame that shows it; scripts of ours that held the page for over 50 ms; what the server took of memory.
-Chromium draws with the processor here, on the cores that also compute: a graphics card is faster.
+frame that shows it; tasks of the page that held it for over 50 ms, and what was in them; what the server took
+of memory. Chromium draws with the processor here, on the cores that also compute: a graphics card is faster.
+What that drawing takes is told apart; so is the load of the machine: all figures by the clock grow with it.
 """
 
 from __future__ import annotations
@@ -21,12 +22,14 @@ from statistics import median
 import psutil
 
 sys.path.append(str(Path(__file__).parent.parent / "tests"))
+sys.path.append(str(Path(__file__).parent.parent))
+from benchmarks.page_tasks import Trace, processor_seconds
 from browser.running import ARGUMENTS, CHROMIUM, Hand, Server
 
 IMAGE = "images/nuclei_fluo_520x696/nuclei_fluo_520x696_6b6d4e6f.tif"
 LONG = 50
 WATCH = """
-window.heard = { up: 0, frames: [], scripts: [], echo: [] };
+window.heard = { up: 0, frames: [], echo: [] };
 window.WebSocket = class extends WebSocket {
   constructor(...all) {
     super(...all);
@@ -52,11 +55,6 @@ addEventListener("pointermove", (event) => {
     port2.postMessage(0);
   });
 }, true);
-new PerformanceObserver((list) => {
-  for (const frame of list.getEntries())
-    for (const { duration, sourceURL, sourceFunctionName, invoker } of frame.scripts)
-      heard.scripts.push([duration, sourceURL, sourceFunctionName, invoker]);
-}).observe({ type: "long-animation-frame", buffered: true });
 """
 
 
@@ -105,6 +103,10 @@ def measure(browser, server, image, rounds):
     page.wait_for_selector("text=Drop images here")
     row("command to printed address", [up - begun])
     row("address to start screen", [time.monotonic() - up])
+    again = time.monotonic()
+    page.reload()
+    page.wait_for_selector("text=Drop images here")
+    row("start screen once more", [time.monotonic() - again])
     page.fill("[aria-label^=Path]", str(image))
     chosen = time.monotonic()
     page.keyboard.press("Enter")
@@ -117,21 +119,51 @@ def measure(browser, server, image, rounds):
     hand.choose(1)
     timed_stroke(hand, (600, 300))
     hand.viewer("app => void app.setBrushSize(3)")
-    page.evaluate("void Object.assign(heard, { scripts: [], echo: [] })")
+    page.evaluate("void (heard.echo = [])")
+    before, trace = busy(server), Trace(browser)
     times = [timed_stroke(hand, (450 + 8 * n, 60), (470 + 8 * n, 100)) for n in range(rounds)]
+    tasks, after = trace.end(page), busy(server)
     for name, values in zip(
         ("answer", "first changed tile", "whole view"), zip(*times, strict=True), strict=True
     ):
         row(f"stroke end to {name}", values)
     heard = page.evaluate("heard")
     row("pointer to the frame that shows it", heard["echo"], "ms")
-    ours = [one for one in heard["scripts"] if one[0] > LONG and "/_nicegui/" in one[1]]
-    print(f"scripts that held the page over {LONG} ms while painting: {len(ours)}")
-    for duration, source, function, invoker in sorted(ours, reverse=True)[:5]:
-        print(f"    {duration:6.0f} ms {source.rsplit('/', 1)[-1]} {function} ({invoker})")
-    used = psutil.Process(server.process.pid).memory_info().rss
-    print(f"server's memory: {used / 1e9:.2f} GB of the 2 GB that it was given")
+    print_tasks(tasks)
+    print("processor for one stroke and its result: " + told(before, after, rounds))
+    print(f"server's memory: {held(server) / 1e9:.2f} GB of the 2 GB that it was given")
     context.close()
+
+
+def print_tasks(tasks):
+    """How many were long, by the clock and in processor time, and the longest with what was in them."""
+    long = [
+        sum(took > LONG for took in both)
+        for both in zip(*((t.clock, t.processor) for t in tasks), strict=True)
+    ]
+    print(f"tasks of the page over {LONG} ms while painting: {long[0]} by the clock, {long[1]} of processor")
+    for task in tasks[:5]:
+        inside = ", ".join(f"{name} {took:.0f}" for name, took in task.sources if took >= 1)
+        print(f"    {task.processor:5.0f} ms of processor, {task.clock:5.0f} by the clock: {inside}")
+
+
+def busy(server):
+    """Seconds of processor so far: server, page, Chromium's drawing."""
+    times = psutil.Process(server.process.pid).cpu_times()
+    return (times.user + times.system, processor_seconds("renderer"), processor_seconds("gpu-process"))
+
+
+def told(before, after, rounds):
+    """The difference of two of `busy`, for one of the rounds."""
+    names = ("server", "page", "Chromium's drawing without a graphics card")
+    parts = zip(names, before, after, strict=True)
+    return ", ".join(f"{name} {1000 * (now - then) / rounds:.0f} ms" for name, then, now in parts)
+
+
+def held(server):
+    """Bytes that the server and its children hold."""
+    own = psutil.Process(server.process.pid)
+    return own.memory_info().rss + sum(child.memory_info().rss for child in own.children(recursive=True))
 
 
 def main():
@@ -150,11 +182,13 @@ def main():
         image = Path(shutil.copy(options.data / IMAGE, home))
         browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
         server = Server(home, "--memory", "2GB", "--jobs", "2")
+        print(f"load of the machine before: {psutil.getloadavg()[0]:.1f}")
         try:
             measure(browser, server, image, options.rounds)
         finally:
             browser.close()
             server.stop()
+        print(f"load of the machine after: {psutil.getloadavg()[0]:.1f}")
 
 
 if __name__ == "__main__":

@@ -38,12 +38,17 @@ KEPT = 8
 
 Progress = Callable[[int, int, str], None]
 """Called with the number of examples that are done, their total, and the name of the next ("" at the end)."""
+Steps = Callable[[int, int], None]
+"""Called with the number of kernels that are there, and that of all kernels: a finer measure."""
 
 _LOG = logging.getLogger(__name__)
 _EXAMPLES: dict[str, Callable[[], object]] = {}
 _LOOK_AGAIN = 0.1
 """Seconds between two looks for what another process compiles."""
 _elsewhere: Callable[[], bool] | None = None
+_all_kernels: set[str] = set()
+_there: set[str] = set()
+_steps: Steps | None = None
 
 
 def kernel(**options: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -62,7 +67,9 @@ def kernel(**options: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]
         finally:
             numba.config.CACHE_DIR = before
         if merged["cache"] and not numba.config.DISABLE_JIT:
-            compiled._cache = _CheckedCache(compiled._cache)
+            name = f"{function.__module__}.{function.__qualname__}"
+            compiled._cache = _CheckedCache(compiled._cache, name)
+            _all_kernels.add(name)
         result: Callable[..., Any] = compiled
         return result
 
@@ -78,7 +85,7 @@ def example(run: Callable[[], object]) -> Callable[[], object]:
     return run
 
 
-def warmup(progress: Progress | None = None) -> None:
+def warmup(progress: Progress | None = None, steps: Steps | None = None) -> None:
     """Compile all kernels, or load them where that has been done.
 
     Processes that start at once take turns: the first compiles, the others load what it has written.
@@ -89,14 +96,32 @@ def warmup(progress: Progress | None = None) -> None:
         importlib.import_module(module.name)
     # Volumes last: most first images are flat, and are segmented a quarter of the time earlier.
     examples = sorted(_EXAMPLES.items(), key=lambda one: "volume" in one[0])
-    with _turn(cache_folder() / "warmup.lock"):
+    mark = _mark_file()  # now: sources that are changed meanwhile are not those that are compiled
+    with _turn(cache_folder() / "warmup.lock"), _telling(steps):
         for done, (name, run) in enumerate(examples):
             if progress is not None:
                 progress(done, len(examples), name)
             run()
-        _remember_all_compiled()
+        _remember_all_compiled(mark)
     if progress is not None:
         progress(len(examples), len(examples), "")
+
+
+@contextmanager
+def _telling(steps: Steps | None) -> Iterator[None]:
+    global _steps  # noqa: PLW0603  (kernels belong to the process)
+    _steps = steps
+    try:
+        yield
+    finally:
+        _steps = None
+
+
+def _note(name: str) -> None:
+    """A kernel is compiled or loaded."""
+    _there.add(name)
+    if _steps is not None:
+        _steps(len(_there), len(_all_kernels))
 
 
 @contextmanager
@@ -137,10 +162,10 @@ def _mark_file() -> Path:
     return cache_folder() / f"all-{digest.hexdigest()[:16]}.compiled"
 
 
-def _remember_all_compiled() -> None:
+def _remember_all_compiled(mark: Path) -> None:
     folders = "".join(f"{folder.name}\n" for folder in _used_folders if folder.parent == cache_folder())
     try:
-        _mark_file().write_text(folders, encoding="utf-8")
+        mark.write_text(folders, encoding="utf-8")
         marks = sorted(cache_folder().glob("all-*.compiled"), key=lambda p: p.stat().st_mtime, reverse=True)
         for old in marks[KEPT:]:
             old.unlink(missing_ok=True)
@@ -228,8 +253,9 @@ def _forget_old(base: Path, prefix: str) -> None:
 class _CheckedCache:
     """The cache of one function, with a checksum beside each file; what is damaged is compiled again."""
 
-    def __init__(self, inner: Any) -> None:
+    def __init__(self, inner: Any, name: str = "") -> None:
         self._inner = inner
+        self._name = name
         self._files = inner._cache_file
         self._load, self._save = self._files._load_data, self._files._save_data
         self._files._load_data, self._files._save_data = self._load_data, self._save_data
@@ -244,11 +270,14 @@ class _CheckedCache:
                 return found
             time.sleep(_LOOK_AGAIN)
         try:
-            return self._inner.load_overload(sig, target)
+            found = self._inner.load_overload(sig, target)
         except Exception as error:  # noqa: BLE001 - numba unpickles: a damaged file can raise anything
             _LOG.info("compiled code of %s is damaged (%s): compiling it again", sig, error)
             self._attempt(self._inner.flush)
             return None
+        if found is not None:
+            _note(self._name)  # not above: who listens may end all this by raising
+        return found
 
     def _load_what_is_there(self, sig: Any, target: Any) -> Any:
         """The kernel, or None: also where its file is being written, or is damaged."""
@@ -259,6 +288,7 @@ class _CheckedCache:
             return None
 
     def save_overload(self, sig: Any, data: Any) -> None:
+        _note(self._name)
         self._attempt(lambda: self._inner.save_overload(sig, data))
 
     def _attempt(self, write: Callable[[], object]) -> None:

@@ -49,8 +49,8 @@ def test_the_child_gives_way_and_tells_how_far_it_is(compiling):
     told = threading.Event()
     heard = []
 
-    def progress(done, total, name):
-        heard.append((done, total, name))
+    def progress(done, total):
+        heard.append((done, total))
         told.set()
 
     following = threading.Thread(target=compiling.follow, args=(progress,))
@@ -59,8 +59,8 @@ def test_the_child_gives_way_and_tells_how_far_it_is(compiling):
     assert compiling.at_work()
     if hasattr(os, "nice"):
         assert psutil.Process(compiling.process).nice() == min(19, os.nice(0) + NICE)
-    done, total, name = heard[0]
-    assert (done, bool(name)) == (0, True) and total > 1
+    done, total = heard[0]
+    assert done == 1 and total > 10
     compiling.end()
     following.join(WAIT)
     assert not following.is_alive() and not compiling.at_work()
@@ -103,9 +103,9 @@ class Pretended:
     def at_work(self):
         return not self.ended.is_set()
 
-    def follow(self, progress):
-        progress(0, 2, "first")
-        progress(1, 2, "second")
+    def follow(self, steps):
+        for done in (100, 101, 500, 1000):
+            steps(done, 1000)
         self.ended.wait(WAIT)
         return True
 
@@ -118,7 +118,7 @@ def hub(tmp_path, monkeypatch):
     """A hub on a computer where nothing is compiled, as far as it knows; loading takes no time."""
     monkeypatch.setattr(compiling_module, "Compiling", Pretended)
     monkeypatch.setattr(jit, "all_compiled", lambda: False)
-    monkeypatch.setattr(jit, "warmup", lambda progress: progress(2, 2, ""))
+    monkeypatch.setattr(jit, "warmup", lambda steps: steps(2, 2))
     hub = Hub(Settings(1, 8 << 30, Roots((tmp_path,)), state=tmp_path))
     yield hub
     hub.close_all()
@@ -131,11 +131,15 @@ def test_the_windows_are_told_while_the_child_is_at_work_and_when_all_is_there(h
     preparing.prepare(hub, seen)
     assert not said
     seen.set()
-    until(lambda: len(said) >= 2)
-    assert [one.sentence for one in said] == [preparing.PREPARING] * 2
+    until(lambda: len(said) >= 3)
+    assert [(one.sentence, one.done, one.total) for one in said] == [
+        (preparing.PREPARING, 100, 1000),
+        (preparing.PREPARING, 500, 1000),
+        (preparing.PREPARING, 999, 1000),
+    ]
     assert hub.preparing.running
     Pretended.last.ended.set()
-    until(lambda: len(said) >= 4)
+    until(lambda: len(said) >= 5)
     assert said[-1].sentence == "" and not hub.preparing.running
 
 
@@ -154,7 +158,7 @@ def test_without_room_for_a_child_the_server_compiles(hub, monkeypatch):
     monkeypatch.setattr(compiling_module, "worth_a_process", lambda memory: False)
     Pretended.last = None
     heard = threading.Event()
-    monkeypatch.setattr(jit, "warmup", lambda progress: heard.set())
+    monkeypatch.setattr(jit, "warmup", lambda steps: heard.set())
     seen = threading.Event()
     seen.set()
     preparing.prepare(hub, seen)

@@ -1,4 +1,4 @@
-"""Kernels compiled in a process of lower priority, so that the server answers meanwhile.
+"""Kernels compiled by a child process of lower priority, so that the server answers meanwhile.
 
 The child is this module run as a program. It compiles into the folder that both share, says on its standard
 output how far it is, and ends when its standard input does: that is when the server ends, however it ends.
@@ -24,7 +24,7 @@ LEFT = 300_000_000
 """Bytes that must be left beside server and child for it to be started."""
 _MOST_LINE = 10_000
 _LOG = logging.getLogger(__name__)
-Progress = Callable[[int, int, str], None]
+Steps = Callable[[int, int], None]
 
 
 class Compiling:
@@ -63,12 +63,12 @@ class Compiling:
         """Whether it is still compiling."""
         return self._child.poll() is None
 
-    def follow(self, progress: Progress) -> bool:
+    def follow(self, steps: Steps) -> bool:
         """Pass on how far it is until it has ended; gives whether it compiled everything."""
         assert self._child.stdout is not None
         while line := self._child.stdout.readline(_MOST_LINE):
-            done, total, name = json.loads(line)
-            progress(done, total, name)
+            done, total = json.loads(line)
+            steps(done, total)
             if not self._has_room():
                 _LOG.info("too little memory for a process that compiles: the server does it")
                 self.end()
@@ -110,17 +110,17 @@ def _end_with_parent() -> None:
 
 
 def main() -> None:
-    """Compile everything; a line of JSON for each step: number done, total, name."""
+    """Compile everything; a line of JSON for each kernel: how many are there, of how many."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
     if hasattr(os, "nice"):
         os.nice(NICE)
     from underbrush import jit  # noqa: PLC0415  (numba: when the parent can already end us)
 
-    def say(done: int, total: int, name: str) -> None:
-        sys.stdout.write(json.dumps([done, total, name]) + "\n")
+    def say(done: int, total: int) -> None:
+        sys.stdout.write(json.dumps([done, total]) + "\n")
         sys.stdout.flush()
 
-    jit.warmup(say)
+    jit.warmup(steps=say)
 
 
 if __name__ == "__main__":

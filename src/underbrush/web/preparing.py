@@ -48,7 +48,7 @@ def _prepare(hub: Hub, seen: threading.Event) -> None:
         if jit.is_kept() and not jit.all_compiled():
             _compile_aside(hub)
         begun = time.monotonic()
-        jit.warmup(lambda done, total, name: _tell(hub, done, total, time.monotonic() - begun > _SLOW))
+        jit.warmup(steps=lambda done, total: _tell(hub, done, total, time.monotonic() - begun > _SLOW))
     except _ClosedError:
         return
     except Exception:  # noqa: BLE001  (what is not compiled now is compiled when it is needed)
@@ -59,7 +59,12 @@ def _prepare(hub: Hub, seen: threading.Event) -> None:
 def _tell(hub: Hub, done: int, total: int, slow: bool) -> None:
     if hub.closed:
         raise _ClosedError
-    hub.say_preparing(Preparing(PREPARING if slow and done < total else "", done, total))
+    # Still under way with the last kernel: some are compiled for several kinds of pixels.
+    state = Preparing(PREPARING if slow else "", min(done, total - 1), total)
+    before = hub.preparing
+    told = before.running and before.sentence == state.sentence
+    if not (told and (not slow or 100 * before.done // before.total == 100 * state.done // total)):
+        hub.say_preparing(state)
 
 
 def _compile_aside(hub: Hub) -> None:
@@ -84,7 +89,7 @@ def _compile_aside(hub: Hub) -> None:
 
     try:
         with jit.compiled_elsewhere(at_work):
-            compiling.follow(lambda done, total, name: _tell(hub, done, total, slow=True))
+            compiling.follow(lambda done, total: _tell(hub, done, total, slow=True))
     finally:
         compiling.close()
     _LOG.info("compiled in another process in %.1f s", time.monotonic() - begun)
