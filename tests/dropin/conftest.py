@@ -14,6 +14,7 @@ import tifffile
 from small_project import make_project
 
 from underbrush.cli.ilastik import run
+from underbrush.jit import cache_folder
 
 AXES = {"gray2d_2c": "yx", "rgb2d_3c": "yxc", "gray3d_2c": "zyx", "tyx_2c": "tyx"}
 
@@ -53,6 +54,7 @@ def clean(tmp_path, monkeypatch):
     """No test reads the user's settings, writes the user's log, or another folder than its own."""
     for name in ("LAZYFLOW_THREADS", "LAZYFLOW_TOTAL_RAM_MB"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("UNDERBRUSH_CACHE_DIR", str(cache_folder().parent))  # else all is compiled again
     home = tmp_path / "home"
     home.mkdir()
     monkeypatch.setenv("HOME", str(home))

@@ -19,7 +19,6 @@ import pytest
 import tifffile
 
 from dropin.conftest import AXES, dataset
-from underbrush.jit import cache_folder
 from underbrush.project.read import read_project
 from underbrush.project.write import write_project
 
@@ -77,7 +76,6 @@ def test_fiji_as_a_process(gray, executable, clean):
     with h5py.File("raw_data.h5", "w") as file:
         file.create_dataset("data", data=five).attrs["axistags"] = TZYXC
     environment = os.environ | {
-        "UNDERBRUSH_CACHE_DIR": str(cache_folder().parent),  # HOME is another here: nothing compiled is in it
         "LAZYFLOW_THREADS": "1", "LAZYFLOW_TOTAL_RAM_MB": "4096",
         "LANG": "en_US.UTF-8", "LC_ALL": "en_US.UTF-8", "LC_CTYPE": "en_US.UTF-8",
     }  # fmt: skip
@@ -102,7 +100,8 @@ def test_older_fiji_and_trackmate(gray, executable, clean):
     in_process([
         executable, "--headless", f"--project={gray.project}", "--output_format=hdf5",
         "--output_axis_order=tzyxc", "--input_axes=tzyxc", "--readonly",
-        "--output_internal_path=exported_data", "--input_axes=tzyxc", "--export_source=Probabilities", f"--raw_data={folder / 'ij_in_raw.h5'}",
+        "--output_internal_path=exported_data", "--input_axes=tzyxc", "--export_source=Probabilities",
+        f"--raw_data={folder / 'ij_in_raw.h5'}",
         f"--output_filename_format={folder / 'ij_out.h5'}",
     ])  # fmt: skip
     theirs = dataset(gray.export("batch_train_Probabilities.h5")).values

@@ -26,15 +26,12 @@ sys.exit(status)
 
 def test_a_call_loads_what_it_needs_and_leaves_its_result_alone(small, cells, clean, tmp_path):
     """As a process of its own; every folder that it might write to is looked at."""
-    from underbrush.jit import cache_folder
-
     own = tmp_path / "own"
     own.mkdir()
     image = cells.with_suffix(".h5")
     with h5py.File(image, "w") as file:
         file["data"] = tifffile.imread(cells)
     places = {name: str(own) for name in ("TMPDIR", "XDG_CACHE_HOME", "XDG_STATE_HOME", "XDG_DATA_HOME")}
-    places["UNDERBRUSH_CACHE_DIR"] = str(cache_folder().parent)
     arguments = ("--headless", f"--project={small}", "--output_filename_format={nickname}.h5", str(image))
     before = sorted([*small.parent.rglob("*"), *own.rglob("*")])
     call = subprocess.run(

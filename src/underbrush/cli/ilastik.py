@@ -105,6 +105,15 @@ def _headless(options: Options, arguments: Sequence[str]) -> int:
         options.app.project = options.app.project or options.app.new_project
     if not options.app.project:
         raise CommandFailure("--headless needs a project", remedy="give --project=P.ilp")
+    if "://" in options.app.project:
+        raise CommandFailure(
+            "projects on a server (DVID) are not opened",
+            where=options.app.project,
+            remedy="name an .ilp file",
+        )
+    if options.inputs.distributed and _rank() > 0:
+        tell("--distributed: the first process computes all; this one has nothing to do.")
+        return 0
     if options.unused:
         tell(f"Unused command-line args: {list(options.unused)}.")
     for name in ("print_labels_by_slice", "variable_importance_path"):
@@ -154,6 +163,12 @@ def job_of(options: Options, settings: IlastikSettings) -> Job:
         training=training,
         settings=settings,
     )
+
+
+def _rank() -> int:
+    """The number of this process among those that MPI started with the same command line."""
+    names = ("OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK", "MV2_COMM_WORLD_RANK", "SLURM_PROCID")
+    return next((int(os.environ[name]) for name in names if os.environ.get(name, "").isdecimal()), 0)
 
 
 def _make_project(options: Options) -> None:
