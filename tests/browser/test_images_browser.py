@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import h5py
+import imagecodecs
 import numpy as np
 import pytest
 import tifffile
 import zarr
+from numpy.typing import NDArray
 
 from browser.running import NEEDS_CHROMIUM
 from browser.test_app_browser import ARGUMENTS, CHROMIUM, Server
@@ -118,8 +120,41 @@ def test_a_mask_is_set_and_named(page: Any, home: Path) -> None:
     page.click("text=Add a mask")
     page.fill(".dialog input >> nth=0", str(home / "mask.npy"))
     page.keyboard.press("Enter")
-    page.wait_for_selector(".right >> text=mask.npy")
+    page.wait_for_selector(".right p.fg:has-text('mask')")
     page.wait_for_selector(".right >> text=Replace")
+
+
+def test_what_lies_outside_of_a_mask_is_veiled_until_its_eye_is_closed(page: Any) -> None:
+    page.set_viewport_size({"width": 1440, "height": 900})
+    page.click(".step:nth-child(3)")
+    page.click(".lane:has-text('renamed')")
+    page.wait_for_selector(".layer:has-text('Mask')")
+    page.mouse.move(5, 5)
+    viewer = page.locator(".viewer").first
+    veiled = still(page, viewer)
+    page.click("[aria-label='Hide mask']")
+    bare = still(page, viewer, veiled)
+    page.click("[aria-label='Show mask']")
+    again = still(page, viewer, bare)
+    # A third of the pixels is outside; what else moves (a tooltip, a line) is little.
+    assert 5 * np.abs(again - veiled).mean() < np.abs(bare - veiled).mean()
+    page.click(".step:nth-child(1)")
+
+
+def still(page: Any, element: Any, unlike: NDArray[np.int16] | None = None) -> NDArray[np.int16]:
+    """What is seen of an element when it does not change any more, and is not ``unlike``."""
+    before = seen(element)
+    while True:
+        page.wait_for_timeout(150)
+        now = seen(element)
+        if np.array_equal(now, before) and (unlike is None or np.abs(now - unlike).mean() > 1):
+            return now
+        before = now
+
+
+def seen(element: Any) -> NDArray[np.int16]:
+    """The pixels of an element, rows x columns x colours."""
+    return np.asarray(imagecodecs.png_decode(element.screenshot()), np.int16)
 
 
 def test_who_types_a_path_keeps_the_field_though_the_folder_is_listed_late(page: Any, home: Path) -> None:
@@ -224,3 +259,71 @@ def test_a_level_is_chosen_in_the_properties(page: Any, home: Path) -> None:
     page.click("text=1: 128 × 256")
     page.wait_for_selector(f"{ROW} >> text=128 × 256")
     page.wait_for_selector(f"{ROW} >> text=1 of 0 to 1")
+
+
+def test_the_size_of_a_pixel_is_typed_changed_and_undone(page: Any) -> None:
+    page.fill("#p-flat", "0,5")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(f"{ROW} >> text=0.5 µm")
+    page.click(".props button:has-text('µm')")
+    page.click("[role^=menuitem]:has-text('nm')")
+    page.wait_for_selector(f"{ROW} >> text=0.5 nm")
+    page.fill("#p-flat", "-3")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".toast >> text=A pixel size is a number above 0")
+    assert page.input_value("#p-flat") == "0.5"
+    page.focus(ROW)
+    page.keyboard.press("Control+z")
+    page.wait_for_selector(f"{ROW} >> text=0.5 µm")
+
+
+def test_an_image_goes_into_the_project_and_out_again(page: Any, home: Path) -> None:
+    page.click(".props button:has-text('Link, ')")
+    page.click("text=Embedded, a copy in the project")
+    page.wait_for_selector(f"{ROW} >> text=embedded")
+    page.click(".props button:has-text('Embedded')")
+    page.click("text=Written out, as a file beside it")
+    page.wait_for_selector(f"{ROW} >> text=levels.h5/data")
+    page.wait_for_selector(f"{ROW} >> text=0.5 µm")
+
+
+def test_several_files_take_the_place_of_an_image(page: Any, home: Path) -> None:
+    page.click(".bar .btn:has-text('Replace')")
+    page.fill(".dialog input >> nth=0", str(home / "cell_*.tif"))
+    page.keyboard.press("Enter")
+    page.wait_for_selector(f"{ROW} >> text=3 × 120 × 160")
+
+
+def test_a_project_goes_on_under_another_name_and_is_packed(page: Any, home: Path) -> None:
+    (home / "study").mkdir()
+    page.click(".menu >> text=Project")
+    page.click("text=Save as ...")
+    page.click(".crumbs >> text=home")
+    page.click(".dialog .fileline:has-text('study')")
+    page.wait_for_selector("text=No folders in here")
+    page.fill("[aria-label='Name of the file']", "second")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".topbar >> text=second.ilp")
+    assert (home / "study" / "second.ilp").is_file()
+    page.click(".menu >> text=Project")
+    page.click("text=Pack with images ...")
+    page.wait_for_selector("text=The images are")
+    page.wait_for_selector(".crumbs >> text=study")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".toast >> text=Packed as")
+    assert (home / "study" / "second.ilp.zip").is_file()
+
+
+def test_a_new_project_without_images_says_what_to_do_and_takes_some(page: Any, home: Path) -> None:
+    page.click(".menu >> text=Project")
+    page.click("text=New empty project ...")
+    page.wait_for_selector(".dialog .fileline:has-text('study')")
+    page.fill("[aria-label='Name of the file']", "third")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".topbar >> text=third.ilp")
+    page.click(".step:nth-child(1)")
+    page.wait_for_selector(".page >> text=No images yet.")
+    page.fill('input[aria-label^="Path, URL or pattern"]', str(home / "cell_0.tif"))
+    page.click(".left .btn:has-text('Add')")
+    page.wait_for_selector(f"{ROW} >> text=cell_0")
+    page.wait_for_function("document.querySelector('.step:nth-child(2)').innerText.includes('49')")
