@@ -140,6 +140,26 @@ def test_a_record_lets_the_next_run_go_on(call, call_json, project, many, tmp_pa
     assert not [r for r in report["results"] if r.get("before")]
 
 
+def test_another_pixel_size_in_the_project_makes_another_result(call, call_json, project, many, tmp_path):
+    """Of the image that it is said of, and of no other."""
+
+    def said(size):
+        lanes = []
+        for n in (0, 1):
+            with open_image(str(many / f"im{n}.tif")) as image:
+                source = linked_image(str(many / f"im{n}.tif"), image)
+            sizes = {"x": (size, "µm"), "y": (size, "µm")} if n else {}
+            lanes.append(Lane(f"im{n}", replace(source, pixel_size=sizes)))
+        write_project(replace(read_project(project), lanes=tuple(lanes)), project)
+
+    said(0.5)
+    arguments = ["predict", project, many, "--output", f"{tmp_path}/out/{{nickname}}.tif"]
+    assert call(*arguments)[0] == 1
+    said(0.65)
+    _, report, _ = call_json(*arguments, "--resume")
+    assert [r["image"][-7:-4] for r in report["results"] if not r.get("before")] == ["im1"]
+
+
 def test_a_record_that_cannot_be_kept_is_told_and_the_results_are_there(call, project, many, tmp_path):
     class NoRecords(FileLayer):
         def open(self, path, flags, mode=0o666):

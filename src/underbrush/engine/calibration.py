@@ -47,6 +47,13 @@ class LaneSizes:
                 return {**image.pixel_size, **{a: size for a, size in told.items() if a in image.axes}}
         return image.pixel_size
 
+    def told(self, address: str) -> str:
+        """What may be said of an image at this address; as long as it is the same, so are the sizes."""
+        name = _name(address)
+        known = [sizes for _, _, sizes in self._known.get(name, ())]
+        said = known or [told_sizes(source) for source in self._waiting.get(name, ())]
+        return repr([sorted(sizes.items()) for sizes in said])
+
     def _named(self, name: str) -> list[_Known]:
         """The lanes of that name, looked for on the disk when they are first asked for."""
         if name not in self._known:

@@ -56,6 +56,7 @@ def request_key(model: Model, request: Request) -> str:
         "casts": manner.casts,
         "outside": manner.outside,
         "value_range": manner.value_range,
+        "sizes": "" if model.sizes is None else model.sizes.told(request.image),
     }
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
