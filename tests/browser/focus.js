@@ -1,5 +1,5 @@
-// What has the focus: where it is, and what is wrong with it for who has no mouse; null: nothing has it.
-() => {
+// What has the focus, what is wrong with it for who has no mouse, and whether it is what is wished (selector, text); null: nothing.
+(wish) => {
   const one = document.activeElement;
   if (!one || one === document.body) return null;
   const box = one.getBoundingClientRect(), style = getComputedStyle(one), wrong = [];
@@ -14,5 +14,6 @@
   if (!parts.some(ring) && !framed) wrong.push('nothing shows that it has the focus');
   window.stops ??= [];
   if (!window.stops.includes(one)) window.stops.push(one);
-  return { at: window.stops.indexOf(one), what: `${one.tagName} ${said?.slice(0, 40)} ${one.outerHTML.slice(0, 90)}`, wrong };
+  const fits = !!wish && !!one.closest(wish[0])?.innerText.includes(wish[1]);
+  return { fits, at: window.stops.indexOf(one), what: `${one.tagName} ${said?.slice(0, 40)} ${one.outerHTML.slice(0, 90)}`, wrong };
 }
