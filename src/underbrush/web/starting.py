@@ -142,8 +142,8 @@ def check_paths(paths: tuple[Path, ...], addresses: tuple[str, ...] = ()) -> Non
 
 
 def is_project(path: Path) -> bool:
-    """Whether a file is a project by its name."""
-    return path.suffix.lower() == ".ilp"
+    """Whether a file is a project by its name, or a packed one."""
+    return path.name.lower().endswith((".ilp", ".ilp.zip"))
 
 
 def _open_paths(hub: Hub, options: Options) -> str | None:
@@ -154,6 +154,10 @@ def _open_paths(hub: Hub, options: Options) -> str | None:
         for folder in {path.absolute().parent for path in options.paths}:
             hub.allow(folder)
     if options.paths and is_project(options.paths[0]):
+        if options.paths[0].suffix.lower() != ".ilp":
+            from underbrush.web.routes import open_paths  # noqa: PLC0415  (the address comes first)
+
+            return open_paths(hub, [str(options.paths[0].absolute())])
         return hub.open(options.paths[0], options.make)
     return hub.start_project_from_images([*options.paths, *options.addresses])
 
