@@ -98,12 +98,12 @@ export const Layers = {
           </Menu>
         </template>
       </Row>
+      <Row name="Uncertainty" :layer="layer('uncertainty', { visible: false, opacity: 0.5 })" :keyed="key('layer:uncertainty')"
+          @set="set('uncertainty', $event)" />
       <Row v-if="mask" name="Mask" :layer="layer('mask', { visible: true, opacity: 0.6 })" @set="set('mask', $event)">
         <template #name><span :data-tip="mask.missing || 'Outside of it results are 0'">Mask</span></template>
         <template v-if="mask.missing" #default><p class="note">{{ mask.missing }}</p></template>
       </Row>
-      <Row name="Uncertainty" :layer="layer('uncertainty', { visible: false, opacity: 0.5 })" :keyed="key('layer:uncertainty')"
-          @set="set('uncertainty', $event)" />
       <Raw />
     </section>
   `,
