@@ -59,7 +59,26 @@ def test_the_same_as_the_command_line(recorded, done):
     with h5py.File(recorded.image) as given:
         values = given["data"][...]
     pipeline = PixelClassificationPipeline.from_ilp_file(recorded.project, n_jobs=1)
-    assert np.array_equal(pipeline.get_probabilities(values, AXES[recorded.name]), file.values)
+    found = pipeline.get_probabilities(xarray.DataArray(values, dims=tuple(AXES[recorded.name])))
+    assert np.array_equal(found.values, file.values) and "".join(found.dims) == file.axes
+    theirs = dataset(recorded.export("batch_train_Probabilities.h5"))
+    assert theirs.axes == file.axes and np.abs(found.values - theirs.values).mean() < 1e-4
+
+
+def test_a_movie_of_two_channels(data):
+    """Of version 1.2.2, its probabilities recorded then; channels first or last, more or fewer refused."""
+    folder = data / "ilp" / "ilastik_5t2d2c_v122"
+    with open_image(str(folder / "inputdata" / "5t2d2c.h5")) as opened:
+        values = opened.read()[:, :, 0]
+    pipeline = PixelClassificationPipeline.from_ilp_file(folder / "PixelClassification5t2d2c.ilp")
+    theirs = dataset(folder / "5t2d2c_Probabilities.h5").values
+    found = pipeline.get_probabilities(xarray.DataArray(values, dims=tuple("tcyx")))
+    assert "".join(found.dims) == "tyxc" and found.shape == theirs.shape
+    assert np.abs(found.values - theirs).mean() < 1e-4
+    last = pipeline.get_probabilities(xarray.DataArray(np.moveaxis(values, 1, -1), dims=tuple("tyxc")))
+    assert np.array_equal(last.values, found.values)
+    with pytest.raises(ValueError, match="1 channel"):
+        pipeline.get_probabilities(values[:, 0], "tyx")
 
 
 def test_what_does_not_fit(small):

@@ -24,7 +24,7 @@ from underbrush.core.geometry import from_internal
 from underbrush.engine.arrays import predict_array
 from underbrush.engine.current import read_current
 from underbrush.engine.stages import stage_models, staged_image
-from underbrush.errors import ArgumentError, ArgumentTypeError, ProjectError
+from underbrush.errors import ArgumentError, ArgumentTypeError, MismatchError, ProjectError
 from underbrush.project.schema import Project
 from underbrush.project.stages import stages_of
 from underbrush.sources.array import ArrayImage
@@ -50,8 +50,11 @@ class _Pipeline:
         array, order, plain = _array_and_axes(raw_data, axes)
         image = ArrayImage(array, order, "raw_data")
         self._check(image)
-        seen = staged_image(image, self._recipes[:stage])
-        values, report = predict_array(seen, self._recipes[stage], self._threads)
+        try:
+            seen = staged_image(image, self._recipes[:stage])
+            values, report = predict_array(seen, self._recipes[stage], self._threads)
+        except MismatchError as error:  # a project that does not say how many channels its images have
+            raise ArgumentError(error.problem, where="raw_data", remedy=error.remedy) from None
         for sentence in report.sentences:
             warnings.warn(sentence, UserWarning, stacklevel=3)
         out = with_channel(self._axes or internal_axes(image.shape5))
