@@ -245,7 +245,7 @@ export const ImageProperties = {
               </span>
             </template>
             <span>Storage</span>
-            <Menu v-if="!locked && !copying" name="Storage" :text="storageText" kind="field s select" :items="storages" @choose="store">
+            <Menu v-if="!locked && !copying" name="Storage" :text="storageText" kind="field s select" :items="storages" right @choose="store">
               <span class="trunc">{{ storageText }}</span><Icon n="down" />
             </Menu>
             <span v-else-if="copying" class="hstack" role="status">
@@ -304,12 +304,12 @@ export const ImageProperties = {
               </span>
             </template>
           </div>
-          <div v-if="asking" class="callout" role="group" aria-label="Embed">
+          <div v-if="asking" class="callout" style="margin: 12px 0" role="group" aria-label="Embed">
             <div class="grow">
-              <p class="below">Copy {{ bytes(asking) }} into the project? It becomes as much larger, and each save writes all of it.</p>
+              <p class="below">Copy {{ bytes(asking) }} into the project? It grows by as much, and each save writes all of it.</p>
               <div class="hstack">
-                <button type="button" class="btn s primary" @click="embed(true)">Copy them</button>
-                <button type="button" class="btn s" @click="asking = 0">Leave them</button>
+                <button type="button" class="btn s primary" @click="embed(true)">Copy</button>
+                <button type="button" class="btn s" @click="asking = 0">Leave the link</button>
               </div>
             </div>
           </div>
