@@ -6,7 +6,9 @@ import json
 from pathlib import Path
 
 import numpy as np
+import ome_types
 import pytest
+import tifffile
 import zarr
 from ome_zarr_models.v04.image import Image as Image04
 from ome_zarr_models.v04.image_label import ImageLabel as Label04
@@ -199,3 +201,31 @@ def test_n5_is_read_here_with_axes_and_sizes(tmp_path, axes):
 def test_types_that_a_format_has_not_are_refused(tmp_path, format, dtype, reason):
     with pytest.raises(OutputError, match=reason):
         check_sink(OutputSpec(tmp_path / "a", (1, 1, 1, 4, 4), "yx", np.dtype(dtype)), format)
+
+
+@pytest.mark.parametrize(
+    ("kind", "dtype", "shape"),
+    [
+        ("segmentation", "u1", (2, 1, 3, 40, 50)),
+        ("probabilities", "f4", (1, 2, 1, 40, 50)),
+        ("features", "f8", (1, 1, 1, 4, 5)),
+        ("objects", "u4", (1, 1, 1, 4, 5)),
+    ],
+)
+def test_the_schema_of_ome_takes_the_xml(tmp_path, kind, dtype, shape):
+    """With units that OME knows and one that it does not, and text that is no XML."""
+    spec = OutputSpec(
+        tmp_path / "a.ome.tif", shape, "tczyx", np.dtype(dtype), kind,
+        class_names=("Hintergrund", "Zelle & <b> \x00"), class_colors=((1, 2, 3), (255, 255, 255)),
+        channel_names=("x", "ä\x01") if shape[1] == 2 else (), provenance=TOLD,
+        pixel_size={"x": (0.5, "um"), "y": (0.5, "pixel"), "z": (2.0, "parsec"), "t": (3.0, "min")},
+    )  # fmt: skip
+    with open_sink(spec, "ome-tiff") as sink:
+        sink.write(Box.whole(shape), np.zeros(shape, dtype))
+    with tifffile.TiffFile(spec.path) as file:
+        told = file.ome_metadata
+    ome_types.validate_xml(told)
+    pixels = ome_types.from_xml(told).images[0].pixels
+    assert (pixels.size_t, pixels.size_c, pixels.size_z, pixels.size_y, pixels.size_x) == shape
+    assert pixels.physical_size_x == 0.5
+    assert pixels.time_increment_unit.value == "min"
