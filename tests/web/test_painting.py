@@ -490,11 +490,17 @@ def test_keys_alone_paint_in_each_plane_with_each_tool(opened: Open, server: Pai
     page.evaluate("app.setSlice(3)")
     page.wait_for_function("!app.snapshot().hand.down")
     arrived(server, 3)
+    page.keyboard.press("Enter")
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("Escape")
+    arrived(server, 4)
+    assert page.evaluate(hand) == {"on": False, "down": False}, "Escape ends, and what was painted counts"
+    page.keyboard.press("Enter")
     page.mouse.move(200, 200)
     page.mouse.move(260, 220)
     page.wait_for_function("!app.snapshot().hand.on")
     page.keyboard.press("ArrowLeft")
-    arrived(server, 3)
+    arrived(server, 4)
 
 
 def test_contrast_by_dragging_paints_nothing(opened: Open, server: PaintingServer) -> None:

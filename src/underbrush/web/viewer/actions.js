@@ -15,7 +15,7 @@ export const PAGE = Object.freeze(new Set(["keys", "next", "backPlace", "sidePan
 
 /** @type {Readonly<Record<string, (app: Mounted, repeat: boolean) => void>>} */
 const SIMPLE = Object.freeze({
-  cancel: (app) => (app.painting.active ? app.painting.cancel() : app.hand.leave()),
+  cancel: (app) => (app.painting.active && app.tools.tool === "lasso" ? app.painting.cancel() : app.hand.leave()),
   hand: (app) => app.hand.enter(),
   swipe: (app) => app.swipe.toggle(),
   picture: (app) => void savePicture(app),

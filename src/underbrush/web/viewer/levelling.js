@@ -30,6 +30,7 @@ export function levelling(app, start) {
   if (!lane) return null;
   const least = lane.dtype.startsWith("float") || feature ? 1e-9 : 1;
   const range = viewer.active.featureRange, channels = viewer.channels;
+  if (feature && !range) return null; // nothing of it is there yet
   return {
     move: ({ clientX, clientY }) => {
       const dx = clientX - start.clientX, dy = clientY - start.clientY;

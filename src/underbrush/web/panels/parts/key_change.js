@@ -121,6 +121,7 @@ export const KeyChange = {
           <div v-for="row in rows" :key="row.action">
             <span class="trunc" :class="{ strong: isChanged(row) }" :data-tip="row.note || null">{{ row.title }}</span>
             <span class="k">
+              <span v-if="row.conflict" class="warned" data-tip="Another action has this key, and keeps it"><Icon n="warn" /></span>
               <button v-for="(keys, n) in row.keys" type="button" class="keychip" :class="{ on: isWished(row.action, row.own[n]) }"
                   :data-of="row.action + ' ' + row.own[n]" :aria-label="row.title + ': ' + keys.join(' ')"
                   data-tip="Another key in its place; Del takes it away" @click="listen(row.action, row.own[n])"
