@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import psutil
 
-CATEGORIES = ["toplevel", "devtools.timeline", "v8"]
+CATEGORIES = ["toplevel", "devtools.timeline", "disabled-by-default-devtools.timeline", "v8"]
 DRAWING = frozenset({"UpdateLayoutTree", "Layout", "PrePaint", "Paint", "Layerize", "Commit"})
 COLLECTING = frozenset({"MinorGC", "MajorGC"})
 

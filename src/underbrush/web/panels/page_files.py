@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,20 +35,22 @@ def serve_files(app: FastAPI) -> None:
 def add_preloads(*folders: Path) -> None:
     """Have the page of the present client fetch all modules of ``folders`` at once."""
     prefix = checked_prefix({k.lower(): v for k, v in ui.context.client.request.headers.items()})
-    addresses = [f"{prefix}{_address(folder)}/{name}" for folder in folders for name in modules(folder)]
+    addresses = [f"{prefix}{_address(folder)}/{name}" for folder in folders for name in _modules(folder)]
     # Behind the scripts that are needed first.
     ui.add_body_html(preloads(addresses))
 
 
+@cache
+def _modules(folder: Path) -> list[str]:
+    return modules(folder)
+
+
+@cache
 def _address(folder: Path) -> str:
-    """Where the modules of a folder are, below the prefix of a proxy."""
+    """Where the modules of a folder are, below the prefix of a proxy; from the first call on."""
     for key, module in list(dependencies.esm_modules.items()):
         if module.path.resolve() == folder:
-            if key not in _keys.values():
-                _keys[folder] = content_key(folder)
-                dependencies.esm_modules[_keys[folder]] = dependencies.esm_modules.pop(key)
-            return f"{_BASE}/esm/{_keys[folder]}"
+            ours = content_key(folder)
+            dependencies.esm_modules[ours] = dependencies.esm_modules.pop(key)
+            return f"{_BASE}/esm/{ours}"
     raise RuntimeError(f"no part of a page uses the modules of {folder}")
-
-
-_keys: dict[Path, str] = {}

@@ -55,14 +55,24 @@ export class GlRenderer {
   /** All that a lost context takes with it. @private */
   start() {
     const { gl } = this;
-    this.rawFloat = this.link(QUAD, RAW_FLOAT, UNIFORMS.raw);
-    this.rawWhole = this.link(QUAD, RAW_WHOLE, UNIFORMS.raw);
-    this.numbers = this.link(QUAD, NUMBERS, UNIFORMS.numbers);
-    this.direct = this.link(QUAD, DIRECT, UNIFORMS.direct);
-    this.spans = this.link(SPAN, SPAN_NUMBER, UNIFORMS.spans);
-    this.spansDirect = this.link(SPAN, SPAN_DIRECT, UNIFORMS.spans);
-    this.colours = this.link(QUAD, COLOURS, UNIFORMS.colours);
-    this.outlines = this.link(QUAD, OUTLINES, UNIFORMS.colours);
+    // All are begun before the first is asked for: a driver compiles them side by side, and each question waits for it.
+    const parts = new Map();
+    const rawFloat = this.link(parts, QUAD, RAW_FLOAT, UNIFORMS.raw);
+    const rawWhole = this.link(parts, QUAD, RAW_WHOLE, UNIFORMS.raw);
+    const numbers = this.link(parts, QUAD, NUMBERS, UNIFORMS.numbers);
+    const direct = this.link(parts, QUAD, DIRECT, UNIFORMS.direct);
+    const spans = this.link(parts, SPAN, SPAN_NUMBER, UNIFORMS.spans);
+    const spansDirect = this.link(parts, SPAN, SPAN_DIRECT, UNIFORMS.spans);
+    const colours = this.link(parts, QUAD, COLOURS, UNIFORMS.colours);
+    const outlines = this.link(parts, QUAD, OUTLINES, UNIFORMS.colours);
+    this.rawFloat = rawFloat();
+    this.rawWhole = rawWhole();
+    this.numbers = numbers();
+    this.direct = direct();
+    this.spans = spans();
+    this.spansDirect = spansDirect();
+    this.colours = colours();
+    this.outlines = outlines();
     this.corners = gl.createBuffer();
     gl.bindBuffer(gl.ARRAY_BUFFER, this.corners);
     gl.bufferData(gl.ARRAY_BUFFER, new Float32Array([0, 0, 1, 0, 0, 1, 1, 1]), gl.STATIC_DRAW);
@@ -76,18 +86,30 @@ export class GlRenderer {
     this.spanBuffers = new WeakMap();
   }
 
-  /** @private @param {string} vertex @param {string} fragment @param {string[]} names @returns {Program} */
-  link(vertex, fragment, names) {
+  /**
+   * Begin a program; what is returned waits for it.
+   * @private @param {Map<string, WebGLShader>} parts shaders by their text @param {string} vertex @param {string} fragment
+   * @param {string[]} names @returns {() => Program}
+   */
+  link(parts, vertex, fragment, names) {
     const { gl } = this, program = /** @type {WebGLProgram} */ (gl.createProgram());
-    for (const [type, text] of /** @type {[number, string][]} */ ([[gl.VERTEX_SHADER, vertex], [gl.FRAGMENT_SHADER, fragment]])) {
-      const shader = /** @type {WebGLShader} */ (gl.createShader(type));
-      gl.shaderSource(shader, text);
-      gl.compileShader(shader);
-      if (!gl.getShaderParameter(shader, gl.COMPILE_STATUS) && !gl.isContextLost()) throw new Error(gl.getShaderInfoLog(shader) ?? "shader");
+    const shaders = [[gl.VERTEX_SHADER, vertex], [gl.FRAGMENT_SHADER, fragment]].map(([type, text]) => {
+      const known = parts.get(/** @type {string} */ (text));
+      const shader = known ?? /** @type {WebGLShader} */ (gl.createShader(/** @type {number} */ (type)));
+      if (!known) {
+        gl.shaderSource(shader, /** @type {string} */ (text));
+        gl.compileShader(shader);
+        parts.set(/** @type {string} */ (text), shader);
+      }
       gl.attachShader(program, shader);
-    }
+      return shader;
+    });
     gl.linkProgram(program);
-    return { program, at: Object.fromEntries(names.map((name) => [name, gl.getUniformLocation(program, name)])) };
+    return () => {
+      if (!gl.getProgramParameter(program, gl.LINK_STATUS) && !gl.isContextLost())
+        throw new Error([...shaders.map((shader) => gl.getShaderInfoLog(shader)), gl.getProgramInfoLog(program)].filter(Boolean).join(" ") || "shader");
+      return { program, at: Object.fromEntries(names.map((name) => [name, gl.getUniformLocation(program, name)])) };
+    };
   }
 
   /** @param {Dtype} dtype @param {number} width @param {number} height @param {Uint8Array | Uint16Array | Float32Array} data @returns {Texture} */
