@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import threading
 
@@ -164,3 +165,8 @@ def test_images_of_all_axes_are_copied_piece_by_piece(tmp_path, monkeypatch):
         assert session.image("a1").axes == source.axes
     lane = read_project(tmp_path / "p.ilp").lanes[0]
     assert lane.raw.kind == "embedded" and lane.raw.shape5 == whole.shape
+    with h5py.File(tmp_path / "p.ilp") as file:
+        data = file[lane.raw.inner]
+        # ilastik takes the order of the axes from the dataset.
+        assert [one["key"] for one in json.loads(data.attrs["axistags"])["axes"]] == list(source.axes)
+        assert [dim.label for dim in data.dims] == list(source.axes)

@@ -142,3 +142,15 @@ def test_the_last_strokes_are_measured_against_the_result_before_them() -> None:
     assert meter.changed == Changed(5, 0.05)
     meter.heard(DocumentChanged(9, "Class added"))
     assert meter.changed is None
+
+
+def test_what_lies_outside_of_a_mask_is_no_part_of_what_could_have_changed() -> None:
+    meter = ChangeMeter()
+    for n in range(2):
+        meter.heard(LabelsChanged("a1", n, "tab", n, None))  # type: ignore[arg-type]
+        meter.heard(TrainingChanged("done", "", f"key{n}"))
+        values = np.zeros((100, 100), np.uint8)
+        values[50:] = 1
+        values[50 : 50 + 5 * n] = 2
+        meter.heard(_tile(f"key{n}", values))
+    assert meter.changed == Changed(1, 0.1)

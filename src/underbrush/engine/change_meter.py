@@ -86,7 +86,8 @@ class ChangeMeter:
                 before = early[-1] if early else kept[0]
                 if before[0] < now and before[1].shape == kept[-1][1].shape:
                     compared.append((before[0], before[1], kept[-1][1]))
-        pixels = sum(after.size for _, _, after in compared)
+        # 0 stands outside of a mask, where nothing can change.
+        pixels = sum(int(np.count_nonzero(after)) for _, _, after in compared)
         if pixels < LEAST:
             return None
         other = sum(int(np.count_nonzero(before != after)) for _, before, after in compared)

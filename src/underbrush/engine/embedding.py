@@ -51,6 +51,11 @@ class Pixels:
         return self.image.shape
 
     @property
+    def axes(self) -> str:
+        """Order of the axes."""
+        return self.image.axes
+
+    @property
     def dtype(self) -> np.dtype[Any]:
         """As it is stored: ilastik knows no truth values."""
         return np.dtype(np.uint8) if self.image.dtype.kind == "b" else self.image.dtype

@@ -28,6 +28,10 @@ class Streamed(Protocol):
         """Sizes."""
 
     @property
+    def axes(self) -> str:
+        """Order of the axes."""
+
+    @property
     def dtype(self) -> np.dtype[Any]:
         """As they are stored."""
 
@@ -45,7 +49,17 @@ def _fill(local: h5py.Group, name: str, pixels: Embedded) -> h5py.Dataset:
     data = local.create_dataset(name, pixels.shape, pixels.dtype, chunks=True)
     for where, values in pixels.parts():
         data[where] = values
+    _describe(data, pixels.axes, "default")
     return data
+
+
+def _describe(data: h5py.Dataset, axes: str | None, display_mode: str) -> None:
+    """What ilastik reads of an image that lies in the project."""
+    if axes is not None:
+        data.attrs["axistags"] = axistags_text(axes)
+        for axis, letter in enumerate(axes):
+            data.dims[axis].label = letter
+    data.attrs["display_mode"] = display_mode
 
 
 def _local(old: Node | None) -> Node | None:
@@ -141,12 +155,7 @@ def _write_embedded(
         return
     array = embed.get(source.inner)
     if array is not None:
-        data = _fill(local, name, array)
-        if source.axes is not None:
-            data.attrs["axistags"] = axistags_text(source.axes)
-            for axis, letter in enumerate(source.axes):
-                data.dims[axis].label = letter
-        data.attrs["display_mode"] = source.display_mode
+        _describe(_fill(local, name, array), source.axes, source.display_mode)
         return
     before = _local(old)
     try:
