@@ -205,3 +205,13 @@ def test_damaged_outlines_cost_a_sentence(call, project, image, tmp_path, conten
     assert status == 1
     assert said in err and "m.geojson" in err
     assert not (tmp_path / "x.npy").exists()
+
+
+def test_the_library_counts_objects_too(project, image, spotted, tmp_path):
+    import underbrush
+
+    options = {"result": "objects", "classes": ["nucleus"], "format": "npy"}
+    (path,) = underbrush.predict_files(project, [image], str(tmp_path / "o"), **options)
+    assert np.load(path).max() == 3
+    with pytest.raises(underbrush.errors.ArgumentError, match="classes are for objects"):
+        underbrush.predict_files(project, [image], str(tmp_path / "s"), classes=["nucleus"])

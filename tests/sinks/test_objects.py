@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tifffile
 
+from underbrush import files
 from underbrush.core.geometry import Box, Halo, TileGrid
 from underbrush.errors import OutputError
 from underbrush.sinks import OutputSpec, open_sink, stash
@@ -127,3 +128,17 @@ def test_objects_in_tiff(tmp_path):
     labels = np.array([[2, 1, 3], [1, 2, 3], [3, 3, 2]], np.uint8)[None, None, None]
     write(tmp_path, labels, [Box.whole(labels.shape)], format="tiff", name="a.tif")
     assert tifffile.imread(tmp_path / "a.tif").tolist() == [[1, 0, 2], [0, 3, 2], [4, 4, 5]]
+
+
+@pytest.mark.parametrize("once", [False, True], ids=["stays full", "full once"])
+def test_a_full_disk_at_every_call(tmp_path, monkeypatch, faulty_disk, once):
+    monkeypatch.setattr(stash, "STASHED_BYTES", 500)
+    labels = np.random.default_rng(3).integers(1, 4, (1, 1, 1, 40, 40), np.uint8)
+    boxes = [t.valid for t in TileGrid(Box.whole(labels.shape), (1, 1, 1, 16, 16), Halo(), labels.shape)]
+    with files.using(faulty_disk(10**9)) as counting:
+        write(tmp_path, labels, boxes)
+    (tmp_path / "a.npy").unlink()
+    for nth in range(1, counting.calls + 1):
+        with files.using(faulty_disk(nth, once=once)), pytest.raises(OutputError, match="disk is full"):
+            write(tmp_path, labels, boxes)
+        assert list(tmp_path.iterdir()) == [], f"call {nth} of {counting.calls}"

@@ -28,7 +28,9 @@ class PredictOptions(TypedDict, total=False):
     """Options of `predict_files`, by the names of the command line."""
 
     result: str
-    """segmentation (default), probabilities, uncertainty or features."""
+    """segmentation (default), probabilities, uncertainty, features or objects."""
+    classes: Sequence[str]
+    """Classes that objects are made of, by name or number; by default all but the first."""
     format: str
     """By default from the ending of ``output``, else tiff."""
     axes: str
@@ -106,6 +108,8 @@ def _requests(project: Path, images: list[str], output: str, options: PredictOpt
     result = options.get("result", "segmentation")
     if result not in RESULTS:
         raise ArgumentError(f"there is no result {result!r}", remedy=f"use one of {', '.join(RESULTS)}")
+    if options.get("classes") and result != "objects":
+        raise ArgumentError(f"classes are for objects, not for {result}", remedy='add result="objects"')
     masks: Sequence[str | None] = options.get("masks") or [None] * len(images)
     if len(masks) != len(images):
         raise ArgumentError(
@@ -131,7 +135,7 @@ def _requests(project: Path, images: list[str], output: str, options: PredictOpt
             region=_region(options.get("region", "")),
             dtype=None if dtype is None else _dtype(dtype),
             rescale=_rescale(options.get("rescale")),
-            manner=Manner(axes=options.get("output_axes")),
+            manner=Manner(axes=options.get("output_axes"), objects=tuple(options.get("classes", ()))),
         )
         for image, mask in zip(images, masks, strict=True)
     ]

@@ -78,7 +78,9 @@ class N5Sink(FolderSink):
             _check_beside(spec.path, inner)
         piecing = _piecing(spec)
         identity = (
-            None if key is None else repr((key, compressed, inner, spec.shape, spec.axes, spec.dtype.str))
+            None
+            if key is None
+            else repr((key, compressed, inner, piecing.piece, spec.shape, spec.axes, spec.dtype.str))
         )
         folder = WorkFolder(spec.path / inner if self._beside else spec.path, identity)
         self._inner = "" if self._beside else inner

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from underbrush.core.geometry import AXES, Box
 from underbrush.errors import OutputError
-from underbrush.files import WorkFolder
+from underbrush.files import WorkFolder, explain
 from underbrush.sinks.base import OutputSpec, PiecedSink
 from underbrush.sinks.blocks import check_block, in_file_order
 from underbrush.sinks.pieces import PiecedArray, unit_of
@@ -177,7 +177,11 @@ def check_replaceable(spec: OutputSpec, format: str) -> None:
         There is a folder of this name that holds other things.
     """
     path = spec.path
-    if path.is_dir() and not any((path / name).exists() for name in _MARKS) and any(path.iterdir()):
+    try:
+        foreign = path.is_dir() and not any((path / name).exists() for name in _MARKS) and any(path.iterdir())
+    except OSError as error:
+        raise explain(error, path) from error
+    if foreign:
         raise OutputError(
             f"a folder of this name is in the way, and it is no {format}",
             where=path,

@@ -120,7 +120,9 @@ class OmeZarrSink(FolderSink):
     def __init__(self, spec: OutputSpec, style: Style, key: str | None = None) -> None:
         self._style = style
         axes, shape = axes_of(spec, style), file_shape(spec, style)
-        identity = None if key is None else repr((key, style, spec.shape, spec.dtype.str, spec.kind))
+        cut = piecing_of(spec, style, shape)
+        said = (key, style, axes, shape, cut.piece, cut.inner, spec.dtype.str, spec.kind)
+        identity = None if key is None else repr(said)
         folder = WorkFolder(spec.path, identity)
         self._sizes = {} if style.evenly else common_length(spec.pixel_size)[0]
         try:
