@@ -55,6 +55,8 @@ def test_all_sources(name, data, done):
     [
         ("pyilastik_v05/ilastik-0.5.ilp", "0.5"),
         ("steinbock_template_v133/steinbock_pixel_classifier_a.ilp", "features"),
+        ("pyilastik_502x251x5_v130/x502_y251_z5_c1_classes2.ilp", "features"),
+        ("ilastik_api_noclassifier/PixelClassNoClassifier.ilp", "two classes"),
     ],
 )
 def test_projects_that_cannot_be_used(name, part, data, call, cells):
@@ -62,3 +64,29 @@ def test_projects_that_cannot_be_used(name, part, data, call, cells):
         "--headless", f"--project={data / 'ilp' / name}", "--output_filename_format=o", cells
     )
     assert status == 1 and out == "" and part in err and err.count("\n") == 1
+
+
+STROKES = (
+    "pyilastik_multiim_v132/ilastik-multiim-1.3.2.ilp",
+    "pyilastik_z2c4_v133/x15_y10_z2_c4_classes2_ilastik1.3.3.ilp",
+)
+
+
+@pytest.mark.parametrize("name", STROKES)
+def test_projects_with_strokes_alone_are_trained(name, data, call):
+    """The classifier that is trained gives the strokes of its image back, and the project stays as it is."""
+    path = data / "ilp" / name
+    project, before = read_project(path), path.read_bytes()
+    lane = project.lanes[0]
+    with open_lane(lane, project) as image:
+        address, shape5 = image.info.location, image.shape5
+    status, _, err = call(
+        "--headless", f"--project={path}", "--export_source=Simple Segmentation", "--output_format=hdf5",
+        "--output_axis_order=tczyx", "--output_filename_format=s.h5", address,
+    )  # fmt: skip
+    assert status == 0 and "one was trained from its strokes" in err, err
+    found = dataset("s.h5").values
+    assert found.shape == (shape5[0], 1, *shape5[2:])
+    same = np.concatenate([(found[b.box.slices] == b.values)[b.values > 0] for b in lane.labels])
+    assert same.size and same.mean() > 0.8, "far above chance: noisy strokes on tiny images"
+    assert path.read_bytes() == before
