@@ -28,4 +28,3 @@ def write_copy(project: Project, target: Path) -> Path:
     # Links are relative below the folder of the project, else absolute: `normal_form` sees to that.
     write_project(project, path)
     return path
-
