@@ -62,7 +62,7 @@ def noted(monkeypatch):
 
         def written(box, block):
             write(box, block)
-            found.append(f"{self.request.output.name} {box}")
+            found.append(killing.line(self, sink, box))
 
         sink.write = written
         return real(self, grid, sink, *rest)
@@ -80,30 +80,20 @@ def kill_and_go_on(scene, monkeypatch, format, moments):
     want, tiles, calls = content(out), list(found), counting.calls
     assert want and len(set(tiles)) == len(tiles) >= 4
     out = scene / "out"
-    record = scene / "before"
-    killed = 0
+    killed, runs = 0, []
     for n, moment in enumerate(moments):
         more = ["--resume"] if n else []
-        nth = max(1, int(moment * calls))
+        nth, record = max(1, int(moment * calls)), scene / f"run{n}"
         killed += killing.call(scene, nth, record, command(scene, format, out, *more)) != 0
-    before = killing.lines(record)
+        runs.append(killing.lines(record))
     found.clear()
     assert run([str(a) for a in command(scene, format, out, "--resume", "--no-progress")]) == 0
     assert content(out) == want
-    assert len(set(before)) == len(before), "a tile that was finished was computed again by a killed run"
-    finished_late = {line for line in before if line in found}
-    if format == "tiff":
-        # A file that was not complete is made anew.
-        finished_late = {line for line in finished_late if f"{line.split()[0]}" in _complete(before, tiles)}
-    assert len(finished_late) <= (2 if format == "tiff" else 0), "computed twice"
-    assert set(before) | set(found) == set(tiles)
+    killing.check_nothing_twice([*runs, found], tiles, slack=2 if format == "tiff" else 0)
+    left_out = set(tiles) - set(found).union(*runs)
+    assert len(left_out) <= 2 * len(moments), "only what was finished and not yet noted when it died"
     assert not list(out.glob("run-*.jsonl"))
     return killed
-
-
-def _complete(before, tiles):
-    names = {line.split()[0] for line in tiles}
-    return {n for n in names if {t for t in tiles if t.split()[0] == n} <= set(before)}
 
 
 @pytest.mark.parametrize(
@@ -128,17 +118,22 @@ def test_stopped_work_of_another_recipe_is_not_used(scene, monkeypatch):
 
 def test_parts_of_one_image_in_any_order_one_of_them_killed(scene, monkeypatch):
     whole, out = scene / "whole", scene / "out"
-    assert run([str(a) for a in command(scene, "n5", whole)]) == 0
     found = noted(monkeypatch)
+    assert run([str(a) for a in command(scene, "n5", whole)]) == 0
+    tiles = list(found)
+    found.clear()
     assert run([str(a) for a in command(scene, "n5", out, "--part", "3/3")]) == 0
+    runs = [list(found)]
     status = killing.call(scene, 60, scene / "record", command(scene, "n5", out, "--part", "1/3"))
     assert status != 0 and killing.lines(scene / "record")
+    runs.append(killing.lines(scene / "record"))
     for part in ("2/3", "1/3"):
         assert not (out / "cells.n5").exists()
+        found.clear()
         assert run([str(a) for a in command(scene, "n5", out, "--part", part)]) == 0
+        runs.append(list(found))
     assert content(out) == content(whole)
-    everything = [*found, *killing.lines(scene / "record")]
-    assert len(everything) == len(set(everything)), "a piece was computed twice"
+    killing.check_nothing_twice(runs, tiles)
     assert sorted(p.name for p in out.iterdir()) == [
         "cells.n5", "run-report.json", "run-report.txt", "run.json"
     ]  # fmt: skip
