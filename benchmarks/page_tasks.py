@@ -14,6 +14,8 @@ import psutil
 CATEGORIES = ["toplevel", "devtools.timeline", "disabled-by-default-devtools.timeline", "v8"]
 DRAWING = frozenset({"UpdateLayoutTree", "Layout", "PrePaint", "Paint", "Layerize", "Commit"})
 COLLECTING = frozenset({"MinorGC", "MajorGC"})
+ARRIVING = frozenset({"Receive mojo message", "SimpleWatcher::OnHandleReady"})
+CAUSES = {"FireAnimationFrame": "a frame", "TimerFire": "a timer"}
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,13 @@ def _task(event, inside):
             found["layout and paint"] += took
         elif one["name"] in COLLECTING:
             found["collecting garbage"] += took
-    return Task(event["dur"] / 1000, event.get("tdur", 0) / 1000, tuple(found.most_common(3)))
+        elif one["name"] == "EventDispatch":
+            found[data.get("type", "an event")] += took
+        elif one["name"] in CAUSES:
+            found[CAUSES[one["name"]]] += took
+        elif one["name"] in ARRIVING and "websocket" in str(one.get("args")).lower():
+            found["a message on a websocket"] = max(found["a message on a websocket"], took)
+    return Task(event["dur"] / 1000, event.get("tdur", 0) / 1000, tuple(found.most_common(4)))
 
 
 def processor_seconds(kind):
