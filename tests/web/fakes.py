@@ -183,6 +183,10 @@ def fake_app(hub: FakeHub, state: dict[str, Any]) -> FastAPI:
             "path": "/data/nuclei_results/nuclei_01_segmentation.tif",
         }  # fmt: skip
 
+    @app.post("/api/p/{ident}/exports/picture")
+    def picture(ident: str) -> Response:
+        return Response(status_code=204)
+
     @app.post("/api/p/{ident}/exports/texts")
     def texts(ident: str) -> dict[str, str]:
         return {
