@@ -50,7 +50,7 @@ def check_refused(call, folder, arguments, status, *says):
         (["--rescale", "0:1,0:1e308", "--dtype", "float32"], 2, ("beyond the numbers of float32",)),
         (["--result", "features", "--dtype", "uint8"], 2, ("fractions", "--rescale")),
         (["--result", "uncertainty", "--dtype", "uint8"], 2, ("0 or 1", "--rescale")),
-        (["--output", "a.zarr"], 1, ("'.zarr'", "end it with .tif")),
+        (["--output", "a.npz"], 1, ("'.npz'", "end it with .tif")),
         (["--output", ""], 2, ("--output is empty",)),
         (["--jobs", "x"], 2, (". See underbrush predict --help.",)),
         (["--region", "y=1"], 2, ("--region 'y=1'",)),

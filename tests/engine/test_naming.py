@@ -61,7 +61,18 @@ def test_a_folder_or_nothing_is_no_name_of_a_result(tmp_path, pattern, says):
     assert "{nickname}_{result}" in str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["a.zarr", "a.n5", "other.ilp", "a.npz", "a.GIF"])
+@pytest.mark.parametrize("name", ["a.nii.gz", "a.precomputed", "other.ilp", "a.npz", "a.GIF"])
 def test_a_result_is_not_called_what_it_is_not(tmp_path, name):
     with pytest.raises(OutputError, match="no format of results"):
         output_path(str(tmp_path / name), "a.tif", Naming(tmp_path / "p.ilp", "segmentation"), ".tif")
+
+
+def test_names_of_sequences_and_folders(tmp_path):
+    naming = Naming(tmp_path / "p.ilp", "segmentation")
+    numbered = "_{slice_index}.png"
+    assert output_path("{nickname}", "a.tif", naming, numbered).name == "a_{slice_index}.png"
+    assert output_path("s{slice_index}_{nickname}", "a.tif", naming, numbered).name == "s{slice_index}_a.png"
+    assert output_path("x{slice_index}.png", "a.tif", naming, numbered).name == "x{slice_index}.png"
+    (tmp_path / "there.zarr").mkdir()
+    path = output_path(str(tmp_path / "there.zarr"), "a.tif", naming, ".ome.zarr")
+    assert path == tmp_path / "there.zarr", "a folder that is a result may be replaced"
