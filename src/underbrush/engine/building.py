@@ -214,7 +214,10 @@ def selection_from_file(path: Path) -> FeatureSelection:
 
 
 def _lane(sample: Sample) -> Lane:
-    with open_image(sample.image, sample.axes) as image, open_beside(sample.labels, image, classes=True) as labels:
+    with (
+        open_image(sample.image, sample.axes) as image,
+        open_beside(sample.labels, image, classes=True) as labels,
+    ):
         blocks = tuple(label_blocks(labels, image))
         raw = linked_image(sample.image, image)
         axes, shape = image.axes, image.shape
