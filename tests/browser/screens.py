@@ -361,7 +361,7 @@ def main(folder: str, *wanted: str) -> None:
             server = Server(home)
             server.start()
             page = chromium.new_page()
-            page.set_default_timeout(60_000)
+            page.set_default_timeout(120_000)
             page.set_viewport_size({"width": SIZES[0][0], "height": SIZES[0][1]})
             try:
                 SCENES[name](Studio(out, server, page))

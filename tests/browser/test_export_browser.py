@@ -43,7 +43,7 @@ def page(server: Server) -> Iterator[Any]:
             viewport={"width": 1440, "height": 900}, permissions=["clipboard-read", "clipboard-write"]
         )
         page = context.new_page()
-        page.set_default_timeout(45_000)
+        page.set_default_timeout(90_000)
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.goto(address)
         page.click("text=Try the sample")

@@ -180,7 +180,7 @@ export class Viewer {
       if (!options.keep) this.fit();
       this.hold();
       this.findContrast();
-    }
+    } else if (before?.range && !lane?.range) this.findContrast();
     this.touch({ picture: true, cursor: true, wants: true });
   }
 

@@ -209,7 +209,7 @@ export const Banner = {
       if (link.connection.banner)
         return { kind: "warn", icon: "warn", strong: "Connection lost.", text: `Reconnecting. You can go on painting.${kept}` };
       if (link.save && link.save.state === "failing")
-        return { kind: "err", icon: "error", strong: "NOT saved.", text: `${trouble()}${kept}`, ways: true };
+        return { kind: "err", icon: "error", strong: "NOT saved.", text: trouble(), ways: true };
       if (!link.storage.durable)
         return { kind: "warn", icon: "warn", strong: "Not kept across a reload.", text: link.storage.sentence };
       if (link.state && link.state.read_only)

@@ -105,7 +105,10 @@ export const Status = {
       if (link.hint && link.step === 3) return link.hint;
       if (link.connection.banner)
         return link.training?.state === "done" ? "The result shown is from before the connection was lost." : "";
-      if (link.save?.state === "failing") return "Free some space, then try again. Painting goes on.";
+      if (link.save?.state === "failing") {
+        const kept = link.unsent.count ? `${counted(link.unsent.count, "stroke")} kept in this browser` : "Painting goes on";
+        return `Free some space, then try again. ${kept}.`;
+      }
       const first = stepHint();
       if (first !== null) return first;
       const empty = (link.state?.classes || []).filter((one) => !painted(one.id)[1]);
