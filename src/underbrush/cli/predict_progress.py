@@ -21,7 +21,7 @@ class Bar(Watch):
 
     def __init__(self, images: int, wanted: bool) -> None:
         self._images = images
-        self._begun = self._over = 0
+        self._over = 0
         self._shares: dict[int, float] = {}
         self._ended: set[int] = set()
         self._lock = threading.Lock()
@@ -54,7 +54,11 @@ class Bar(Watch):
 
     def begin(self, number: int, task: Task) -> None:
         """An image is opened."""
-        self._show(Path(task.request.image).name)
+        if self._progress is None:
+            return
+        of = f" ({number + 1} of {self._images})" if self._images > 1 else ""
+        with self._lock:  # each is seen, also where several begin at once
+            self._progress.update(self._task, description=Path(task.request.image).name + of, refresh=True)
 
     def share(self, number: int, done: int, total: int) -> None:
         """So many pixels of an image are there."""
@@ -71,16 +75,12 @@ class Bar(Watch):
             self._shares.pop(number, None)
         self._show()
 
-    def _show(self, name: str | None = None) -> None:
+    def _show(self) -> None:
         if self._progress is None:
             return
         with self._lock:
             completed = self._over + sum(self._shares.values())
-            self._begun += name is not None
-            of = f" ({self._begun} of {self._images})" if self._images > 1 else ""
         self._progress.update(self._task, completed=completed)
-        if name is not None:
-            self._progress.update(self._task, description=name + of)
 
     def say(self, line: str, out: bool = False) -> None:
         """A line beside the bar: results on stdout, notices on stderr."""
