@@ -307,7 +307,7 @@ def batch(at: Studio) -> None:
 
 
 def trouble(at: Studio) -> None:
-    """The disk is full, the server is away, somebody else has the project, found at opening."""
+    """The disk is full, the server is away, found at opening, nothing can be written."""
     hand = at.sample()
     page = at.page
     at.step(3)
@@ -329,19 +329,14 @@ def trouble(at: Studio) -> None:
     project = broken.with_suffix("")
     at.open(project)
     at.shot("recovered")
-    other = Server(at.server.home / "other")
-    other.home.mkdir()
-    other.arguments = ("--root", str(at.server.home))
-    other.start()
-    page.goto(other.address)
-    first, at.server.address = at.server.address, other.address
-    try:
-        at.open(project)
-        page.wait_for_selector(".banner >> text=Read only.")
-        at.shot("read-only")
-    finally:
-        at.server.address = first
-        other.stop()
+    page.evaluate(
+        """async () => {
+          const { link } = await import("underbrush-panels");
+          link.state = { ...link.state, read_only: "sample.ilp lies in a folder that cannot be written." };
+        }"""
+    )
+    page.wait_for_selector(".banner >> text=Read only.")
+    at.shot("read-only")
 
 
 SCENES: dict[str, Callable[[Studio], None]] = {
