@@ -79,6 +79,17 @@ def test_what_cannot_be_opened_is_a_sentence_and_can_be_tried_again(make_hub, fo
     assert isinstance(ready(hub, hub.open(folder / "bad.ilp")), Session)
 
 
+def test_what_another_program_writes_is_opened_for_reading_and_says_who_has_it(make_hub, folder):
+    with Session.open(folder / "p.ilp") as other:
+        hub = make_hub()
+        session = ready(hub, hub.open(folder / "p.ilp"))
+        assert session.read_only is not None and "has it open for writing" in session.read_only
+        rename = command_from_json({"type": "undo"})
+        with pytest.raises(ProjectError, match="has it open for writing"):
+            session.apply("a", 1, rename)
+        assert other.read_only is None
+
+
 def test_nobody_knows_an_id_that_was_never_opened(make_hub):
     with pytest.raises(ProjectError, match="no project is known"):
         ready(make_hub(), "aaaaaaaa")

@@ -126,7 +126,7 @@ class Session:
         *,
         threads: int = 1,
         memory: int = 2_000_000_000,
-        read_only: bool = False,
+        read_only: bool | str = False,
         idle: float = IDLE_S,
     ) -> Session:
         """Open a project with what its recovery file adds.
@@ -138,7 +138,7 @@ class Session:
         threads, memory
             Threads for training and prediction, and bytes that the process may hold.
         read_only
-            Only look: no lock is taken, no command is accepted.
+            Only look: no lock is taken, no command is accepted. A text says why.
         idle
             Seconds without a command after which the .ilp is written.
 
@@ -154,7 +154,8 @@ class Session:
             The disk is full or broken.
         """
         where = Path(path)
-        start = reading_start(where, "") if read_only else writing_start(where)
+        why = read_only if isinstance(read_only, str) else ""
+        start = reading_start(where, why) if read_only else writing_start(where)
         try:
             return cls(start, Budget(threads, memory), idle)
         except BaseException:

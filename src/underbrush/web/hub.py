@@ -185,9 +185,16 @@ class Hub:
 
     def _open(self, path: Path) -> Session:
         from underbrush.engine.session import Session  # noqa: PLC0415
+        from underbrush.project.lock import Held  # noqa: PLC0415
         from underbrush.web.confinement import check_document  # noqa: PLC0415
 
-        session = Session.open(path, threads=self.settings.threads, memory=self.settings.memory)
+        threads, memory = self.settings.threads, self.settings.memory
+        try:
+            session = Session.open(path, threads=threads, memory=memory)
+        except Held as held:
+            # It can be looked at; the window says who has it, as long as it shows it.
+            why = f"{held.problem}; what is done there from now on is not shown here"
+            session = Session.open(path, threads=threads, memory=memory, read_only=why)
         try:
             if self.settings.confined:
                 check_document(session.document, self.roots, path)
@@ -303,6 +310,13 @@ class Hub:
             future = self._opening.pop(ident, None)
         if future is not None and future.exception() is None:
             future.result().close(told)
+
+    def end(self) -> None:
+        """The server was asked to end: nothing more is opened, and who waits for a kernel waits no more.
+
+        May be called in the handler of a signal. What is open is closed by `close_all`.
+        """
+        self._closed = True
 
     def close_all(self) -> list[str]:
         """Close all projects, side by side; gives a sentence for each that could not be saved."""

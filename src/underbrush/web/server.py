@@ -26,13 +26,20 @@ class Server(uvicorn.Server):
         PEM files of certificate and key, or None each.
     begun
         Called in the event loop when the first request can be answered.
+    ending
+        Called when it is asked to end, also in the handler of a signal: before threads are waited for.
     """
 
     def __init__(
-        self, gate: Gate, certificate: tuple[Path | None, Path | None], begun: Callable[[], None]
+        self,
+        gate: Gate,
+        certificate: tuple[Path | None, Path | None],
+        begun: Callable[[], None],
+        ending: Callable[[], None],
     ) -> None:
         self.gate = gate
         self._begun = begun
+        self._ending = ending
         config = uvicorn.Config(
             gate,
             ws="websockets-sansio",
@@ -59,6 +66,7 @@ class Server(uvicorn.Server):
 
     def stop(self) -> None:
         """Ask it to end; from any thread or signal handler."""
+        self._ending()
         self.should_exit = True
 
     @contextlib.contextmanager

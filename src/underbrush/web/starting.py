@@ -295,7 +295,7 @@ def _server(hub: Hub, options: Options, secret: tuple[str, int], pages: Pages | 
         seen=seen,
     )
     begun = (lambda: prepare(hub, seen)) if options.warm_up else (lambda: None)
-    return Server(gate, (options.certificate, options.key), begun)
+    return Server(gate, (options.certificate, options.key), begun, hub.end)
 
 
 def _leave_soon(status: int) -> None:
