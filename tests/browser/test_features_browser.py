@@ -182,6 +182,8 @@ def test_without_features_nothing_is_trained_and_it_is_said(page: Any) -> None:
     page.wait_for_selector("text=No features are chosen")
     page.click(".step:nth-child(3)")
     page.wait_for_selector(".status .hint:has-text('features')")
+    page.wait_for_selector(".right >> text=Nothing is trained yet")
     assert page.inner_text(".cls[data-class='2'] .st") == "1"
     page.keyboard.press("Control+z")
+    page.wait_for_selector(".right >> text=Out-of-bag error")
     page.wait_for_selector(".status .hint:has-text('features')", state="detached")

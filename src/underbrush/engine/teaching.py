@@ -132,7 +132,8 @@ class Teaching:
                 self._submit(document)
             else:
                 self._trainer.cancel()
-                self._forget_if_too_few(document)
+                if _painted(document) < 2 or settings.selection is None:
+                    self._forget()
                 self._tell(TrainingChanged("waiting", _missing(document) or "Live is off: press Update."))
 
     def set_live(self, on: bool) -> None:
@@ -201,12 +202,13 @@ class Teaching:
         missing = _missing(document)
         if _painted(document) < 2:
             self._trainer.cancel()
-            self._forget_if_too_few(document)
+            self._forget()
             self._tell(TrainingChanged("waiting", missing or PAINT))
             return
         selection = document.settings.selection
         if selection is None:
             self._trainer.cancel()
+            self._forget()
             self._tell(TrainingChanged("waiting", "Choose features to see a result."))
             return
         settings = document.settings
@@ -223,9 +225,9 @@ class Teaching:
             )
         )
 
-    def _forget_if_too_few(self, document: Document) -> None:
-        """Without strokes of two classes there is no result, as if nothing had ever been painted."""
-        if _painted(document) < 2 and self._lesson is not None:
+    def _forget(self) -> None:
+        """Without strokes of two classes, or features, there is no result, as if there had never been any."""
+        if self._lesson is not None:
             self._lesson = None
             self._put()
 
