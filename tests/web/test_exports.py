@@ -100,6 +100,9 @@ def test_look_start_and_texts(server, project, folder):
 
 
 def test_the_settings_that_come_back_are_a_command(server, project):
+    other = {**server.get(project).json()["stored"], "result": "labels"}
+    unchosen = server.post(f"{project}/look", json={"wish": other, "lane": "a1"}).json()
+    assert unchosen["stored"] is True, "another result is nothing to keep, and nothing to undo"
     wish = {**server.get(project).json()["stored"], "format": "npy", "axes": "xy"}
     seen = server.post(f"{project}/look", json={"wish": wish, "lane": "a1"}).json()
     assert seen["stored"] is False

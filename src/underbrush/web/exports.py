@@ -208,11 +208,13 @@ def _state(session: Session, exporter: Exporter) -> dict[str, Any]:
 
 
 def _looked(session: Session, exporter: Exporter, wish: Wish, lane: str) -> dict[str, Any]:
-    from underbrush.engine.export_wish import settings_of  # noqa: PLC0415
+    from underbrush.engine.export_wish import settings_of, wish_of  # noqa: PLC0415
 
-    before = session.document.settings.export
-    kept = settings_of(wish, before, _axes_of_first(session), session.path.stem)
-    return {**exporter.look(wish, lane), "settings": export_to_json(kept), "stored": kept == before}
+    before, axes, project = session.document.settings.export, _axes_of_first(session), session.path.stem
+    kept = settings_of(wish, before, axes, project)
+    # What stands there without a choice is no change: to look at another result is nothing to undo.
+    stored = kept in (before, settings_of(wish_of(before, axes), before, axes, project))
+    return {**exporter.look(wish, lane), "settings": export_to_json(kept), "stored": stored}
 
 
 def _opened(folder: str) -> bool:

@@ -167,6 +167,7 @@ class _ProjectPage:
         self._facts = ImageFacts(session)
         self._training = TrainingFacts(session)
         self._labels = LabelActs(session)
+        self._labels_turn = asyncio.Lock()
         if not session.told:
             self._parts["FoundNotices"].set(notices=list(session.notices))
         self._read_soon()
@@ -342,9 +343,10 @@ class _ProjectPage:
 
     async def _import_labels(self, wanted: dict[str, Any], paths: list[str]) -> None:
         files = await self._expanded(paths) if paths else []
-        for part, method, values in await asyncio.to_thread(self._labels.act, wanted, files):
-            self._parts[part].run_method(method, *values)
-        self._parts["LabelImport"].set(**self._labels.data)
+        async with self._labels_turn:  # answers come in the order of the questions
+            for part, method, values in await asyncio.to_thread(self._labels.act, wanted, files):
+                self._parts[part].run_method(method, *values)
+            self._parts["LabelImport"].set(**self._labels.data)
 
     async def _change_images(self, session: Session, wanted: dict[str, Any], paths: list[str]) -> None:
         """Masks, other files, links, sequences: read here, and sent by the viewer as what this tab did."""

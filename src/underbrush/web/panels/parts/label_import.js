@@ -18,9 +18,10 @@ export const LabelImport = {
       () => props.file,
       (file, before) => {
         if (!file) return;
-        draft.axes = file.axes;
-        draft.offset = file.offset.map(String);
-        const kept = before && before.name === file.name ? draft.mapping : {};
+        const again = before?.name === file.name;
+        // An answer comes late: what was typed since then stays.
+        if (!again) Object.assign(draft, { axes: file.axes, offset: file.offset.map(String) });
+        const kept = again ? draft.mapping : {};
         draft.mapping = Object.fromEntries(file.values.map((/** @type {number[]} */ [value, , id]) => [value, kept[value] ?? id]));
       },
     );
