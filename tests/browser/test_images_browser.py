@@ -309,6 +309,7 @@ def test_a_project_goes_on_under_another_name_and_is_packed(page: Any, home: Pat
     page.click("text=Pack with images ...")
     page.wait_for_selector("text=The images are")
     page.wait_for_selector(".crumbs >> text=study")
+    page.wait_for_function("document.activeElement.ariaLabel === 'Name of the file'")
     page.keyboard.press("Enter")
     page.wait_for_selector(".toast >> text=Packed as")
     assert (home / "study" / "second.ilp.zip").is_file()

@@ -1,5 +1,5 @@
 /** Where a project goes: a new one, this one under another name, or packed with its images. */
-import { computed, ref, watch } from "vue";
+import { computed, nextTick, ref, watch } from "vue";
 import { Icon, IconButton } from "./basics.js";
 import { asked } from "./files.js";
 import { Dialog } from "./keys.js";
@@ -71,9 +71,14 @@ export const ProjectPlace = {
     );
     watch(
       () => props.asked,
-      () => {
+      async () => {
         name.value = props.name;
         if (props.folder) go(props.folder);
+        // The name can be typed at once, although it came later than the dialog.
+        await nextTick();
+        const dialog = document.querySelector("[role=dialog]");
+        if (kind.value && !dialog?.contains(document.activeElement))
+          /** @type {HTMLElement | null | undefined} */ (dialog?.querySelector("input"))?.focus();
       },
     );
     watch(
