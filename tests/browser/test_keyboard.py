@@ -286,6 +286,7 @@ def export_and_batch(person: Typist, server: Server, data: Path) -> None:
     if not person.focused("[role=radio]", "All 2 images"):
         person.press("ArrowDown")
     page.wait_for_selector("[role=radio][aria-checked=true]:has-text('All 2 images')")
+    page.wait_for_selector("button.primary:has-text('Export 2 images'):enabled")
     person.until("button.primary", "Export 2 images")
     person.press("Enter")
     for name in NAMES:
