@@ -38,8 +38,9 @@ chromium:
 	@command -v chromium >/dev/null || (apt-get update -qq && apt-get install -qq -y chromium) >/dev/null 2>&1 \
 	|| echo "Chromium is not there and could not be installed: the tests in a browser are skipped"
 
+# A file is one worker's: tests of one window go on where the last one ended.
 test: check chromium
-	@$(BIN)/pytest -n 2 --dist worksteal -m "not soak"
+	@$(BIN)/pytest -n 2 --dist loadfile -m "not soak"
 
 soak: $(VENV)/.test-installed
 	@$(BIN)/pytest -m soak --timeout 3600
