@@ -469,11 +469,15 @@ def test_keys_alone_paint_in_each_plane_with_each_tool(opened: Open, server: Pai
     page.keyboard.up("Space")
     arrived(server, 1)
     assert server.project.applied[-1][2]["runs"] == [0, 7, 60, 80, 3]
+    # Keys that come before the next frame find their view, too.
+    page.evaluate("app.viewer.maximise('xz'); app.hand.enter(); app.hand.step(0, 1, false); app.hand.enter()")
+    arrived(server, 2)
+    page.evaluate("app.viewer.maximise('xz'); app.viewer.maximise('xy')")
     page.keyboard.press("y")
     page.keyboard.press("Enter")
     page.keyboard.press("ArrowDown")
     page.keyboard.press("Enter")
-    arrived(server, 2)
+    arrived(server, 3)
     runs = np.array(server.project.applied[-1][2]["runs"]).reshape(-1, 5)
     assert set(runs[:, 2]) == {60} and len(runs) == 2 and runs[1, 1] - runs[0, 1] == 1, "xz: down is along z"
     page.evaluate("app.setClass(3); app.setTool('pick')")
@@ -489,18 +493,18 @@ def test_keys_alone_paint_in_each_plane_with_each_tool(opened: Open, server: Pai
     page.keyboard.press("Enter")
     page.evaluate("app.setSlice(3)")
     page.wait_for_function("!app.snapshot().hand.down")
-    arrived(server, 3)
+    arrived(server, 4)
     page.keyboard.press("Enter")
     page.keyboard.press("ArrowUp")
     page.keyboard.press("Escape")
-    arrived(server, 4)
+    arrived(server, 5)
     assert page.evaluate(hand) == {"on": False, "down": False}, "Escape ends, and what was painted counts"
     page.keyboard.press("Enter")
     page.mouse.move(200, 200)
     page.mouse.move(260, 220)
     page.wait_for_function("!app.snapshot().hand.on")
     page.keyboard.press("ArrowLeft")
-    arrived(server, 4)
+    arrived(server, 5)
 
 
 def test_contrast_by_dragging_paints_nothing(opened: Open, server: PaintingServer) -> None:

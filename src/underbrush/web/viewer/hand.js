@@ -108,6 +108,7 @@ export class Hand {
    */
   press(on) {
     if (!this.on || on === this.down) return;
+    if (on && this.lost) this.follow();
     this.down = on;
     this.send(on ? "pointerdown" : "pointerup");
     this.tell();
@@ -115,6 +116,7 @@ export class Hand {
 
   /** @param {number} right @param {number} below -1, 0 or 1 @param {boolean} repeat the key stayed down */
   step(right, below, repeat) {
+    if (this.lost) this.follow();
     const { frame } = this.viewer;
     if (!frame) return;
     this.repetition = repeat ? this.repetition + 1 : 0;
@@ -153,11 +155,17 @@ export class Hand {
     this.frame = requestAnimationFrame(() => this.follow());
   }
 
+  /** @private Its view is hidden or has another image, and it did not follow yet. @returns {boolean} */
+  get lost() {
+    const { viewer } = this.app;
+    return !viewer.isShown(this.plane) || viewer.lane?.id !== this.lane;
+  }
+
   follow() {
     if (!this.on) return;
     const { app } = this;
     if (!app.viewer.lane) return this.leave();
-    if (!app.viewer.isShown(this.plane) || app.viewer.lane.id !== this.lane) {
+    if (this.lost) {
       this.press(false);
       this.away();
       if (!app.viewer.isShown(this.plane)) this.plane = app.viewer.current;

@@ -208,6 +208,8 @@ export class OrthoView extends Emitter {
 
   /** @param {Plane} plane becomes the one that keys and sliders mean */
   choose(plane) {
+    // A press that was meant for a view may come when that is hidden by another that was maximised.
+    if (!this.isShown(plane)) return;
     this.pointed = plane;
     if (this.current === plane) return;
     this.current = plane;
@@ -244,7 +246,7 @@ export class OrthoView extends Emitter {
 
   /** One view's slice; the view becomes the current one. @param {number} t @param {Plane} plane @param {number} slice */
   setPlane(t, plane, slice) {
-    this.current = plane;
+    if (this.isShown(plane)) this.current = plane;
     this.setPosition({ t, [PLANES[plane].w]: slice });
   }
 
@@ -283,9 +285,10 @@ export class OrthoView extends Emitter {
 
   /** @param {Spot} spot of the lane that is shown */
   moveTo({ at, plane, maximised, middle, zoom, fitted }) {
-    this.current = this.volume ? plane : "xy";
-    if (this.maximised !== maximised) {
-      this.maximised = this.volume ? maximised : null;
+    const alone = this.volume ? maximised : null;
+    this.current = this.volume ? (alone ?? plane) : "xy";
+    if (this.maximised !== alone) {
+      this.maximised = alone;
       this.arrange();
     }
     this.setPosition(at);
