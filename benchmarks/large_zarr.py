@@ -1,10 +1,11 @@
-"""Images larger than memory, OME-Zarr in and OME-Zarr out: the time for each pixel beside that of a small one.
+"""Images larger than memory, OME-Zarr in and out: the time for each pixel beside that of a small one.
 
     python benchmarks/large_zarr.py --data FOLDER [--only plane | volume]
 
-A plane of 20,000 x 20,000 beside 2048 x 2048, and a volume of 512 x 1024 x 1024 beside 64 x 256 x 256, uint8, all
-features, probabilities as uint8 in OME-Zarr 0.4 with its smaller levels, under ``--memory 1GB``. The small one runs
-before and after the large one. What is compared is the time without the start. Needs about 3 GB of disk.
+A plane of 20,000 x 20,000 beside 2048 x 2048, and a volume of 512 x 1024 x 1024 beside 64 x 256 x 256,
+uint8, all features, probabilities as uint8 in OME-Zarr 0.4 with its smaller levels, under ``--memory 1GB``.
+The small one runs before and after the large one. What is compared is the time without the start. Needs
+about 3 GB of disk.
 """
 
 from __future__ import annotations
@@ -41,25 +42,9 @@ def write(path, block, shape):
 
 def run(project, image, folder, n):
     """One command."""
-    command = [
-        COMMAND,
-        "predict",
-        project,
-        image,
-        "--format",
-        "ome-zarr",
-        "--dtype",
-        "uint8",
-        "--memory",
-        "1GB",
-    ]
-    options = [
-        "--jobs",
-        THREADS,
-        "--output",
-        folder / f"{image.name.partition('.')[0]}_{n}_out.ome.zarr",
-        "--no-progress",
-    ]
+    result = folder / f"{image.name.partition('.')[0]}_{n}_out.ome.zarr"
+    command = [COMMAND, "predict", project, image, "--output", result, "--format", "ome-zarr"]
+    options = ["--dtype", "uint8", "--memory", "1GB", "--jobs", THREADS, "--no-progress"]
     return measured([*command, *options], folder)
 
 
@@ -81,7 +66,8 @@ def compare(name, project, block, folder):
         rows.append((what, pure, work))
         print(
             f"{name:7} {what:6} {pixels / 1e6:7.1f} Mpx  {found.wall:7.1f} s  {pure:5.0f} ns a pixel, "
-            f"{work:5.0f} ns of processor, peak {found.peak / 1e6:4.0f} MB, machine idle {100 * found.idle:.0f} %",
+            f"{work:5.0f} ns of processor, peak {found.peak / 1e6:4.0f} MB, "
+            f"machine idle {100 * found.idle:.0f} %",
             flush=True,
         )
     for at, unit in ((1, "by the clock"), (2, "of processor")):
