@@ -20,7 +20,7 @@ import numpy as np
 import uvicorn
 from fastapi import FastAPI, Request, Response, WebSocket, WebSocketDisconnect
 
-from underbrush.core.filling import lasso
+from underbrush.core.filling import fill_equal, lasso
 from web.viewer_server import Lane, blobs
 
 VIEWER = Path(__file__).parents[2] / "src" / "underbrush" / "web" / "viewer"
@@ -88,6 +88,8 @@ class Project:
             changes = self.paint(command["lane"], command["runs"], command["class"])
         elif kind == "lasso":
             changes = self.lasso(command)
+        elif kind == "fill":
+            changes = self.fill(command)
         elif kind in ("undo", "redo"):
             source, target = (self.done, self.undone) if kind == "undo" else (self.undone, self.done)
             if not source.get(client):
@@ -99,7 +101,7 @@ class Project:
             changes = steps
         else:
             raise ValueError(f"This server knows no {kind}.")
-        if kind in ("paint", "lasso"):
+        if kind in ("paint", "lasso", "fill"):
             self.done.setdefault(client, []).append(changes)
             self.undone[client] = []
         self.applied.append((client, number, command))
@@ -127,6 +129,13 @@ class Project:
         points = np.array(command["points"], np.float64)
         runs = lasso(points, command["plane"], command["t"], command["slice"], shape)
         return self.paint(command["lane"], runs.array.reshape(-1).tolist(), command["class"])
+
+    def fill(self, command: dict[str, Any]) -> list[tuple[Any, ...]]:
+        """Set what hangs together with a pixel by its label, by the product's own rule."""
+        labels = self.labels[command["lane"]][:, None]
+        seed = (command["t"], command["z"], command["y"], command["x"])
+        found = fill_equal(lambda box: labels[box.slices], seed, command["plane"], labels.shape)
+        return self.paint(command["lane"], found.runs.array.reshape(-1).tolist(), command["class"])
 
     def messages(self, client: str, number: int, changes: list[tuple[Any, ...]]) -> list[dict[str, Any]]:
         """Return what to tell all windows of changed labels."""

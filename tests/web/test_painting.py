@@ -507,6 +507,89 @@ def test_keys_alone_paint_in_each_plane_with_each_tool(opened: Open, server: Pai
     arrived(server, 5)
 
 
+def test_keys_alone_draw_a_lasso_and_fill_what_it_left(opened: Open, server: PaintingServer) -> None:
+    page = opened()
+    page.evaluate("app.setLane('a2'); app.setFill({by: 'label', tolerance: 10})")
+    page.keyboard.press("Enter")
+    labels = server.project.labels["a2"][0]
+    for plane, last in (("xy", labels[7, 60:64, 80:84]), ("xz", labels[7:11, 60, 80:84])):
+        labels[:] = 0
+        before = len(server.project.applied)
+        page.evaluate(f"app.maximise('{plane}')")
+        page.wait_for_function(f"app.hand.plane === '{plane}' && !app.hand.lost")
+        page.evaluate("app.goTo('a2', 0, 7, 60, 80)")
+        page.keyboard.press("o")
+        page.keyboard.press("1")
+        page.keyboard.press("Enter")
+        for key in ("ArrowRight", "ArrowDown", "ArrowLeft"):
+            for _ in range(4):
+                page.keyboard.press(key)
+        page.keyboard.press("Enter")
+        arrived(server, before + 1)
+        assert server.project.applied[-1][2]["type"] == "lasso"
+        assert (last == 5).all() and (labels > 0).sum() == 16, plane
+        page.keyboard.press("f")
+        page.keyboard.press("2")
+        page.keyboard.press("ArrowUp")
+        page.keyboard.press("Enter")
+        arrived(server, before + 2)
+        assert server.project.applied[-1][2] | {"x": 80} == {
+            "type": "fill", "lane": "a2", "class": 3, "plane": plane, "by": "label", "tolerance": 10,
+            "t": 0, "z": 7 + 3 * (plane == "xz"), "y": 60 + 3 * (plane == "xy"), "x": 80,
+        }  # fmt: skip
+        assert (last == 3).all() and (labels > 0).sum() == 16, plane
+        assert page.evaluate("app.snapshot().hand") == {"on": True, "down": False}
+
+
+BANNER = "document.getElementById('viewer').style.top = '%dpx'"
+WHERE = "(({{z, y, x}}) => [z, y, x])(app.viewer.locate({{clientX: {}, clientY: {}}}))"
+MIDDLE = """([x, y]) => {
+  const view = app.viewer.active, {left, top} = view.element.getBoundingClientRect();
+  const {u, v} = view.screenToImage(x - left, y - top);
+  const {px, py} = view.imageToScreen(Math.floor(u) + 0.5, Math.floor(v) + 0.5);
+  return [Math.round(px + left), Math.round(py + top)];
+}"""
+ABOVE = "app.viewer.element.getBoundingClientRect().top === %d && app.viewer.settled()"
+
+
+@pytest.mark.parametrize("lane, at", [("a1", (310, 260)), ("a2", (200, 160)), ("a2", (220, 420))])
+def test_a_banner_moves_nothing_from_under_the_pointer(
+    lane: str, at: tuple[int, int], opened: Open, server: PaintingServer
+) -> None:
+    page = opened()
+    page.evaluate(f"app.setLane('{lane}'); app.setBrushSize(1); app.fit()")
+    page.evaluate("app.viewer.settled()")
+    fitted = page.evaluate("app.viewer.view.zoom")
+    page.mouse.move(*at)
+    for zoomed in (False, True):
+        if zoomed:
+            page.mouse.move(*at)
+            page.keyboard.press("+")
+        page.evaluate("app.viewer.settled()")
+        middle = page.evaluate(MIDDLE, at)
+        page.mouse.move(*middle)
+        where = WHERE.format(*middle)
+        aimed = page.evaluate(where)
+        for top in (40, 60, 0):
+            # A press that comes before the page was laid out anew meets the same pixel.
+            assert page.evaluate(f"{BANNER % top}; {where}") == aimed
+            page.wait_for_function(ABOVE % top)
+            assert page.evaluate(where) == aimed
+        page.evaluate(BANNER % 40)
+        page.wait_for_function(ABOVE % 40)
+        page.mouse.down()
+        page.mouse.up()
+        arrived(server, 1 + zoomed)
+        assert server.project.applied[-1][2]["runs"] == [0, *aimed, 1]
+        page.mouse.move(at[0], 20)
+        if not zoomed:  # who looked at all of it does so again
+            page.wait_for_function(f"app.viewer.pane('xy').fitted && app.viewer.view.zoom < {fitted}")
+        page.evaluate(BANNER % 0)
+        page.wait_for_function(ABOVE % 0)
+        if not zoomed:
+            assert page.evaluate("app.viewer.view.zoom") == fitted
+
+
 def test_contrast_by_dragging_paints_nothing(opened: Open, server: PaintingServer) -> None:
     page = opened()
     before = page.evaluate("app.viewer.channels[0]")

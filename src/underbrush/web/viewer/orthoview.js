@@ -7,6 +7,7 @@
  */
 import { Emitter } from "./emitter.js";
 import { PLANES, fitZoom, planeSize, stretch } from "./geometry.js";
+import { Holding } from "./holding.js";
 import { SlicesBox } from "./slicesbox.js";
 import { Viewer } from "./viewer.js";
 
@@ -70,6 +71,7 @@ export class OrthoView extends Emitter {
     this.boxTimer = /** @type {ReturnType<typeof setTimeout> | undefined} */ (undefined);
     /** @type {Set<Plane>} views whose picture the box does not have yet */
     this.unseen = new Set();
+    this.holding = new Holding(this);
     this.pane("xy");
   }
 
@@ -88,6 +90,7 @@ export class OrthoView extends Emitter {
     const viewer = new Viewer(host, {
       ...this.options, plane, rawBytes: this.options.rawBytes ?? RAW_BYTES,
       fitZoom: (lane, _, port) => this.commonZoom(lane, plane, port),
+      resizing: () => this.holding.resizing(),
       resized: () => this.refit(),
       drawn: () => this.seen(plane),
       move: (u, v, zoom) => this.look3(plane, u, v, zoom),
@@ -221,6 +224,7 @@ export class OrthoView extends Emitter {
     if (name === "hover") {
       if (payload) this.pointed = plane;
       else if (this.pointed === plane) this.pointed = null;
+      if (!payload) this.holding.left();
     }
     if ((name === "view" || name === "complete") && !this.isShown(plane)) return;
     this.emit(name, payload);
@@ -561,6 +565,7 @@ export class OrthoView extends Emitter {
 
   destroy() {
     clearTimeout(this.boxTimer);
+    this.holding.stop();
     for (const viewer of this.all) viewer.destroy();
     this.root.remove();
   }

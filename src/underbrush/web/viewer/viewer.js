@@ -14,10 +14,10 @@ import { Canvas2dRenderer } from "./canvas2d.js";
 /** @typedef {import("./layers.js").ClassInfo} ClassInfo */
 /** @typedef {{api: string, renderer?: "auto" | "webgl2" | "canvas2d", fetch?: typeof fetch, rawBytes?: number,
  *   pixelRatio?: number, lostPatience?: number, minimap?: boolean, scalebar?: boolean} & Together} ViewerOptions */
-/** What views that hang together need. plane: the first one; fitZoom: how large `fit` shows it; resized: told after the element
- *  got another size; drawn: told while the picture is still in the canvas; move: the minimap was clicked.
+/** What views that hang together need. plane: the first one; fitZoom: how large `fit` shows it; resizing, resized: told before
+ *  and after the view takes the element's new size; drawn: told while the picture is still in the canvas; move: the minimap was clicked.
  * @typedef {{plane?: Plane, fitZoom?: (lane: Lane, plane: Plane, port: {width: number, height: number, ratio: number}) => number,
- *   resized?: () => void, drawn?: () => void, move?: (u: number, v: number, zoom: number) => void}} Together */
+ *   resizing?: () => void, resized?: () => void, drawn?: () => void, move?: (u: number, v: number, zoom: number) => void}} Together */
 /** @typedef {{u: number, v: number, t: number, z: number, y: number, x: number, inside: boolean}} Place */
 /** @typedef {{lane: string, t: number, plane: Plane, slice: number, cx: number, cy: number, zoom: number, level: number,
  *   box: Box | null, layers: string[]}} View */
@@ -46,6 +46,8 @@ export class Viewer {
     this.place = { t: 0, plane: /** @type {Plane} */ (options.plane ?? "xy"), slice: 0 };
     this.look = { cx: 0, cy: 0, zoom: 1 };
     this.port = { width: 1, height: 1, ratio: 1 };
+    /** @type {DOMRect | null} where the element was when it got its size */
+    this.box = null;
     /** Fitted until somebody moves it, also when the element gets its size later. */
     this.fitted = true;
     /** @type {Map<string, number>} sentence -> when it was told */
@@ -158,7 +160,10 @@ export class Viewer {
     const exact = this.options.pixelRatio ? undefined : entry?.devicePixelContentBoxSize?.[0];
     const width = Math.max(1, exact?.inlineSize ?? Math.round(box.width * ratio));
     const height = Math.max(1, exact?.blockSize ?? Math.round(box.height * ratio));
-    if (width === this.port.width && height === this.port.height && ratio === this.port.ratio) return;
+    const same = width === this.port.width && height === this.port.height && ratio === this.port.ratio;
+    if (!same) this.options.resizing?.();
+    this.box = box;
+    if (same) return;
     this.look.zoom *= ratio / this.port.ratio;
     this.port = { width, height, ratio };
     this.renderer?.resize(width, height);
@@ -400,7 +405,10 @@ export class Viewer {
   /** @param {{clientX: number, clientY: number}} event @returns {Place | null} */
   locate(event) {
     if (!this.lane) return null;
-    const box = this.element.getBoundingClientRect(), { u, v } = this.screenToImage(event.clientX - box.left, event.clientY - box.top);
+    const box = this.element.getBoundingClientRect();
+    // A press may come before the new size was told.
+    if (this.box && (box.width !== this.box.width || box.height !== this.box.height)) this.resize();
+    const { u, v } = this.screenToImage(event.clientX - box.left, event.clientY - box.top);
     const { width, height } = planeSize(this.lane, this.place.plane), { t, plane, slice } = this.place;
     return { u, v, t, ...voxelAt(plane, slice, u, v), inside: u >= 0 && v >= 0 && u < width && v < height };
   }
