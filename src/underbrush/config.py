@@ -6,8 +6,11 @@ an environment variable ``UNDERBRUSH_<KEY>``.
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -26,6 +29,10 @@ class Settings:
     """Peak memory of the whole process tree, as in ``4GB``."""
     log_level: str | None = None
     """debug, info, warning or error."""
+    export_format: str | None = None
+    """Format in which results are written where nobody chose one."""
+    export_name: str | None = None
+    """Path of results where nobody chose one, with placeholders, without its ending."""
 
 
 def config_file() -> Path:
@@ -61,9 +68,45 @@ def load_settings() -> Settings:
             values[name] = text
     return Settings(
         jobs=parse_jobs(values.get("jobs")),
-        memory=None if values.get("memory") is None else str(values["memory"]),
-        log_level=None if values.get("log_level") is None else str(values["log_level"]),
+        memory=_text(values, "memory"),
+        log_level=_text(values, "log_level"),
+        export_format=_text(values, "export_format"),
+        export_name=_text(values, "export_name"),
     )
+
+
+def _text(values: Mapping[str, object], name: str) -> str | None:
+    return None if values.get(name) is None else str(values[name])
+
+
+def settings_text(text: str, changes: Mapping[str, str | None]) -> str:
+    """The text of a config file with other values; None takes a key out. All other lines stay as they are.
+
+    Raises
+    ------
+    UsageError
+        It is not written so that a line can be exchanged (a value over several lines).
+    """
+    kept = [line for line in text.splitlines() if not _names(line, changes)]
+    added = [
+        f"{key} = {json.dumps(value, ensure_ascii=False)}"
+        for key, value in changes.items()
+        if value is not None
+    ]
+    made = "".join(f"{line}\n" for line in (*kept, *added))
+    try:
+        before, after = tomllib.loads(text), tomllib.loads(made)
+    except ValueError:
+        before, after = {}, {"": ""}
+    wanted = {key: value for key, value in {**before, **changes}.items() if value is not None}
+    if after != wanted:
+        raise UsageError("the settings cannot be changed from here", remedy="change the file with an editor")
+    return made
+
+
+def _names(line: str, keys: Mapping[str, object]) -> bool:
+    match = re.match(r"""\s*["']?(\w+)["']?\s*=""", line)
+    return match is not None and match[1] in keys
 
 
 def parse_jobs(value: object) -> int | None:

@@ -174,3 +174,25 @@ def test_places(tmp_path):
             check_place(path, roots)
     with pytest.raises(UsageError, match="no image lies"):
         images_in([str(inside / "sub")], roots)
+
+
+def test_format_and_path_of_projects_without_a_choice_are_set_once(server, project, folder, monkeypatch):
+    config = folder / "settings" / "config.toml"
+    monkeypatch.setenv("UNDERBRUSH_CONFIG", str(config))
+    said = server.get("/api/usual-export").json()
+    assert said["plain"] == {"format": said["format"], "name": said["name"]} and said["file"] == str(config)
+    refused = server.post("/api/usual-export", json={"format": "npy", "name": "{nick}"})
+    assert refused.status_code == 400 and "unknown placeholder {nick}" in refused.json()["sentence"]
+    assert server.post("/api/usual-export", json={"format": 3}).status_code == 400
+    assert not config.exists()
+    changed = server.post("/api/usual-export", json={"format": "npy", "name": "out/{nickname}_{result}"})
+    assert (changed.json()["format"], changed.json()["problem"]) == ("npy", "")
+    stored = server.get(project).json()["stored"]
+    assert (stored["format"], stored["pattern"]) == ("npy", "out/{nickname}_{result}")
+    seen = server.post(f"{project}/look", json={"wish": stored, "lane": "a1"}).json()
+    assert seen["path"] == str(folder / "out" / "image0_segmentation.npy")
+    assert seen["stored"] is True, "what stands there without a choice is nothing to undo"
+    config.write_text('export_format = "gif"\n')
+    said = server.get(project).json()
+    assert said["stored"]["format"] == "tiff" and "no format 'gif'" in said["unusual"]
+    assert httpx.get(server.base + "/api/usual-export").status_code == 401

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from underbrush.cli.machine import load_compiler, usable_cores
-from underbrush.cli.predict_options import DTYPES, KINDS, Wanted, parse_part
+from underbrush.cli.predict_options import DTYPES, KINDS, Wanted, parse_part, usual_place
 from underbrush.config import load_settings, parse_jobs
 from underbrush.core.pieces import WHOLE, Share
 from underbrush.engine.naming import DEFAULT_PATTERN, Naming, output_path
@@ -46,12 +46,12 @@ def predict(
     ] = None,
     result: Annotated[str, typer.Option(help=f"What to write: {', '.join(KINDS)}.")] = "segmentation",
     output: Annotated[
-        str,
+        str | None,
         typer.Option(
             help="Where: a path with {project_dir} {project} {dataset_dir} {nickname} {result}.",
             show_default=DEFAULT_PATTERN,
         ),
-    ] = DEFAULT_PATTERN,
+    ] = None,
     format_name: Annotated[
         str | None,
         typer.Option("--format", help="File format; by default from the suffix of --output, else tiff."),
@@ -117,6 +117,7 @@ def predict(
     start_log(log_level or settings.log_level)
     threads = parse_jobs(jobs) or settings.jobs or usable_cores()
     limits = Limits(threads, memory_cap(memory or settings.memory))
+    output, format_name = usual_place(output, format_name)
     wanted = Wanted.parse(result, format_name, output, dtype, rescale, region, output_axes, classes)
     entries = _entries(images or [], mask or [], manifest, recursive)
     if result == "labels":

@@ -87,6 +87,31 @@ class Wanted:
         )
 
 
+def usual_place(output: str | None, format_name: str | None) -> tuple[str, str | None]:
+    """Where results go and in which format; what was not said is as the settings have it.
+
+    Raises
+    ------
+    UsageError
+        The settings say what cannot be.
+    """
+    from underbrush.engine.export_usual import usual_wish
+    from underbrush.engine.export_wish import full_pattern
+
+    usual = usual_wish()
+    if format_name is None and (output is None or not _has_ending(output)):
+        format_name = usual.format
+    return full_pattern(usual) if output is None else output, format_name
+
+
+def _has_ending(output: str) -> bool:
+    try:
+        format_of(output)
+    except OutputError:
+        return False
+    return True
+
+
 def parse_format(name: str | None, output: str) -> str:
     """The format that was named, else that of the suffix of ``output``, else TIFF.
 

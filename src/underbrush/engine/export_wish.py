@@ -175,13 +175,13 @@ def bare_pattern(pattern: str) -> str:
 # -- the settings that a project keeps ------------------------------------------------------------------
 
 
-def wish_of(settings: ExportSettings, axes: str) -> Wish:
+def wish_of(settings: ExportSettings, axes: str, usual: Wish | None = None) -> Wish:
     """What a project's settings say; ``axes`` is the order in which they count a region.
 
-    The settings of a project in which nobody chose anything give our own defaults.
+    The settings of a project in which nobody chose anything give ``usual``, by default our own defaults.
     """
     if settings == ExportSettings():
-        return Wish()
+        return usual or Wish()
     region: dict[str, tuple[int | None, int | None]] = {}
     order = axes if "c" in axes else axes + "c"
     if len(settings.region_start) == len(settings.region_stop) == len(order):

@@ -189,16 +189,19 @@ def is_of_windows(pattern: str) -> bool:
 
 
 def _state(session: Session, exporter: Exporter) -> dict[str, Any]:
-    from underbrush.engine.export_wish import DTYPES, KINDS, Wish, wish_of  # noqa: PLC0415
+    from underbrush.engine.export_wish import DTYPES, KINDS, wish_of  # noqa: PLC0415
 
     axes = _axes_of_first(session)
-    stored = wish_of(session.document.settings.export, axes)
+    usual, unusual = _usual()
+    stored = wish_of(session.document.settings.export, axes, usual)
     elsewhere = stored.pattern if is_of_windows(stored.pattern) and os.name != "nt" else ""
     if elsewhere:
-        stored = replace(stored, pattern=Wish().pattern)
+        stored = replace(stored, pattern=usual.pattern)
     return {
         "jobs": exporter.state(),
         "stored": stored.to_json(),
+        "usual": usual.to_json(),
+        "unusual": unusual,
         "elsewhere": elsewhere,
         "axes": axes,
         "classifiers": sorted(session.document.frozen),
@@ -207,13 +210,25 @@ def _state(session: Session, exporter: Exporter) -> dict[str, Any]:
     }
 
 
+def _usual() -> tuple[Wish, str]:
+    """What a project has in which nobody chose anything; a sentence where the settings say what cannot be."""
+    from underbrush.engine.export_usual import usual_wish  # noqa: PLC0415
+    from underbrush.engine.export_wish import Wish  # noqa: PLC0415
+
+    try:
+        return usual_wish(), ""
+    except UnderbrushError as error:
+        return Wish(), error.sentence
+
+
 def _looked(session: Session, exporter: Exporter, wish: Wish, lane: str) -> dict[str, Any]:
     from underbrush.engine.export_wish import settings_of, wish_of  # noqa: PLC0415
 
     before, axes, project = session.document.settings.export, _axes_of_first(session), session.path.stem
     kept = settings_of(wish, before, axes, project)
     # What stands there without a choice is no change: to look at another result is nothing to undo.
-    stored = kept in (before, settings_of(wish_of(before, axes), before, axes, project))
+    plain = wish_of(before, axes, _usual()[0])
+    stored = kept in (before, settings_of(plain, before, axes, project))
     return {**exporter.look(wish, lane), "settings": export_to_json(kept), "stored": stored}
 
 
@@ -284,7 +299,45 @@ def add_exports(app: FastAPI, hub: Hub) -> Exports:
 
     _add_jobs(router, hub, exports)
     app.include_router(router)
+    _add_usual(app)
     return exports
+
+
+def _usual_state() -> dict[str, Any]:
+    from underbrush.config import config_file  # noqa: PLC0415
+    from underbrush.engine.export_usual import fixed_settings  # noqa: PLC0415
+    from underbrush.engine.export_wish import Wish  # noqa: PLC0415
+    from underbrush.sinks.formats import FORMATS  # noqa: PLC0415
+
+    wish, problem = _usual()
+    return {
+        "format": wish.format,
+        "name": wish.pattern,
+        "problem": problem,
+        "plain": {"format": Wish().format, "name": Wish().pattern},
+        "fixed": list(fixed_settings()),
+        "formats": [one.name for one in FORMATS],
+        "file": str(config_file()),
+    }
+
+
+def _add_usual(app: FastAPI) -> None:
+    """Format and path of results for all projects in which nobody chose any."""
+
+    @app.get("/api/usual-export")
+    async def usual() -> Response:
+        return JSONResponse(await asyncio.to_thread(_usual_state), headers={"cache-control": "no-store"})
+
+    @app.post("/api/usual-export")
+    async def change(request: Request) -> Response:
+        from underbrush.engine.export_usual import store_usual  # noqa: PLC0415
+
+        said = await _body(request)
+        texts = said.get("format"), said.get("name")
+        if not all(text is None or isinstance(text, str) for text in texts):
+            raise UsageError("format and name are no texts")
+        await asyncio.to_thread(store_usual, *texts)
+        return JSONResponse(await asyncio.to_thread(_usual_state), headers={"cache-control": "no-store"})
 
 
 def _add_jobs(router: APIRouter, hub: Hub, exports: Exports) -> None:

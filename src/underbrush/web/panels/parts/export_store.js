@@ -23,6 +23,9 @@ const PLAIN = {
 export const held = reactive({
   wish: /** @type {Wish} */ ({ ...PLAIN }),
   stored: /** @type {Wish | null} */ (null),
+  /** What a project has in which nobody chose anything, and what is wrong with the settings that say so. */
+  usual: /** @type {Wish} */ ({ ...PLAIN }),
+  unusual: "",
   jobs: /** @type {Record<string, any>} */ ({}),
   look: /** @type {any} */ ({ refusal: "", formats: {} }),
   looking: false,
@@ -36,8 +39,8 @@ export const held = reactive({
   selected: -1,
 });
 
-/** @type {{look: number, poll: number, asked: number}} */
-const own = { look: 0, poll: 0, asked: 0 };
+/** `kept`: a choice that the project does not have yet. @type {{look: number, poll: number, asked: number, kept: boolean}} */
+const own = { look: 0, poll: 0, asked: 0, kept: false };
 
 /** @param {string} path @param {unknown} [body] */
 async function asked(path, body) {
@@ -80,7 +83,10 @@ const key = () => `underbrush.export.${link.project}`;
 function remember() {
   const { result, classifier, existing } = held.wish;
   try {
-    sessionStorage.setItem(key(), JSON.stringify({ result, classifier, existing, all: held.all, files: held.files, masks: held.masks }));
+    // What the project does not have yet is here, too: a page may end before it could be stored there.
+    const kept = own.kept ? Object.fromEntries(KEPT.map((name) => [name, /** @type {any} */ (held.wish)[name]])) : undefined;
+    const told = { result, classifier, existing, all: held.all, files: held.files, masks: held.masks, kept };
+    sessionStorage.setItem(key(), JSON.stringify(told));
   } catch {
     /* a private window */
   }
@@ -93,8 +99,9 @@ function recall() {
     if (typeof said.all === "boolean") held.all = said.all;
     held.files = said.files || "";
     held.masks = said.masks || "";
+    return said.kept ? /** @type {Partial<Wish>} */ (said.kept) : null;
   } catch {
-    /* as if it was never kept */
+    return null; // as if it was never kept
   }
 }
 
@@ -103,20 +110,26 @@ export async function refresh() {
   if (!link.project) return;
   const said = await asked("");
   const first = held.stored === null;
-  if (first) recall();
+  const kept = first ? recall() : null;
   if (first || JSON.stringify(said.stored) !== JSON.stringify(held.stored))
     for (const name of KEPT) /** @type {any} */ (held.wish)[name] = said.stored[name];
+  if (kept) {
+    for (const name of KEPT) if (name in kept) /** @type {any} */ (held.wish)[name] = /** @type {any} */ (kept)[name];
+    own.kept = true;
+  }
   held.stored = said.stored;
+  held.usual = said.usual;
+  held.unusual = said.unusual;
   held.axes = said.axes;
   held.elsewhere = said.elsewhere || "";
   held.classifiers = said.classifiers;
   if (held.wish.classifier && !said.classifiers.includes(held.wish.classifier)) held.wish.classifier = null;
   took(said.jobs);
-  await lookNow(false);
+  await lookNow();
 }
 
-/** @param {boolean} keep whether the project is to keep it */
-async function lookNow(keep) {
+/** What the wish gives; what was chosen and the project has not yet is stored there. */
+async function lookNow() {
   const lane = (held.all ? link.state?.lanes[0] : shownLane())?.id;
   if (!lane) {
     held.look = { refusal: "There are no images; add some in step 1.", formats: {} };
@@ -129,9 +142,13 @@ async function lookNow(keep) {
     const said = await asked("/look", { wish, lane });
     if (mine !== own.asked) return;
     held.look = { ...said, lane };
-    if (keep && !said.stored && !link.state?.read_only) {
-      const answer = await command({ type: "set_export", export: said.settings });
-      if (answer.ok) held.stored = (await asked("")).stored;
+    if (own.kept && !link.state?.read_only) {
+      const done = said.stored || (await command({ type: "set_export", export: said.settings })).ok;
+      if (done && mine === own.asked) {
+        own.kept = false;
+        remember();
+        held.stored = (await asked("")).stored;
+      }
     }
     const words = await asked("/texts", { wish, kind: "export", lanes: [] }).catch(() => ({ methods: "" }));
     if (mine === own.asked) held.methods = words.methods;
@@ -145,10 +162,10 @@ async function lookNow(keep) {
 /** Changes the wish, and shows what it gives. @param {Partial<Wish>} change */
 export function choose(change) {
   Object.assign(held.wish, change);
+  if (Object.keys(change).some((name) => KEPT.includes(name))) own.kept = true;
   remember();
-  const keep = Object.keys(change).some((name) => KEPT.includes(name));
   clearTimeout(own.look);
-  own.look = window.setTimeout(() => lookNow(keep), 200);
+  own.look = window.setTimeout(lookNow, 200);
 }
 
 /** One image or all. @param {boolean} all */
@@ -159,7 +176,7 @@ export function which(all) {
 }
 
 /** Back to what a new project has. */
-export const reset = () => choose({ ...PLAIN, classifier: null });
+export const reset = () => choose({ ...held.usual, classifier: null });
 
 /** @param {Record<string, any>} jobs */
 function took(jobs) {
@@ -171,7 +188,7 @@ function took(jobs) {
 async function poll() {
   try {
     took((await asked("/jobs")).jobs);
-    if (!anyBusy()) await lookNow(false);
+    if (!anyBusy()) await lookNow();
   } catch {
     own.poll = window.setTimeout(poll, 1000); // the connection is away; the job goes on
   }

@@ -229,7 +229,7 @@ const Place = {
       colours: computed(() => (wish.result === "segmentation" || wish.result === "labels" ? link.state?.classes || [] : [])),
       rgb: (/** @type {number[]} */ c) => `rgb(${c.join(" ")})`,
       path: computed(() => marked(held.look.path || "", lane.value?.nickname || "")),
-      typed: (/** @type {Event} */ event) => choose({ pattern: /** @type {HTMLInputElement} */ (event.target).value.trim() || "{project}_results/{nickname}_{result}" }),
+      typed: (/** @type {Event} */ event) => choose({ pattern: /** @type {HTMLInputElement} */ (event.target).value.trim() || held.usual.pattern }),
       answers: [
         ["replace", "Replace", "What is there is replaced once the new file is complete"],
         ["keep", "Keep both", "The new file gets a number: _2"],
@@ -286,6 +286,7 @@ export const ExportPage = {
       held, wish, link, count, size, job, rows, reset, start, cancel, retry, copyText, openFolder, anyBusy, busy,
       capital, counted, bytes, nameOf, dayAndTime, jobText, leftText, timeText, STATES, RESULTS,
       running: computed(() => busy("export")),
+      usualFormat: computed(() => FORMATS[held.usual.format] || held.usual.format),
       blocked: computed(() => !count.value || !!held.look.refusal || !held.look.path),
       folder: computed(() => job.value?.folders[0] || ""),
       now: () => new Date(),
@@ -306,7 +307,7 @@ export const ExportPage = {
           <button v-if="failed" type="button" class="btn s" data-tip="Those that failed or were cancelled" @click="retry('export')">
             <Icon n="refresh" />Try the others again
           </button>
-          <button type="button" class="btn-quiet" data-tip="Back to a compressed TIFF of the segmentation" @click="reset">Reset</button>
+          <button type="button" class="btn-quiet" :data-tip="'Back to the segmentation as ' + usualFormat" @click="reset">Reset</button>
           <button type="button" class="btn s primary" :disabled="blocked || !!anyBusy()" @click="start('export')">
             Export {{ counted(count, 'image') }}
           </button>
@@ -328,6 +329,7 @@ export const ExportPage = {
           <div v-else-if="held.elsewhere && held.wish.pattern === held.stored?.pattern" class="callout"><Icon n="warn" />
             <p class="anywhere">The path that the project keeps is of another computer: {{ held.elsewhere }}. Results go to the path above instead.</p>
           </div>
+          <div v-else-if="held.unusual" class="callout"><Icon n="warn" /><p class="anywhere">{{ held.unusual }}</p></div>
           <div v-else class="callout info"><Icon n="info" />
             <p>Nothing is written until you press Export. The project is saved first; you can go on painting meanwhile.</p>
           </div>

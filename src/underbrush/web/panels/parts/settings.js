@@ -5,6 +5,7 @@ import { Choices } from "./exports.js";
 import { Dialog } from "./keys.js";
 import { link } from "./link.js";
 import { choosePreset, preferences, PRESETS, setPreferences, SHIFT_WHEEL, WHEEL } from "./preferences.js";
+import { isUsualExport, plainExport, UsualExport } from "./usual_export.js";
 import { counted } from "./words.js";
 
 /** @param {Readonly<Record<string, string>>} all */
@@ -12,7 +13,7 @@ const options = (all) => Object.entries(all).map(([id, text]) => ({ id, text }))
 
 /** The dialog of the menu. */
 export const SettingsDialog = {
-  components: { Choices, Dialog },
+  components: { Choices, Dialog, UsualExport },
   setup: () => ({
     link,
     preferences,
@@ -28,11 +29,15 @@ export const SettingsDialog = {
         preferences.preset === "underbrush" &&
         !Object.keys(preferences.keys).length &&
         preferences.wheel === "auto" &&
-        preferences.shiftWheel === "brush",
+        preferences.shiftWheel === "brush" &&
+        isUsualExport.value,
     ),
     choosePreset,
     set: setPreferences,
-    usual: () => setPreferences({ preset: "underbrush", keys: {}, wheel: "auto", shiftWheel: "brush" }),
+    usual: () => {
+      setPreferences({ preset: "underbrush", keys: {}, wheel: "auto", shiftWheel: "brush" });
+      plainExport();
+    },
     change: () => {
       link.dialog = "changeKeys";
     },
@@ -59,10 +64,11 @@ export const SettingsDialog = {
           <Choices name="Shift and wheel" :options="shiftWheels" :value="preferences.shiftWheel" @choose="set({ shiftWheel: $event })" />
           <p class="dim">Where an image has neither slices nor times, it is the size of the brush.</p>
         </section>
+        <UsualExport />
       </div>
       <div class="foot">
         <span class="dim grow">
-          {{ preferences.lasting ? 'For all projects, in all windows of this browser.' : 'This browser keeps no settings: they last as long as this window.' }}
+          {{ preferences.lasting ? 'Keys and wheel: for all projects, in all windows of this browser.' : 'This browser keeps no settings: they last as long as this window.' }}
         </span>
         <button type="button" class="btn" :disabled="isUsual" @click="usual">Usual settings</button>
         <button type="button" class="btn" @click="close">Close</button>
