@@ -215,15 +215,19 @@ def test_contrast_by_handle_by_key_and_by_typing(project: Any) -> None:
     project.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + 20, steps=4)
     project.mouse.up()
     assert channel() == {"low": 11, "high": 100}
-    project.fill("input[aria-label=Black]", "500")
+    # Both count, also where the first of them lies beyond the other.
+    project.fill("input[aria-label=Black]", "150")
+    project.keyboard.press("Tab")
+    assert channel() == {"low": 150, "high": 151}
+    project.keyboard.type("180")
     project.keyboard.press("Enter")
-    assert channel() == {"low": 99, "high": 100}
+    assert channel() == {"low": 150, "high": 180}
     project.focus(".histo .handle[aria-label=White]")
     project.keyboard.press("ArrowRight")
-    assert channel() == {"low": 99, "high": 101}
+    assert channel() == {"low": 150, "high": 181}
     project.fill("input[aria-label=White]", "nonsense")
     project.keyboard.press("Enter")
-    assert channel() == {"low": 99, "high": 101} and project.input_value("input[aria-label=White]") == "101"
+    assert channel() == {"low": 150, "high": 181} and project.input_value("input[aria-label=White]") == "181"
 
 
 def test_layers_follow_their_controls(project: Any) -> None:

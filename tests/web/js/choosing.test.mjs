@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { axesProblem, clicked, common, moves, sorted } from "../../../src/underbrush/web/panels/parts/choosing.js";
-import { droppedOf, folderProblem } from "../../../src/underbrush/web/panels/parts/dropped.js";
+import { axesProblem, clicked, common, followed, moves, sorted } from "../../../src/underbrush/web/panels/parts/choosing.js";
+import { droppedOf, folderProblem, hovering, rowQuestion } from "../../../src/underbrush/web/panels/parts/dropped.js";
+import { typedRange } from "../../../src/underbrush/web/panels/parts/contrast.js";
 
 const ROWS = ["a", "b", "c", "d"];
 
@@ -56,4 +57,30 @@ test("a dropped folder is an image by its ending, or refused with what to do", (
   assert.match(folderProblem(drop(item("c.tif", false), item("may", true))), /^may is a folder: .*may\/\*\.tif/);
   assert.deepEqual(droppedOf({ items: [], files: [{ name: "x.tif" }] }), [{ file: { name: "x.tif" }, folder: false }]);
   assert.deepEqual(droppedOf(null), []);
+});
+
+test("what somebody types is not taken away by what is known meanwhile", () => {
+  assert.equal(followed("20", "20", "30"), "30");
+  assert.equal(followed("20", "0", "5"), "20");
+  assert.equal(followed("", "0", "5"), "", "also where it was emptied");
+});
+
+test("a file dropped onto a row is told what it takes the place of", () => {
+  const here = rowQuestion({ nickname: "a", location: "/data/a.tif", missing: null }, "b.tif");
+  assert.equal(here.text, "Replace a by b.tif?");
+  assert.match(here.detail, /^a is \/data\/a.tif now\. /);
+  assert.deepEqual(here.ways.map((way) => way.act), ["replace", "add"]);
+  const gone = rowQuestion({ nickname: "a", location: "/data/a.tif", missing: "It is not there." }, "a.tif");
+  assert.match(gone.detail, /missing/);
+  assert.deepEqual(gone.ways.map((way) => way.act), ["repair", "replace", "add"]);
+  assert.equal(hovering(null), 1);
+});
+
+test("both ends of a range count when they are typed one after the other, in any order", () => {
+  const first = typedRange([0, 255], 0, 500, 1);
+  assert.deepEqual(first, [500, 501]);
+  assert.deepEqual(typedRange(first, 1, 1000, 1), [500, 1000]);
+  const other = typedRange([200, 255], 1, 100, 1);
+  assert.deepEqual(other, [99, 100]);
+  assert.deepEqual(typedRange(other, 0, 20, 1), [20, 100]);
 });

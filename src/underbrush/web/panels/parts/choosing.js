@@ -65,3 +65,9 @@ export function sorted(rows, by, down, lanes) {
   const all = value ? [...rows].sort((a, b) => value(a) - value(b)) : [...rows];
   return down ? all.reverse() : all;
 }
+
+/**
+ * What a field shows once something new is known: the news, unless it was typed in meanwhile.
+ * @param {string} text in the field @param {string} put what was last put there @param {string} known
+ */
+export const followed = (text, put, known) => (text === put ? known : text);

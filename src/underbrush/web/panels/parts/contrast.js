@@ -42,6 +42,16 @@ export function movedRange(range, which, value, least) {
   return which === 0 ? [Math.min(value, range[1] - least), range[1]] : [range[0], Math.max(value, range[0] + least)];
 }
 
+/**
+ * Low and high after one was typed: it counts as it stands, and takes the other along where they would cross. So both
+ * count when they are typed one after the other, in any order.
+ * @param {[number, number]} range @param {0 | 1} which @param {number} value @param {number} least
+ * @returns {[number, number]}
+ */
+export function typedRange(range, which, value, least) {
+  return which === 0 ? [value, Math.max(range[1], value + least)] : [Math.min(range[0], value - least), value];
+}
+
 /** A pixel value for people. @param {number} value */
 export function shown(value) {
   if (!Number.isFinite(value)) return String(value);

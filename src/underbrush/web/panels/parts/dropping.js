@@ -1,10 +1,10 @@
 /** Files dropped from the desktop: used where they lie, or copied. */
 import { ref } from "vue";
 import { Icon } from "./basics.js";
-import { droppedOf, folderProblem } from "./dropped.js";
+import { droppedOf, folderProblem, hovering, rowQuestion } from "./dropped.js";
 import { asked } from "./files.js";
 import { Dialog } from "./keys.js";
-import { address, say } from "./link.js";
+import { address, link, say } from "./link.js";
 import { bytes } from "./words.js";
 
 const ASK_ABOVE = 200e6;
@@ -14,7 +14,7 @@ const ASK_ABOVE = 200e6;
  * date; what is not found is copied, after asking above 200 MB.
  * Folders that are images are found by their name and never copied.
  * @param {import("./dropped.js").Dropped[]} dropped @param {string} project
- * @param {(text: string, ways: string[]) => Promise<number>} ask gives the place of the answer, -1 for none
+ * @param {(text: string, ways: string[], detail?: string) => Promise<number>} ask gives the place of the answer, -1 for none
  * @param {(text: string, share: number) => void} progress
  * @returns {Promise<string[]>} paths on the machine of the app
  */
@@ -61,6 +61,9 @@ export async function placed(dropped, project, ask, progress) {
   return paths;
 }
 
+/** @param {string} path */
+const isProject = (path) => /\.ilp(\.zip)?$/i.test(path);
+
 /** @param {File} file @param {string} project @param {(share: number) => void} progress @returns {Promise<string>} */
 function uploaded(file, project, progress) {
   return new Promise((resolve, reject) => {
@@ -91,10 +94,28 @@ export const DropZone = {
     const over = ref(false),
       question = ref(/** @type {any} */ (null)),
       copying = ref(/** @type {any} */ (null));
-    const ask = (/** @type {string} */ text, /** @type {string[]} */ ways) =>
+    /** The row under the pointer: what is dropped there takes the place of its image. */
+    const row = ref(/** @type {{id: string, name: string, place: Record<string, string>} | null} */ (null));
+    const ask = (/** @type {string} */ text, /** @type {string[]} */ ways, detail = "") =>
       new Promise((/** @type {(n: number) => void} */ answer) => {
-        question.value = { text, ways, answer };
+        question.value = { text, ways, detail, answer };
       });
+    const rowUnder = (/** @type {DragEvent} */ event) => {
+      const line = /** @type {Element | null} */ (event.target)?.closest?.("tr[data-lane]");
+      const lane = line && !link.state?.read_only && link.state?.lanes.find((one) => one.id === line.getAttribute("data-lane"));
+      if (!line || !lane) return null;
+      const { left, top, width, height } = line.getBoundingClientRect();
+      const place = { left: `${left}px`, top: `${top}px`, width: `${width}px`, height: `${height}px` };
+      return { id: lane.id, name: lane.nickname, place };
+    };
+    /** @returns {Promise<{name: string, lanes?: string[]} | null>} null: nothing */
+    const wanted = async (/** @type {import("./dropped.js").Dropped[]} */ dropped, /** @type {string | undefined} */ id) => {
+      const lane = link.state?.lanes.find((one) => one.id === id);
+      if (!lane || dropped.length !== 1 || isProject(dropped[0].file.name)) return { name: "add" };
+      const { text, detail, ways } = rowQuestion(lane, dropped[0].file.name);
+      const { act } = ways[await ask(text, ways.map((way) => way.text), detail)] || {};
+      return act ? { name: act, lanes: [lane.id] } : null;
+    };
     const answer = (/** @type {number} */ n) => {
       const { answer: tell } = question.value;
       question.value = null;
@@ -105,6 +126,7 @@ export const DropZone = {
       if (!files(event)) return;
       event.preventDefault();
       over.value = true;
+      row.value = hovering(event.dataTransfer) === 1 ? rowUnder(event) : null;
     });
     window.addEventListener("dragleave", (event) => {
       if (!event.relatedTarget) over.value = false;
@@ -113,26 +135,33 @@ export const DropZone = {
       if (!files(event)) return;
       event.preventDefault();
       over.value = false;
-      const dropped = droppedOf(event.dataTransfer);
+      const dropped = droppedOf(event.dataTransfer),
+        onto = rowUnder(event)?.id;
       try {
+        const act = await wanted(dropped, onto);
+        if (!act) return;
         const paths = await placed(dropped, props.project, ask, (text, share) => {
           copying.value = { text, share: Math.round(share * 100) };
         });
-        const project = paths.some((one) => /\.ilp(\.zip)?$/i.test(one));
-        if (paths.length) emit("act", { name: props.project && !project ? "add" : "open", paths });
+        if (paths.length) emit("act", { ...act, name: props.project && !paths.some(isProject) ? act.name : "open", paths });
       } catch (error) {
         say(error instanceof Error ? error.message : String(error), { level: "error" });
       }
       copying.value = null;
     });
-    return { over, question, answer, copying };
+    return { over, row, question, answer, copying };
   },
   template: `
     <div class="dropslot">
-      <div v-if="over" class="dropover">
+      <div v-if="over && row" class="dropover onrow">
+        <i :style="row.place"></i>
+        <p class="toast">Drop to replace {{ row.name }}, beside the rows to add</p>
+      </div>
+      <div v-else-if="over" class="dropover">
         <div class="empty is-hover"><p class="fg">{{ project ? 'Drop to add to this project' : 'Drop to open' }}</p></div>
       </div>
       <Dialog :title="question ? question.text : ''" :open="!!question" small @close="answer(-1)">
+        <p v-if="question.detail" class="note pad anywhere">{{ question.detail }}</p>
         <div class="foot">
           <span class="grow"></span>
           <button type="button" class="btn" @click="answer(-1)">Cancel</button>

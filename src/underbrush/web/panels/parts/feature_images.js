@@ -1,14 +1,15 @@
 /** Step 2, right: every feature image with an eye; one is shown at a time, with its own contrast. */
 import { computed, ref, watch } from "vue";
 import { Icon, IconButton } from "./basics.js";
-import { shown as asText, typed } from "./contrast.js";
+import { shown as asText, typed, typedRange } from "./contrast.js";
 import { drafting, show, titleOf } from "./feature_draft.js";
 import { app, keysOf, link } from "./link.js";
+import { TypedField } from "./typed_field.js";
 
 /** @typedef {import("./feature_draft.js").FeatureImage} FeatureImage */
 
 export const FeatureImages = {
-  components: { Icon, IconButton },
+  components: { Icon, IconButton, TypedField },
   props: { images: { type: Array, default: () => [] } },
   setup(/** @type {any} */ given) {
     const props = /** @type {{images: FeatureImage[]}} */ (given);
@@ -39,12 +40,11 @@ export const FeatureImages = {
     };
     watch([() => link.progress, () => link.layers, () => link.cursor, () => drafting.shown], look);
     const set = (/** @type {any} */ props) => drafting.shown && app()?.setLayer(`feature:${drafting.shown.name}`, props);
-    const type = (/** @type {0 | 1} */ which, /** @type {Event} */ event) => {
-      const field = /** @type {HTMLInputElement} */ (event.target),
-        value = typed(field.value),
-        [low, high] = found.value || [0, 1];
-      if (value !== null && (which ? value > low : value < high)) set(which ? { low, high: value } : { low: value, high });
-      field.value = short((app()?.featureRange() || [low, high])[which]);
+    const type = (/** @type {0 | 1} */ which, /** @type {string} */ text) => {
+      const value = typed(text);
+      if (value === null || !found.value) return;
+      const [low, high] = typedRange(found.value, which, value, 1e-6);
+      set({ low, high });
     };
     const short = (/** @type {number} */ value) => asText(Number(value.toPrecision(3)));
     return {
@@ -66,9 +66,9 @@ export const FeatureImages = {
       <div class="sec-h"><h3>Feature images</h3></div>
       <label class="field s"><Icon n="search" /><input v-model="filter" placeholder="Filter" aria-label="Filter the feature images"></label>
       <div v-if="d.shown && found" class="hstack featurerange">
-        <span class="field s short"><input :value="short(found[0])" aria-label="Black" data-tip="What is shown black" @change="type(0, $event)"></span>
+        <TypedField class="short" :value="short(found[0])" name="Black" tip="What is shown black" @typed="type(0, $event)" />
         <span class="dim">to</span>
-        <span class="field s short"><input :value="short(found[1])" aria-label="White" data-tip="What is shown white" @change="type(1, $event)"></span>
+        <TypedField class="short" :value="short(found[1])" name="White" tip="What is shown white" @typed="type(1, $event)" />
         <span class="grow"></span>
         <button type="button" class="btn s" data-tip="Automatic contrast" :data-key="autoKey" @click="auto"><Icon n="auto" />Auto</button>
       </div>

@@ -3,6 +3,7 @@ import { computed, ref, watch } from "vue";
 import { Icon, Menu } from "./basics.js";
 import { axesProblem, common } from "./choosing.js";
 import { typed } from "./contrast.js";
+import { useDrafts } from "./drafts.js";
 import { address, command, link, say } from "./link.js";
 import { UNITS, commonFields, sizesOf } from "./pixel_sizes.js";
 import { selection } from "./selection.js";
@@ -30,50 +31,58 @@ export const ImageProperties = {
     const lanes = computed(() => (link.state?.lanes || []).filter((lane) => selection.lanes.includes(lane.id)));
     const one = computed(() => (lanes.value.length === 1 ? lanes.value[0] : null));
     const facts = computed(() => lanes.value.map((lane) => props.facts[lane.id] || {}));
-    const nickname = ref(""),
-      axes = ref(""),
-      low = ref(""),
-      high = ref("");
     const sameAxes = computed(() => common(lanes.value.map((lane) => lane.axes)));
     const count = computed(() => common(lanes.value.map((lane) => lane.axes.length)));
     const range = computed(() => common(lanes.value.map((lane) => (lane.range ? lane.range.join(" ") : ""))));
-    const reset = () => {
-      nickname.value = one.value?.nickname || "";
-      axes.value = sameAxes.value || "";
-      [low.value, high.value] = range.value ? range.value.split(" ") : ["", ""];
-    };
-    watch([() => selection.lanes.join(" "), () => one.value?.nickname, sameAxes, range], reset, { immediate: true });
+    const chosen = () => selection.lanes.join(" ");
+    const { texts, reset, sent, isNew } = useDrafts(() => {
+      const [low, high] = range.value ? range.value.split(" ") : ["", ""];
+      return { nickname: one.value?.nickname || "", axes: sameAxes.value || "", low, high };
+    }, chosen);
     const problem = computed(() => {
-      const text = axes.value.replace(/[\s,]/g, "");
+      const text = texts.axes.replace(/[\s,]/g, "");
       return !text || text === sameAxes.value ? "" : axesProblem(text, count.value || 0);
     });
     const each = async (/** @type {(lane: any) => Record<string, unknown>} */ make) => {
-      for (const lane of lanes.value) if (!(await command(make(lane))).ok) return false;
+      for (const lane of lanes.value)
+        if (!(await command(make(lane))).ok) {
+          reset();
+          return false;
+        }
       return true;
     };
     const rename = () => {
-      const name = nickname.value.trim();
-      if (one.value && name && name !== one.value.nickname) command({ type: "edit_lane", id: one.value.id, nickname: name });
-      else reset();
+      const name = texts.nickname.trim();
+      if (!isNew("nickname")) return;
+      if (!one.value || !name || name === one.value.nickname) return reset(["nickname"]);
+      sent("nickname");
+      each((lane) => ({ type: "edit_lane", id: lane.id, nickname: name }));
     };
     const setAxes = async () => {
-      const text = axes.value.replace(/[\s,]/g, "");
-      if (!text || text === sameAxes.value) return reset();
+      if (!isNew("axes")) return;
+      const text = texts.axes.replace(/[\s,]/g, "");
+      if (!text || text === sameAxes.value) return reset(["axes"]);
       if (problem.value) return say(`${problem.value} ${counted(lanes.value.length, "image")} stay as they are.`, { level: "warning" });
+      sent("axes");
       const before = sameAxes.value ? [...sameAxes.value].join(" ") : "";
       // What happens to strokes is told by the server, as a notice for each image.
       if ((await each((lane) => ({ type: "set_axes", id: lane.id, axes: text }))) && !link.toast)
         say(`Read as ${[...text].join(" ")}${before ? `, before ${before}` : ""}; strokes stay on their pixels.`, { undo: !!one.value });
     };
-    const setRange = () => {
-      const [a, b] = [typed(low.value), typed(high.value)];
-      if (low.value.trim() === "" && high.value.trim() === "") return;
+    /** Both ends are one range: it counts once both were typed. @param {FocusEvent} [event] */
+    const setRange = (event) => {
+      const pair = /** @type {Node | undefined} */ (event?.currentTarget);
+      if (pair?.contains(/** @type {Node | null} */ (event?.relatedTarget ?? null))) return;
+      if (!isNew("low", "high")) return;
+      const [a, b] = [typed(texts.low), typed(texts.high)];
+      if (texts.low.trim() === "" && texts.high.trim() === "") return reset(["low", "high"]);
       if (a === null || b === null || !(a < b)) {
-        reset();
+        reset(["low", "high"]);
         return say("The range needs two numbers, the lower first.", { level: "warning" });
       }
-      if (range.value !== `${a} ${b}`)
-        each((lane) => ({ type: "edit_lane", id: lane.id, display_range: [a, b], normalize_display: true }));
+      if (range.value === `${a} ${b}`) return reset(["low", "high"]);
+      sent("low", "high");
+      each((lane) => ({ type: "edit_lane", id: lane.id, display_range: [a, b], normalize_display: true }));
     };
     const display = (/** @type {string} */ way) => {
       if (way === "auto") each((lane) => ({ type: "edit_lane", id: lane.id, normalize_display: false }));
@@ -82,16 +91,15 @@ export const ImageProperties = {
         each((lane) => ({ type: "edit_lane", id: lane.id, display_range: [0, largest], normalize_display: true }));
       }
     };
-    const flat = ref(""),
-      deep = ref(""),
-      unit = ref("");
+    const unit = ref("");
     const pixels = computed(() => commonFields(lanes.value.map((lane) => lane.pixel_size || {})));
+    const knownSizes = () => ({ flat: pixels.value.flat ?? "", deep: pixels.value.deep ?? "" });
+    const drafts = useDrafts(knownSizes, chosen);
+    watch([chosen, () => pixels.value.unit], ([, now]) => (unit.value = now ?? "µm"), { immediate: true });
     const resetSize = () => {
-      flat.value = pixels.value.flat ?? "";
-      deep.value = pixels.value.deep ?? "";
+      drafts.reset();
       unit.value = pixels.value.unit ?? "µm";
     };
-    watch([() => selection.lanes.join(" "), pixels], resetSize, { immediate: true });
     const sized = async (/** @type {(lane: any) => any} */ make) => {
       const all = lanes.value.map((lane) => [lane.id, make(lane)]);
       const wrong = all.map(([, sizes]) => sizes).find((sizes) => typeof sizes === "string");
@@ -99,18 +107,25 @@ export const ImageProperties = {
         resetSize();
         return say(wrong, { level: "warning" });
       }
-      for (const [id, sizes] of all) if (!(await command({ type: "edit_lane", id, pixel_size: sizes })).ok) return;
+      for (const [id, sizes] of all) if (!(await command({ type: "edit_lane", id, pixel_size: sizes })).ok) return resetSize();
     };
-    /** Only what was typed is changed, where several images differ. @param {"flat" | "deep" | "unit"} what */
+    /**
+     * Only what was typed is changed, where several images differ; all that was typed, also what is on its way.
+     * @param {"flat" | "deep" | "unit"} what
+     */
     const setSize = (what) => {
-      const said = { flat: flat.value.trim(), deep: deep.value.trim(), unit: unit.value };
-      const was = { flat: pixels.value.flat ?? "", deep: pixels.value.deep ?? "", unit: pixels.value.unit ?? "µm" };
-      if (said[what] === was[what]) return;
+      if (what !== "unit" && !drafts.isNew(what)) return;
+      const was = knownSizes(),
+        [flat, deep] = [drafts.texts.flat.trim(), drafts.texts.deep.trim()];
+      if (what === "unit" ? unit.value === (pixels.value.unit ?? "µm") : (what === "flat" ? flat === was.flat : deep === was.deep))
+        return;
+      drafts.sent("flat", "deep");
       sized((lane) => {
-        if (what !== "unit") return sizesOf(lane.pixel_size || {}, { flat: null, deep: null, unit: said.unit, [what]: said[what] });
-        // The number stays and has another unit: who mends a unit means that.
         const own = commonFields([lane.pixel_size || {}]);
-        return sizesOf(lane.pixel_size || {}, { flat: own.flat, deep: own.deep, unit: said.unit });
+        const typedIn = { flat: flat === was.flat ? null : flat, deep: deep === was.deep ? null : deep };
+        if (what !== "unit") return sizesOf(lane.pixel_size || {}, { ...typedIn, unit: unit.value });
+        // The number stays and has another unit: who mends a unit means that.
+        return sizesOf(lane.pixel_size || {}, { flat: typedIn.flat ?? own.flat, deep: typedIn.deep ?? own.deep, unit: unit.value });
       });
     };
     const storage = computed(() => common(facts.value.map((fact) => fact.storage || "")));
@@ -122,15 +137,12 @@ export const ImageProperties = {
       asking.value = size > ASK && !sure ? size : 0;
       if (!asking.value) emit("act", { name: "embed", lanes: [...selection.lanes] });
     };
-    watch(() => selection.lanes.join(" "), () => (asking.value = 0));
+    watch(chosen, () => (asking.value = 0));
     return {
       link,
       lanes,
       one,
-      nickname,
-      axes,
-      low,
-      high,
+      texts,
       range,
       count,
       problem,
@@ -140,8 +152,7 @@ export const ImageProperties = {
       display,
       counted,
       sizes,
-      flat,
-      deep,
+      sizeTexts: drafts.texts,
       unit,
       pixels,
       setSize,
@@ -217,14 +228,14 @@ export const ImageProperties = {
           <div class="form props">
             <label for="p-name">Nickname</label>
             <span class="field s" :class="{ off: !one || locked }">
-              <input id="p-name" aria-label="Nickname" v-model="nickname" :placeholder="one ? '' : 'several'" :disabled="!one || locked" maxlength="500"
-                  @change="rename" @keydown.enter.prevent="rename" @keydown.esc.stop="reset">
+              <input id="p-name" aria-label="Nickname" v-model="texts.nickname" :placeholder="one ? '' : 'several'" :disabled="!one || locked" maxlength="500"
+                  @change="rename" @keydown.enter.prevent="rename" @keydown.esc.stop="reset()">
             </span>
             <label for="p-axes">Axes</label>
             <span class="field s" :class="{ warn: problem, off: !count || locked }">
-              <input id="p-axes" aria-label="Axes" v-model="axes" :placeholder="count ? 'several' : 'of several kinds'" :disabled="!count || locked"
+              <input id="p-axes" aria-label="Axes" v-model="texts.axes" :placeholder="count ? 'several' : 'of several kinds'" :disabled="!count || locked"
                   spellcheck="false" maxlength="12" data-tip="One letter for each axis of the file: t c z y x" @change="setAxes"
-                  @keydown.enter.prevent="setAxes" @keydown.esc.stop="reset">
+                  @keydown.enter.prevent="setAxes" @keydown.esc.stop="reset()">
             </span>
             <template v-if="problem"><span></span><span class="dim" role="status">{{ problem }}</span></template>
             <template v-if="one">
@@ -238,10 +249,12 @@ export const ImageProperties = {
             </Menu>
             <template v-if="range">
               <span></span>
-              <span class="hstack">
-                <span class="field s"><input v-model="low" inputmode="decimal" aria-label="Shown as black" :disabled="locked" @change="setRange"></span>
+              <span class="hstack" @focusout="setRange">
+                <span class="field s"><input v-model="texts.low" inputmode="decimal" aria-label="Shown as black" :disabled="locked"
+                    @keydown.enter.prevent="setRange()" @keydown.esc.stop="reset(['low', 'high'])"></span>
                 <span class="dim">to</span>
-                <span class="field s"><input v-model="high" inputmode="decimal" aria-label="Shown as white" :disabled="locked" @change="setRange"></span>
+                <span class="field s"><input v-model="texts.high" inputmode="decimal" aria-label="Shown as white" :disabled="locked"
+                    @keydown.enter.prevent="setRange()" @keydown.esc.stop="reset(['low', 'high'])"></span>
               </span>
             </template>
             <span>Storage</span>
@@ -272,7 +285,7 @@ export const ImageProperties = {
             <label for="p-flat">Pixel size</label>
             <span class="hstack">
               <span class="field s grow" :class="{ off: locked }">
-                <input id="p-flat" v-model="flat" inputmode="decimal" :disabled="locked" aria-label="Size of a pixel along x and y"
+                <input id="p-flat" v-model="sizeTexts.flat" inputmode="decimal" :disabled="locked" aria-label="Size of a pixel along x and y"
                     :placeholder="pixels.flat === null ? 'several' : 'not known'" maxlength="40"
                     data-tip="Along x and y; two numbers where they differ" @change="setSize('flat')" @keydown.enter.prevent="setSize('flat')"
                     @keydown.esc.stop="resetSize">
@@ -286,7 +299,7 @@ export const ImageProperties = {
               <label for="p-deep">Slices apart</label>
               <span class="hstack">
                 <span class="field s grow" :class="{ off: locked }">
-                  <input id="p-deep" v-model="deep" inputmode="decimal" :disabled="locked" aria-label="Distance of slices, along z"
+                  <input id="p-deep" v-model="sizeTexts.deep" inputmode="decimal" :disabled="locked" aria-label="Distance of slices, along z"
                       :placeholder="pixels.deep === null ? 'several' : 'not known'" maxlength="40" data-tip="From one slice to the next, along z"
                       @change="setSize('deep')" @keydown.enter.prevent="setSize('deep')" @keydown.esc.stop="resetSize">
                 </span>

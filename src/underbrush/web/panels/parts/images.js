@@ -290,7 +290,7 @@ export const ImageTable = {
             </tr>
           </thead>
           <tbody>
-            <tr v-for="lane in lanes" :key="lane.id" tabindex="0" :aria-selected="selection.lanes.includes(lane.id) ? 'true' : 'false'"
+            <tr v-for="lane in lanes" :key="lane.id" :data-lane="lane.id" tabindex="0" :aria-selected="selection.lanes.includes(lane.id) ? 'true' : 'false'"
                 @click="pick(lane.id, $event)" @dblclick="shown(lane)" @keydown.self="key($event, lane)">
               <td>
                 <img v-if="!lane.missing && !broken[lane.id + lane.v]" class="thumb" :src="picture(lane)" alt="" loading="lazy"

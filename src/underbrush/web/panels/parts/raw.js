@@ -2,14 +2,15 @@
 import { computed, ref, watch } from "vue";
 import { Icon, Menu, Slider } from "./basics.js";
 import { Channels } from "./channels.js";
-import { gammaAt, gammaPlace, movedRange, shown, typed } from "./contrast.js";
+import { gammaAt, gammaPlace, shown, typed, typedRange } from "./contrast.js";
 import { Histogram } from "./histogram.js";
 import { LayerRow } from "./layer_row.js";
 import { address, app, keysOf, link, shownLane } from "./link.js";
+import { TypedField } from "./typed_field.js";
 
 /** Contrast of the raw image: histogram, range, automatic, gamma, channels. */
 export const Raw = {
-  components: { Channels, Icon, Menu, Row: LayerRow, Slider, Histogram },
+  components: { Channels, Icon, Menu, Row: LayerRow, Slider, Histogram, TypedField },
   setup() {
     const histogram = ref(/** @type {import("./contrast.js").Histogram | null} */ (null));
     const failed = ref(false);
@@ -18,7 +19,7 @@ export const Raw = {
     const chosen = ref(0);
     const modeNow = computed(
       () =>
-        raw.value.mode ??
+        (raw.value.mode === "random" ? (lane.value?.dtype.startsWith("float") ? null : "single") : raw.value.mode) ??
         (lane.value?.rgb && lane.value.shape[1] >= 3 ? "rgb" : (lane.value?.shape[1] || 1) > 1 ? "composite" : "single"),
     );
     const channel = computed(() =>
@@ -55,16 +56,11 @@ export const Raw = {
     );
     const set = (/** @type {any} */ props) => app()?.setLayer("raw", props);
     const setChannel = (/** @type {any} */ props) => set({ channels: { [channel.value]: props } });
-    const type = (/** @type {0 | 1} */ which, /** @type {Event} */ event) => {
-      const field = /** @type {HTMLInputElement} */ (event.target),
-        value = typed(field.value);
-      if (value === null) {
-        field.value = shown(which ? high.value : low.value);
-        return;
-      }
-      const [a, b] = movedRange([low.value, high.value], which, value, whole.value ? 1 : 1e-6);
+    const type = (/** @type {0 | 1} */ which, /** @type {string} */ text) => {
+      const value = typed(text);
+      if (value === null) return;
+      const [a, b] = typedRange([low.value, high.value], which, value, whole.value ? 1 : 1e-6);
       setChannel({ low: a, high: b });
-      field.value = shown(which ? b : a);
     };
     const names = computed(() =>
       Array.from(
@@ -132,13 +128,9 @@ export const Raw = {
             @range="setChannel({ low: $event[0], high: $event[1] })" />
         <div v-else class="histo none"><span v-if="failed" class="note">No histogram: the image could not be read.</span></div>
         <div class="hstack">
-          <span class="field s short">
-            <input :value="shown(low)" aria-label="Black" data-tip="What is shown black" @change="type(0, $event)">
-          </span>
+          <TypedField class="short" :value="shown(low)" name="Black" tip="What is shown black" @typed="type(0, $event)" />
           <span class="dim">to</span>
-          <span class="field s short">
-            <input :value="shown(high)" aria-label="White" data-tip="What is shown white" @change="type(1, $event)">
-          </span>
+          <TypedField class="short" :value="shown(high)" name="White" tip="What is shown white" @typed="type(1, $event)" />
           <span class="grow"></span>
           <button type="button" class="btn s" data-tip="Automatic contrast, 0.1 to 99.9 %, same for all images" :data-key="autoKey"
               @click="auto">
