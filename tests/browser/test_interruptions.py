@@ -223,6 +223,7 @@ def test_a_closed_tab_with_strokes_that_nobody_has(hand: Hand, context: Any, ser
 
 def test_twenty_seconds_without_a_network(hand: Hand, context: Any) -> None:
     hand.painted((50, 40), (90, 40))
+    hand.page.evaluate("void (window.samePage = true)")
     context.set_offline(True)
     begun = time.monotonic()
     expected = stamped(3, (50, 40), (90, 40))
@@ -237,6 +238,7 @@ def test_twenty_seconds_without_a_network(hand: Hand, context: Any) -> None:
     hand.page.wait_for_timeout(max(0, 20_000 - int(1000 * (time.monotonic() - begun))))
     context.set_offline(False)
     hand.sent()
+    assert hand.page.evaluate("window.samePage"), "it was not loaded anew"
     wrong = (hand.labels() == 2) != expected
     assert not wrong.any(), [(int(y), np.flatnonzero(wrong[y]).tolist()) for y in np.flatnonzero(wrong.any(1))]
 

@@ -105,6 +105,20 @@ def test_packages_are_hidden_in_the_block_only():
     assert json.dumps(1) == "1"
 
 
+def test_no_garbage_is_looked_for_while_something_is_loaded_and_again_after():
+    code = (
+        "import gc, threading\nfrom underbrush.web.light_imports import uncollected\n"
+        "inside, ended = threading.Event(), threading.Event()\n"
+        "def other():\n    with uncollected():\n        inside.set()\n        ended.wait(20)\n"
+        "thread = threading.Thread(target=other)\nthread.start()\ninside.wait(20)\n"
+        "with uncollected():\n    print(gc.isenabled())\n"
+        "print(gc.isenabled())\nended.set()\nthread.join()\n"
+        "print(gc.isenabled(), gc.get_freeze_count() > 0)\n"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.split() == ["False", "False", "True", "True"]
+
+
 def test_what_computes_and_clients_of_sockets_are_not_imported_for_the_first_page():
     code = (
         "import sys\nfrom pathlib import Path\n"

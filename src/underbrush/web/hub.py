@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from underbrush.errors import ProjectError, UnderbrushError
 from underbrush.files import safe_name
 from underbrush.web.browse import Roots
+from underbrush.web.light_imports import uncollected
 from underbrush.web.recent import SHOWN, Recent, RecentList, project_id, state_folder
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def load_engine() -> None:
 
     Two threads that enter numba's ring of imports at different places would each see half of it.
     """
-    with _loading:
+    with _loading, uncollected():
         import underbrush.engine.new_project  # noqa: PLC0415
         import underbrush.engine.sample_project  # noqa: PLC0415
         import underbrush.engine.session  # noqa: F401, PLC0415

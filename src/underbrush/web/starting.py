@@ -22,6 +22,7 @@ from underbrush.errors import UsageError
 from underbrush.web.browse import Roots
 from underbrush.web.gate import LOOPBACK, allowed_hosts
 from underbrush.web.hub import Hub, Settings
+from underbrush.web.light_imports import uncollected
 from underbrush.web.preparing import prepare
 from underbrush.web.tokens import claim_identity, identity_file, keep
 
@@ -99,7 +100,8 @@ def run_server(options: Options, say: Say, pages: Pages | None = None) -> int:
         if options.browser and can_show_browser():
             # At once: it starts while the server is loaded, and is answered when that is done.
             threading.Thread(target=webbrowser.open, args=(f"{base}/?token={once}",), daemon=True).start()
-        server = _server(hub, options, (identity.token, port), pages)
+        with uncollected():
+            server = _server(hub, options, (identity.token, port), pages)
         server.gate.admit_once(once)
         # Only now: what it loads would hold up the first page.
         hub.landing = _open_paths(hub, options)

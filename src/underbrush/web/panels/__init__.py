@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 LOOK = Path(__file__).parent.parent / "look"
 MARK = (LOOK / "mark.svg").read_text(encoding="utf-8")
+AWAY = 600
+"""Seconds without a network after which a page finds its panels; later it is loaded anew, under the hand."""
 
 
 def _style() -> None:
@@ -40,7 +42,7 @@ def add_pages(app: FastAPI, hub: Hub) -> None:
         add_preloads(PARTS)
         build_start_page(hub, gauges)
 
-    @ui.page("/p/{ident}", title="Underbrush", favicon=MARK, dark=True)
+    @ui.page("/p/{ident}", title="Underbrush", favicon=MARK, dark=True, reconnect_timeout=AWAY)
     def project(ident: str) -> None:
         _style()
         add_preloads(PARTS, VIEWER)
