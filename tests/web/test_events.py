@@ -19,6 +19,7 @@ from websockets.exceptions import ConnectionClosed
 from underbrush.core.looking import Place
 from underbrush.engine.views import TileDone
 from underbrush.files import FileLayer, using
+from underbrush.project.lock import lock_project
 from underbrush.project.read import read_project
 
 WAIT = 60
@@ -421,6 +422,27 @@ def test_a_project_that_is_closed_under_a_tab_is_found_again_by_it(served):
         assert again.welcome["last"] == 1
         again.paint(2, (0, 0, 30, 1, 3))
         again.until("ack", number=2)
+
+
+def test_strokes_for_a_project_that_somebody_else_has_now_wait_and_are_then_taken(folder):
+    with serving(folder) as served:
+        with lock_project(folder / "p.ilp"):
+            served.project = served.hub.open(folder / "p.ilp")
+            with Tab(served, "one") as tab:
+                tab.paint(
+                    1
+                )  # painted before a restart, say, and never refused: that would take it from the browser
+                assert "reading only" in tab.until("later", number=1)["sentence"]
+                tab.say({"type": "command", "number": 2, "command": {"type": "add_class", "name": "a"}})
+                assert "reading only" in tab.until("refused", number=2)["sentence"]
+                served.hub.close(served.project)
+                tab.paint(1)
+                with pytest.raises(ConnectionClosed):
+                    tab.until("never")
+        with Tab(served, "one") as again:
+            assert again.welcome["last"] == 0
+            again.paint(1)
+            again.until("ack", number=1)
 
 
 def test_other_windows_are_told_when_a_project_is_closed(served):

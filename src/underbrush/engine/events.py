@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from underbrush.errors import ProjectError
 from underbrush.project.edits import LabelChange
 
 SaveState = Literal["saved", "safe", "failing", "read-only"]
@@ -65,3 +66,7 @@ class Closed:
     """The project was closed by a person; the last event."""
 
     sentence: str
+
+
+class SessionClosedError(ProjectError):
+    """Somebody wanted something of a project that was closed meanwhile."""

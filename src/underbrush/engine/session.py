@@ -34,6 +34,7 @@ from underbrush.engine.events import (
     LabelsChanged,
     Notice,
     SaveChanged,
+    SessionClosedError,
     TrainingChanged,
 )
 from underbrush.engine.lane_images import LaneImages
@@ -459,7 +460,7 @@ class Session:
 
     def _refusal(self) -> UnderbrushError:
         if self._closed:
-            return ProjectError("it is closed", where=self.path, remedy="open it again")
+            return SessionClosedError("it is closed", where=self.path, remedy="open it again")
         return ProjectError(
             f"it is open for reading only ({self.read_only or 'as asked'})",
             where=self.path,

@@ -22,11 +22,12 @@ from underbrush.engine.events import (
     LabelsChanged,
     Notice,
     SaveChanged,
+    SessionClosedError,
     TrainingChanged,
 )
 from underbrush.engine.views import TileDone, View, ViewNotice, ViewProgress
 from underbrush.errors import OutputError, ProjectError, UnderbrushError
-from underbrush.project.commands import command_from_json
+from underbrush.project.commands import Fill, Lasso, Paint, command_from_json
 from underbrush.web import frames
 from underbrush.web.confinement import check_command
 from underbrush.web.hub import Hub, Preparing
@@ -55,10 +56,6 @@ STATE_PAUSE = 0.4
 _WAITING = 1000
 """Commands of one connection that may wait; the browser sends one at a time."""
 _LOG = logging.getLogger(__name__)
-
-
-class SessionClosedError(Exception):
-    """The project was closed while somebody was connected to it."""
 
 
 def add_events(app: FastAPI, hub: Hub) -> None:
@@ -364,9 +361,12 @@ class Connection:
         except MemoryError:
             sentence = "There is not enough memory for this now; it is tried again."
             return frames.text("later", number=said.number, sentence=sentence)
+        except SessionClosedError:
+            raise
         except UnderbrushError as error:
-            if isinstance(error, ProjectError) and session.read_only is None:
-                raise SessionClosedError from None
+            if isinstance(error, ProjectError) and isinstance(command, Paint | Lasso | Fill):
+                # Painted while it could be written: it stays in the browser until it can be again.
+                return frames.text("later", number=said.number, sentence=str(error))
             return frames.text("refused", number=said.number, sentence=str(error))
         except Exception as error:  # noqa: BLE001  (the next command must be answered too)
             _LOG.exception("a defect in a command")
