@@ -207,10 +207,12 @@ class Hand:
 
     def stroke(self, *points: tuple[float, float], steps: int = 6) -> int:
         """Paint along image pixels; gives the place on the wire before it."""
-        self.still()
+        places: list[tuple[float, float]] = []
+        while places != [self.place(*point) for point in points]:
+            self.still()
+            places = [self.place(*point) for point in points]
+            self.page.mouse.move(*places[0])
         since = len(self.wire.came)
-        places = [self.place(*point) for point in points]
-        self.page.mouse.move(*places[0])
         self.page.mouse.down()
         for place in places[1:]:
             self.page.mouse.move(*place, steps=steps)
