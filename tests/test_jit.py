@@ -129,16 +129,76 @@ def test_old_folders_go_and_the_last_used_stay(tmp_path):
     assert left == {f"kernels-{k}" for k in range(3, jit.KEPT + 3)} | {"something else"}
 
 
-def test_processes_take_turns(tmp_path):
-    code = (
-        "import sys, time; from pathlib import Path; from underbrush import jit\n"
-        "with jit._turn(Path(sys.argv[1])):\n"
-        "    a = time.time(); time.sleep(0.3); print(a, time.time())\n"
+COMPILING = """
+    import sys, time
+    from pathlib import Path
+    sys.path.insert(0, sys.argv[1])
+    import some_kernels
+
+    def slowly(*args, really=some_kernels.twice._compiler.compile):
+        with Path(sys.argv[2]).open("a") as file:
+            file.write("compiled\\n")
+        time.sleep(0.3)
+        return really(*args)
+
+    some_kernels.twice._compiler.compile = slowly
+    while not Path(sys.argv[3]).exists():
+        time.sleep(0.01)
+    assert some_kernels.thrice(14) == 42
+"""
+
+
+def test_no_kernel_is_compiled_by_two_processes(script, tmp_path):
+    record, go = tmp_path / "record", tmp_path / "go"
+    command = [sys.executable, "-c", textwrap.dedent(COMPILING), script.parent, record, go]
+    environment = {**os.environ, "UNDERBRUSH_CACHE_DIR": str(tmp_path / "cache")}
+    running = [subprocess.Popen(command, env=environment) for _ in range(3)]
+    go.touch()
+    assert [process.wait(120) for process in running] == [0, 0, 0]
+    assert record.read_text() == "compiled\n"
+    assert python(script, UNDERBRUSH_CACHE_DIR=str(tmp_path / "cache"))[0] == "hits 1\n"
+
+
+HOLDING = """
+    import sys
+    sys.path.insert(0, sys.argv[1])
+    import some_kernels
+    assert some_kernels.thrice._cache._hold()
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_kernel_whose_process_was_killed_is_compiled_by_who_waits(script, tmp_path):
+    cache = {"UNDERBRUSH_CACHE_DIR": str(tmp_path / "cache")}
+    holding = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(HOLDING), script.parent],
+        env={**os.environ, **cache},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     )
-    command = [sys.executable, "-c", code, str(tmp_path / "lock")]
-    running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
-    spans = sorted(tuple(map(float, p.communicate()[0].split())) for p in running)
-    assert len(spans) == 2 and spans[0][1] <= spans[1][0]
+    with holding:
+        assert holding.stdout.readline() == "held\n"
+        waiting = subprocess.Popen(
+            [sys.executable, script], env={**os.environ, **cache}, stdout=subprocess.PIPE, text=True
+        )
+        with waiting:
+            with pytest.raises(subprocess.TimeoutExpired):
+                waiting.wait(0.5)
+            holding.kill()
+            assert waiting.communicate(timeout=120)[0] == "hits 0\n"
+
+
+def test_what_cannot_be_compiled_is_not_waited_for(script, tmp_path):
+    code = (
+        "import sys, numba; sys.path.insert(0, sys.argv[1]); import some_kernels\n"
+        "try:\n    some_kernels.thrice('a', 1)\nexcept TypeError:\n    pass\n"
+        "try:\n    some_kernels.thrice(object())\nexcept numba.TypingError:\n    pass\n"
+        "print(some_kernels.thrice._cache._held)\n"
+    )
+    out, _ = python("-c", code, script.parent, UNDERBRUSH_CACHE_DIR=str(tmp_path / "cache"))
+    assert out == "None\n"
 
 
 def test_warming_up_runs_every_example_and_tells_how_far_it_is(monkeypatch):
@@ -217,11 +277,14 @@ def test_all_is_compiled_only_after_a_warmup_and_while_the_folders_are_there(tmp
     monkeypatch.setattr(jit, "cache_folder", lambda: tmp_path)
     monkeypatch.setattr(jit, "_used_folders", {tmp_path / "forest-1"})
     monkeypatch.setattr(jit, "_EXAMPLES", {"a": lambda: None, "volume": lambda: None})
+    monkeypatch.setattr(jit.pkgutil, "walk_packages", lambda *_: [])
     (tmp_path / "forest-1").mkdir()
     assert not jit.all_compiled()
+    jit.warmup(names=["a"])
+    assert jit.all_compiled("a") and not jit.all_compiled("volume") and not jit.all_compiled()
     named = []
     jit.warmup(lambda done, total, name: named.append(name))
     assert named == ["a", "volume", ""]
-    assert jit.all_compiled()
+    assert jit.all_compiled() and jit.all_compiled("a", "volume") and not jit.all_compiled("b")
     (tmp_path / "forest-1").rmdir()
     assert not jit.all_compiled()

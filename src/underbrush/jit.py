@@ -20,11 +20,11 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import llvmlite
 import llvmlite.binding
@@ -38,16 +38,17 @@ KEPT = 8
 
 Progress = Callable[[int, int, str], None]
 """Called with the number of examples that are done, their total, and the name of the next ("" at the end)."""
-Steps = Callable[[int, int], None]
-"""Called with the number of kernels that are there, and that of all kernels: a finer measure."""
+Steps = Callable[[str, int], None]
+"""Called with the name of a kernel that is there now, and the number of all kernels: a finer measure."""
 
 _LOG = logging.getLogger(__name__)
 _EXAMPLES: dict[str, Callable[[], object]] = {}
+ALL = "all"
+"""What the mark is named that all examples are compiled."""
 _LOOK_AGAIN = 0.1
 """Seconds between two looks for what another process compiles."""
 _elsewhere: Callable[[], bool] | None = None
 _all_kernels: set[str] = set()
-_there: set[str] = set()
 _steps: Steps | None = None
 
 
@@ -68,7 +69,8 @@ def kernel(**options: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]
             numba.config.CACHE_DIR = before
         if merged["cache"] and not numba.config.DISABLE_JIT:
             name = f"{function.__module__}.{function.__qualname__}"
-            compiled._cache = _CheckedCache(compiled._cache, name)
+            compiled._cache = cache = _CheckedCache(compiled._cache, name)
+            compiled._compiler.compile = cache.let_go_after(compiled._compiler.compile)
             _all_kernels.add(name)
         result: Callable[..., Any] = compiled
         return result
@@ -85,24 +87,35 @@ def example(run: Callable[[], object]) -> Callable[[], object]:
     return run
 
 
-def warmup(progress: Progress | None = None, steps: Steps | None = None) -> None:
+def warmup(
+    progress: Progress | None = None, steps: Steps | None = None, names: Sequence[str] | None = None
+) -> None:
     """Compile all kernels, or load them where that has been done.
 
-    Processes that start at once take turns: the first compiles, the others load what it has written.
+    Processes may do this side by side: no kernel is compiled by two, who comes second waits and loads it.
+    ``names`` are the examples that are run, in this order; by default all.
+
+    Raises
+    ------
+    KeyError
+        There is no example of such a name.
     """
     for module in pkgutil.walk_packages(
         importlib.import_module("underbrush.core").__path__, "underbrush.core."
     ):
         importlib.import_module(module.name)
-    # Volumes last: most first images are flat, and are segmented a quarter of the time earlier.
-    examples = sorted(_EXAMPLES.items(), key=lambda one: "volume" in one[0])
-    mark = _mark_file()  # now: sources that are changed meanwhile are not those that are compiled
-    with _turn(cache_folder() / "warmup.lock"), _telling(steps):
+    # Last what few first images need: volumes, and the large forests of others.
+    order = names or sorted(_EXAMPLES, key=lambda name: "volume" in name or "many" in name)
+    examples = [(name, _EXAMPLES[name]) for name in order]
+    state = _state()  # now: sources that are changed meanwhile are not those that are compiled
+    with _telling(steps):
         for done, (name, run) in enumerate(examples):
             if progress is not None:
                 progress(done, len(examples), name)
             run()
-        _remember_all_compiled(mark)
+            _remember_compiled(_mark_file(name, state))
+    if set(order) == set(_EXAMPLES):
+        _remember_compiled(_mark_file(ALL, state))
     if progress is not None:
         progress(len(examples), len(examples), "")
 
@@ -119,9 +132,8 @@ def _telling(steps: Steps | None) -> Iterator[None]:
 
 def _note(name: str) -> None:
     """A kernel is compiled or loaded."""
-    _there.add(name)
     if _steps is not None:
-        _steps(len(_there), len(_all_kernels))
+        _steps(name, len(_all_kernels))
 
 
 @contextmanager
@@ -139,14 +151,17 @@ def compiled_elsewhere(at_work: Callable[[], bool]) -> Iterator[None]:
         _elsewhere = None
 
 
-def all_compiled() -> bool:
-    """Whether `warmup` went through with the sources as they are now, so that the next one only loads."""
-    mark = _mark_file()
+def all_compiled(*names: str) -> bool:
+    """Whether `warmup` went through with the sources as they are now, so that the next one only loads.
+
+    With names: whether it did so with these examples.
+    """
+    state = _state()
     try:
-        folders = mark.read_text(encoding="utf-8").splitlines()
+        marks = [_mark_file(name, state).read_text(encoding="utf-8") for name in names or (ALL,)]
     except OSError:
         return False
-    return all((cache_folder() / name).is_dir() for name in folders)
+    return all((cache_folder() / folder).is_dir() for mark in marks for folder in mark.splitlines())
 
 
 def is_kept() -> bool:
@@ -154,20 +169,25 @@ def is_kept() -> bool:
     return cache_folder().name == _folder_name()
 
 
-def _mark_file() -> Path:
+def _state() -> str:
+    """A hash of all sources that kernels are made of, and of where they lie."""
     digest = hashlib.sha256(Path(__file__).read_bytes())
     for path in sorted((Path(__file__).parent / "core").rglob("*.py")):
         digest.update(str(path).encode())
         digest.update(path.read_bytes())
-    return cache_folder() / f"all-{digest.hexdigest()[:16]}.compiled"
+    return digest.hexdigest()[:16]
 
 
-def _remember_all_compiled(mark: Path) -> None:
+def _mark_file(name: str, state: str) -> Path:
+    return cache_folder() / f"{name}-{state}.compiled"
+
+
+def _remember_compiled(mark: Path) -> None:
     folders = "".join(f"{folder.name}\n" for folder in _used_folders if folder.parent == cache_folder())
     try:
         mark.write_text(folders, encoding="utf-8")
-        marks = sorted(cache_folder().glob("all-*.compiled"), key=lambda p: p.stat().st_mtime, reverse=True)
-        for old in marks[KEPT:]:
+        same = cache_folder().glob(f"{mark.name.rpartition('-')[0]}-*.compiled")
+        for old in sorted(same, key=lambda p: p.stat().st_mtime, reverse=True)[KEPT:]:
             old.unlink(missing_ok=True)
     except OSError as error:
         _LOG.info("compiled code cannot be kept: %s", error)
@@ -251,11 +271,16 @@ def _forget_old(base: Path, prefix: str) -> None:
 
 
 class _CheckedCache:
-    """The cache of one function, with a checksum beside each file; what is damaged is compiled again."""
+    """The cache of one function, with a checksum beside each file; what is damaged is compiled again.
+
+    Who compiles it holds the lock on a file beside, until it is written: other processes wait and load it.
+    Callers are locked before what they call, and no kernel calls itself, so nobody waits in a ring.
+    """
 
     def __init__(self, inner: Any, name: str = "") -> None:
         self._inner = inner
         self._name = name
+        self._held: BinaryIO | None = None
         self._files = inner._cache_file
         self._load, self._save = self._files._load_data, self._files._save_data
         self._files._load_data, self._files._save_data = self._load_data, self._save_data
@@ -269,15 +294,22 @@ class _CheckedCache:
             if found is not None:
                 return found
             time.sleep(_LOOK_AGAIN)
+        found = self._load_or_flush(sig, target)
+        if found is None and self._hold():
+            found = self._load_or_flush(sig, target)  # who held it before may have written it
+        if found is not None:
+            self._let_go()
+            _note(self._name)  # not above: who listens may end all this by raising
+        return found
+
+    def _load_or_flush(self, sig: Any, target: Any) -> Any:
+        """The kernel, or None; what is damaged is gone."""
         try:
-            found = self._inner.load_overload(sig, target)
+            return self._inner.load_overload(sig, target)
         except Exception as error:  # noqa: BLE001 - numba unpickles: a damaged file can raise anything
             _LOG.info("compiled code of %s is damaged (%s): compiling it again", sig, error)
             self._attempt(self._inner.flush)
             return None
-        if found is not None:
-            _note(self._name)  # not above: who listens may end all this by raising
-        return found
 
     def _load_what_is_there(self, sig: Any, target: Any) -> Any:
         """The kernel, or None: also where its file is being written, or is damaged."""
@@ -288,8 +320,41 @@ class _CheckedCache:
             return None
 
     def save_overload(self, sig: Any, data: Any) -> None:
+        try:
+            self._attempt(lambda: self._inner.save_overload(sig, data))
+        finally:
+            self._let_go()
         _note(self._name)
-        self._attempt(lambda: self._inner.save_overload(sig, data))
+
+    def let_go_after(self, compile_it: Callable[..., Any]) -> Callable[..., Any]:
+        """``compile_it``, after which others need not wait if it fails."""
+
+        def compiled(*args: Any) -> Any:
+            try:
+                return compile_it(*args)
+            except BaseException:
+                self._let_go()
+                raise
+
+        return compiled
+
+    def _hold(self) -> bool:
+        """Wait until no other process compiles it; False where that is not known here, or held already."""
+        if self._held is not None:
+            return False
+        try:
+            self._held = Path(self._files._index_path).with_suffix(".lock").open("a+b")
+            _lock(self._held.fileno())
+        except OSError as error:
+            _LOG.info("no lock on %s: %s", self._name, error)
+            self._let_go()
+            return False
+        return True
+
+    def _let_go(self) -> None:
+        held, self._held = self._held, None
+        if held is not None:
+            held.close()
 
     def _attempt(self, write: Callable[[], object]) -> None:
         try:
@@ -312,17 +377,6 @@ class _CheckedCache:
     def _save_data(self, name: str, data: Any) -> None:
         self._save(name, data)
         self._sum_file(name).write_text(self._digest(name), encoding="ascii")
-
-
-@contextmanager
-def _turn(path: Path) -> Iterator[None]:
-    """Wait until no other process holds the file, then hold it; without a wait where locks are unknown."""
-    with path.open("a+b") as file:
-        try:
-            _lock(file.fileno())
-        except OSError as error:
-            _LOG.info("no lock on %s: %s", path, error)
-        yield
 
 
 if sys.platform == "win32":

@@ -35,6 +35,7 @@ def evaluate(
     from underbrush.engine.evaluation import evaluate_image
     from underbrush.engine.memory import memory_cap
     from underbrush.engine.stages import read_trained
+    from underbrush.web.compiling import help_along
 
     settings = load_settings()
     start_log(log_level or settings.log_level)
@@ -43,6 +44,7 @@ def evaluate(
         raise UsageError(problem, remedy="give --truth once for each --image")
     threads = parse_jobs(jobs) or settings.jobs or usable_cores()
     limits = Limits(threads, memory_cap(memory or settings.memory))
+    help_along(limits.memory, threads)
     _, model = read_trained(project, threads, tell)
     for notice in model.notices:
         typer.echo(f"underbrush: {notice}", err=True)

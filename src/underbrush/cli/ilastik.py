@@ -132,9 +132,11 @@ def _compute(options: Options, settings: IlastikSettings, arguments: Sequence[st
     from underbrush.config import load_settings
     from underbrush.engine.batch import Limits
     from underbrush.engine.memory import memory_cap
+    from underbrush.web.compiling import help_along
 
     own = load_settings()
     limits = Limits(settings.threads or own.jobs or usable_cores(), settings.memory or memory_cap(own.memory))
+    help_along(limits.memory, limits.threads)
     job = job_of(options, settings)
     with spread(arguments, len(job.images) if options.inputs.distributed else 0, limits) as elsewhere:
         carry_out(job, limits, lambda line: print(line, flush=True), tell, elsewhere)  # noqa: T201 - the answer

@@ -112,6 +112,7 @@ def predict(
     from underbrush.engine.batch import Limits
     from underbrush.engine.memory import memory_cap
     from underbrush.engine.stages import read_trained
+    from underbrush.web.compiling import help_along
 
     settings = load_settings()
     start_log(log_level or settings.log_level)
@@ -129,6 +130,7 @@ def predict(
             name = [*given, *(["--axes"] if axes else []), *(["--rescale"] if rescale else [])][0]
             raise UsageError(f"{name} is not for labels", remedy="leave it out")
         return write_strokes(project, [(e.image, e.output or output) for e in entries], wanted, as_json)
+    help_along(limits.memory, threads)
     opened, model = read_trained(project, threads, tell, classifier)
     for notice in model.notices:
         typer.echo(f"underbrush: {notice}", err=True)

@@ -12,7 +12,7 @@ from underbrush.web.hub import Preparing, load_engine
 if TYPE_CHECKING:
     from underbrush.web.hub import Hub
 
-PREPARING = "Preparing fast code for this computer, once, about 40 s. You can already paint."
+PREPARING = "Preparing fast code for this computer, once, about half a minute. You can already paint."
 PATIENCE = 4.0
 """Seconds after which it begins even if no page was opened."""
 _SLOW = 2.0
@@ -48,7 +48,13 @@ def _prepare(hub: Hub, seen: threading.Event) -> None:
         if jit.is_kept() and not jit.all_compiled():
             _compile_aside(hub)
         begun = time.monotonic()
-        jit.warmup(steps=lambda done, total: _tell(hub, done, total, time.monotonic() - begun > _SLOW))
+        there: set[str] = set()
+
+        def step(name: str, total: int) -> None:
+            there.add(name)
+            _tell(hub, len(there), total, time.monotonic() - begun > _SLOW)
+
+        jit.warmup(steps=step)
     except _ClosedError:
         return
     except Exception:  # noqa: BLE001  (what is not compiled now is compiled when it is needed)
@@ -68,15 +74,16 @@ def _tell(hub: Hub, done: int, total: int, slow: bool) -> None:
 
 
 def _compile_aside(hub: Hub) -> None:
-    """Compile in another process; what that cannot do is left to this one."""
+    """Compile in other processes; what they cannot do is left to this one."""
     from underbrush import jit  # noqa: PLC0415  (numba)
     from underbrush.engine.scheduler import Cancelled  # noqa: PLC0415
-    from underbrush.web.compiling import Compiling, worth_a_process  # noqa: PLC0415
+    from underbrush.web.compiling import Compiling, worthwhile  # noqa: PLC0415
 
-    if not worth_a_process(hub.settings.memory):
+    processes = worthwhile(hub.settings.memory, hub.settings.threads)
+    if not processes:
         return
     try:
-        compiling = Compiling(hub.settings.memory)
+        compiling = Compiling(hub.settings.memory, processes)
     except OSError as error:
         _LOG.warning("no process could be started to compile in: %s", error)
         return
@@ -92,4 +99,4 @@ def _compile_aside(hub: Hub) -> None:
             compiling.follow(lambda done, total: _tell(hub, done, total, slow=True))
     finally:
         compiling.close()
-    _LOG.info("compiled in another process in %.1f s", time.monotonic() - begun)
+    _LOG.info("compiled in %d processes in %.1f s", processes, time.monotonic() - begun)
