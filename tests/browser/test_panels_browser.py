@@ -161,6 +161,12 @@ def test_classes_by_keys_alone(project: Any) -> None:
 
 def test_a_class_is_recoloured_locked_merged_cleared_and_dragged(project: Any) -> None:
     project.click(".cls:nth-child(1) .sw")
+    project.keyboard.press("Escape")
+    project.wait_for_selector(".swatches", state="detached")
+    project.click(".cls:nth-child(1) .sw")
+    project.click("h3:text-is('Layers')")  # a press anywhere else closes the colours, too
+    project.wait_for_selector(".swatches", state="detached")
+    project.click(".cls:nth-child(1) .sw")
     project.click(".swatches [aria-label='#46f0f0']")
     project.hover(".cls:nth-child(2)")
     project.click("[aria-label^='Lock Foreground']")
@@ -232,13 +238,19 @@ def test_contrast_by_handle_by_key_and_by_typing(project: Any) -> None:
 
 def test_layers_follow_their_controls(project: Any) -> None:
     project.click("[aria-label='Hide labels']")
-    project.click("text=Outline")
     project.click("[aria-label='Show probability']")
     project.focus("[aria-label='Opacity of segmentation']")
     project.keyboard.press("ArrowLeft")
     layers = project.evaluate("fakeViewer.layers()")
     assert layers["labels"]["visible"] is False
-    assert layers["segmentation"]["style"] == "outline" and layers["segmentation"]["opacity"] == 0.34
+    for style, opacity in (("outline", 1), ("fill", 0.34)):  # a line at the strength of a fill is hardly seen
+        project.click(f"text={style.capitalize()}")
+        layers = project.evaluate("fakeViewer.layers()")
+        assert layers["segmentation"] | {"style": style, "opacity": opacity} == layers["segmentation"]
+    for mode in ("random", None):
+        project.click("[aria-label='Layer options']")
+        project.click("[role=menu] >> text=Random colours for numbered objects")
+        assert project.evaluate("fakeViewer.layers().raw.mode") == mode
     assert layers["probability:2"]["visible"] is True
     project.click("[aria-label='Fill Background in the result']")
     assert project.evaluate("fakeViewer.layers().segmentation.eyes") == {"1": True}

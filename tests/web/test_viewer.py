@@ -154,6 +154,28 @@ def test_channels_add_up_and_rgb_is_itself(opened: Open, server: ViewerServer, r
 
 
 @BOTH
+def test_numbers_that_are_names_have_colours_of_their_own(
+    opened: Open, server: ViewerServer, renderer: str
+) -> None:
+    page = opened("grey", renderer)
+    page.evaluate("viewer.setLayer('raw', { mode: 'random' })")
+    colour = "async (all) => all.map((await import('/viewer/names.js')).nameColour)"
+    for zoom in (8, 0.8):  # also below 100 % no colour is between those of two neighbours
+        page.evaluate(f"viewer.setView(200, 200, {zoom})")
+        page.evaluate("viewer.settled()")
+        met = set()
+        for u, v in ((190, 190), (200, 190), (210, 205), (180, 220)):
+            v_, u_ = np.mgrid[v - 1 : v + 2, u - 1 : u + 2] if zoom < 1 else np.array([[[v]], [[u]]])
+            values = np.unique(server.lanes["grey"].pixels(0, 0, u_ * 0, v_, u_)).astype(int).tolist()
+            seen = pixel(page, u + 0.5, v + 0.5)
+            assert any(close(seen, tuple(one)) for one in page.evaluate(colour, values)), (zoom, u, v)
+            met.add(seen)
+        assert len(met) > 1
+    page.evaluate("viewer.setLayer('raw', { mode: null })")
+    assert page.evaluate("viewer.channels.every(({ random }) => !random)")
+
+
+@BOTH
 def test_what_is_no_number_is_black_and_float_planes_have_true_proportions(
     opened: Open, renderer: str
 ) -> None:

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { initialLayers, laidOver, maskPaints, overlayNames, paintOf, rawMode, shownChannels, wantedLayers, withLayer } from "../../../src/underbrush/web/viewer/layers.js";
+import { nameColour } from "../../../src/underbrush/web/viewer/names.js";
 
 const lane = (channels, more = {}) => ({ id: "a1", v: "1", dtype: "uint16", levels: 1, shape: [1, channels, 1, 9, 9], range: null, ...more });
 const classes = [{ id: 4, colour: [1, 2, 3] }, { id: 2, colour: [9, 8, 7] }];
@@ -41,6 +42,16 @@ test("the mode suits the lane until somebody chooses", () => {
   const { raw } = initialLayers();
   assert.deepEqual([rawMode(raw, lane(1)), rawMode(raw, lane(4)), rawMode(raw, lane(3, { rgb: true })), rawMode(raw, lane(1, { rgb: true }))], ["single", "composite", "rgb", "single"]);
   assert.equal(rawMode(withLayer(initialLayers(), "raw", { mode: "rgb" }).raw, lane(2)), "single");
+});
+
+test("numbers may be names of objects, measured values may not", () => {
+  const layers = withLayer(initialLayers(), "raw", { mode: "random", channel: 1 });
+  assert.deepEqual(shownChannels(layers, lane(2, { dtype: "uint16" })).map(({ channel, random }) => [channel, random]), [[1, true]]);
+  assert.equal(rawMode(layers.raw, lane(2, { dtype: "float32" })), "composite");
+  assert.deepEqual(nameColour(0), [0, 0, 0]);
+  const colours = Array.from({ length: 500 }, (_, at) => nameColour(at + 1));
+  assert.ok(colours.every((one) => Math.max(...one) >= 0.65 * 255 - 1e-9), "bright enough to be seen on black");
+  assert.ok(new Set(colours.map((one) => one.map(Math.round).join())).size > 490);
 });
 
 test("forty channels: the first three until others are chosen; a single one is never beyond the last", () => {

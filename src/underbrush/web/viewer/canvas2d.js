@@ -1,5 +1,6 @@
 // Draws the same scene where there is no WebGL2 (remote desktops): raw, labels with echoes, and the topmost other overlay.
 // Outlines are one pixel of the image's level wide here, not one of the screen.
+import { nameColour } from "./names.js";
 
 /** @typedef {import("./scene.js").Scene} Scene */
 /** @typedef {import("./scene.js").RawDraw} RawDraw */
@@ -159,6 +160,7 @@ function drawnOnce(texture, look, fill) {
 /** A raw tile as light. @param {RawDraw} draw */
 function lit(draw) {
   const { texture, low, high, gamma, colour } = draw, [r, g, b] = colour;
+  if (draw.random) return named(texture, colour);
   return drawnOnce(texture, `${low}|${high}|${gamma}|${colour}`, (pixels) => {
     const table = new Uint32Array(256), scale = 255 / Math.max(high - low, 1e-30);
     for (let i = 0; i < 256; i++) {
@@ -169,6 +171,24 @@ function lit(draw) {
     for (let i = 0; i < pixels.length; i++) {
       const value = (data[i] - low) * scale;
       pixels[i] = table[value > 0 ? (value < 255 ? Math.round(value) : 255) : 0]; // NaN is not above 0: black
+    }
+  });
+}
+
+/** A raw tile whose numbers are names of objects. @param {Texture} texture @param {[number, number, number]} colour */
+function named(texture, colour) {
+  return drawnOnce(texture, `names|${colour}`, (pixels) => {
+    /** @type {Map<number, number>} */
+    const known = new Map();
+    const { data } = texture;
+    for (let i = 0; i < pixels.length; i++) {
+      let light = known.get(data[i]);
+      if (light === undefined) {
+        const [r, g, b] = nameColour(data[i]).map((part, at) => Math.round((part * colour[at]) / 255));
+        light = (0xff000000 | (b << 16) | (g << 8) | r) >>> 0;
+        known.set(data[i], light);
+      }
+      pixels[i] = light;
     }
   });
 }

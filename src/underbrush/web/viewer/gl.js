@@ -16,7 +16,7 @@ import { WELL } from "./scene.js";
  */
 
 const UNIFORMS = {
-  raw: ["dst", "src", "screen", "tile", "colour", "look", "unit", "soft"],
+  raw: ["dst", "src", "screen", "tile", "colour", "look", "unit", "soft", "random"],
   numbers: ["dst", "src", "screen", "tile"],
   direct: ["dst", "src", "screen", "tile", "table", "opacity"],
   spans: ["from", "offset", "scale", "screen", "id", "table", "opacity"],
@@ -198,6 +198,7 @@ export class GlRenderer {
       gl.uniform3f(at.look, draw.low, 1 / Math.max(draw.high - draw.low, 1e-30), 1 / draw.gamma);
       gl.uniform1f(at.unit, dtype === "uint8" ? 255 : 1);
       gl.uniform1i(at.soft, draw.smooth ? 1 : 0);
+      gl.uniform1i(at.random, draw.random ? 1 : 0);
       this.quad(at, draw.texture.handle, draw.src, draw.dst);
     }
     gl.disable(gl.BLEND);

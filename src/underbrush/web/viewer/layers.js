@@ -2,14 +2,15 @@
 
 /** @typedef {[number, number, number]} Colour  0..255 */
 /** @typedef {{visible: boolean, colour: Colour | null, low: number | null, high: number | null, gamma: number}} ChannelLook */
-/** @typedef {{visible: boolean, opacity: number, mode: "single" | "composite" | "rgb" | null, channel: number,
- *   channels: Readonly<Record<number, ChannelLook>>}} RawLayer  mode null: what suits the lane */
+/** @typedef {{visible: boolean, opacity: number, mode: "single" | "composite" | "rgb" | "random" | null, channel: number,
+ *   channels: Readonly<Record<number, ChannelLook>>}} RawLayer  mode null: what suits the lane; random: one channel, each number
+ *   in a colour of its own */
 /** @typedef {{visible: boolean, opacity: number, style?: "fill" | "outline", eyes?: Readonly<Record<number, boolean>>,
  *   colour?: Colour | null, low?: number | null, high?: number | null, gamma?: number}} OverLayer */
 /** @typedef {Readonly<{raw: RawLayer} & Record<string, OverLayer>>} Layers */
 /** @typedef {{id: number, value?: number, name?: string, colour: number[], locked?: boolean}} ClassInfo */
 /** @typedef {import("./geometry.js").Lane} Lane */
-/** What one channel is drawn with. @typedef {{channel: number, colour: Colour, low: number, high: number, gamma: number}} Shown */
+/** What one channel is drawn with. @typedef {{channel: number, colour: Colour, low: number, high: number, gamma: number, random?: boolean}} Shown */
 
 /** Order of drawing of the overlays, from below. */
 const ORDER = ["feature:", "mask", "segmentation", "probability:", "uncertainty", "labels"];
@@ -86,7 +87,7 @@ function withChannels(before, changes) {
 const RULES = {
   visible: (v) => typeof v === "boolean",
   opacity: (v) => Number.isFinite(v) && v >= 0 && v <= 1,
-  mode: (v) => [null, "single", "composite", "rgb"].includes(v),
+  mode: (v) => [null, "single", "composite", "rgb", "random"].includes(v),
   style: (v) => v === "fill" || v === "outline",
   channel: (v) => Number.isInteger(v) && v >= 0,
   colour: (v) => v === null || (Array.isArray(v) && v.length === 3 && v.every((part) => Number.isFinite(part) && part >= 0 && part <= 255)),
@@ -133,10 +134,13 @@ function rank(name) {
   return ORDER.findIndex((kind) => (kind.endsWith(":") ? name.startsWith(kind) : name === kind));
 }
 
+/** Whether the numbers of an image may be names of objects. @param {Lane} lane */
+export const hasNames = (lane) => !lane.dtype.startsWith("float");
+
 /** How the raw image of a lane is shown. @param {RawLayer} raw @param {Lane} lane */
 export function rawMode(raw, lane) {
-  const count = lane.shape[1];
-  const mode = raw.mode ?? (lane.rgb && count >= 3 ? "rgb" : count > 1 ? "composite" : "single");
+  const count = lane.shape[1], wish = raw.mode === "random" && !hasNames(lane) ? null : raw.mode;
+  const mode = wish ?? (lane.rgb && count >= 3 ? "rgb" : count > 1 ? "composite" : "single");
   return mode === "rgb" && count < 3 ? "single" : mode;
 }
 
@@ -153,8 +157,9 @@ export function shownChannels(layers, lane, auto = () => undefined) {
     const look = raw.channels[channel], [low, high] = rangeOf(lane, auto(channel));
     return { channel, colour: scaled(colour, raw.opacity), low: look?.low ?? low, high: look?.high ?? high, gamma: look?.gamma ?? 1 };
   };
-  if (mode === "single") {
+  if (mode === "single" || mode === "random") {
     const channel = Math.min(raw.channel, count - 1);
+    if (mode === "random") return [{ ...shown(channel, [255, 255, 255]), random: true }];
     return [shown(channel, raw.channels[channel]?.colour ?? [255, 255, 255])];
   }
   if (mode === "rgb") return PRIMARY.map((colour, channel) => shown(channel, colour));

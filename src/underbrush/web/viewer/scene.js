@@ -3,7 +3,7 @@
 /** @typedef {import("./geometry.js").Frame} Frame */
 /** @typedef {import("./geometry.js").Box} Box */
 /** A part of a texture (from, to, in its pixels) and where it goes. @typedef {{texture: any, src: Box, dst: Box}} Draw */
-/** @typedef {Draw & {low: number, high: number, gamma: number, colour: [number, number, number], smooth: boolean}} RawDraw */
+/** @typedef {Draw & {low: number, high: number, gamma: number, colour: [number, number, number], smooth: boolean, random?: boolean}} RawDraw */
 /** Spans along u (three numbers each) that are set to an id. `version` grows with every change of `data`.
  *  `bounds`: u0, v0, u1, v1 of all of them. @typedef {{id: number, data: Int32Array, count: number, version: number, bounds: Box}} Spans */
 /** @typedef {import("./layers.js").Paint} Paint */

@@ -1,4 +1,5 @@
 // Shaders. Positions come in device pixels relative to the view, so that single precision is enough for any image.
+import { NAME_COLOUR } from "./names.js";
 
 const HEAD = `#version 300 es
 precision highp float; precision highp int; precision highp sampler2D; precision highp usampler2D;
@@ -27,10 +28,10 @@ void main() {
   gl_Position = vec4(p.x, -p.y, 0.0, 1.0);
 }`;
 
-/** Raw values to light: window, gamma, colour. */
+/** Raw values to light: window, gamma, colour; or each number in a colour of its own. */
 const raw = (/** @type {string} */ sampler, /** @type {string} */ value) => HEAD + `
-uniform ${sampler} tile; uniform vec3 colour; uniform vec3 look; uniform float unit; uniform bool soft;
-in vec2 at; out vec4 light;
+uniform ${sampler} tile; uniform vec3 colour; uniform vec3 look; uniform float unit; uniform bool soft; uniform bool random;
+in vec2 at; out vec4 light;${NAME_COLOUR}
 float read(ivec2 p) {
   p = clamp(p, ivec2(0), textureSize(tile, 0) - 1);
   float v = ${value};
@@ -42,6 +43,10 @@ void main() {
     vec2 p = at - 0.5; ivec2 i = ivec2(floor(p)); vec2 f = p - vec2(i);
     v = mix(mix(read(i), read(i + ivec2(1, 0)), f.x), mix(read(i + ivec2(0, 1)), read(i + ivec2(1, 1)), f.x), f.y);
   } else v = read(ivec2(floor(at)));
+  if (random) {
+    light = vec4(nameColour(v) * colour, 1.0);
+    return;
+  }
   float g = clamp((v - look.x) * look.y, 0.0, 1.0);
   light = vec4((look.z == 1.0 ? g : pow(g, look.z)) * colour, 1.0);
 }`;

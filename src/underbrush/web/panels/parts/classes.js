@@ -1,5 +1,5 @@
 /** The classes: choose, add, rename, recolour, reorder, lock, merge, clear, delete. All can be undone. */
-import { computed, nextTick, ref, watch } from "vue";
+import { computed, nextTick, onBeforeUnmount, ref, watch } from "vue";
 import { Icon, IconButton, Menu } from "./basics.js";
 import { app, command, link, say } from "./link.js";
 
@@ -46,6 +46,22 @@ export const Classes = {
     const locked = computed(() => !link.state || !!link.state.read_only);
     const focusRow = (/** @type {number} */ id) =>
       nextTick().then(() => /** @type {HTMLElement | null} */ (list.value?.querySelector(`[data-class="${id}"]`))?.focus());
+    /** The colours close with a press anywhere else, and with Escape. */
+    const closing = (/** @type {Event} */ event) => {
+      const inside = event.target instanceof Element && event.target.closest(".swatches, .cls button.sw");
+      if (event instanceof KeyboardEvent ? event.key !== "Escape" : inside) return;
+      if (event instanceof KeyboardEvent) {
+        event.stopPropagation();
+        focusRow(colouring.value);
+      }
+      colouring.value = 0;
+    };
+    const listen = (/** @type {boolean} */ on) => {
+      const change = on ? window.addEventListener : window.removeEventListener;
+      for (const name of ["pointerdown", "keydown"]) change(name, closing, true);
+    };
+    watch(colouring, (id, before) => !!id !== !!before && listen(!!id));
+    onBeforeUnmount(() => listen(false));
     let offered = false;
     const rename = async (/** @type {number} */ id) => {
       if (locked.value) return;
@@ -310,8 +326,7 @@ export const Classes = {
           <IconButton :icon="filled(one, at) ? 'eye' : 'eyeoff'"
               :name="filled(one, at) ? 'Do not fill ' + one.name + ' in the result' : 'Fill ' + one.name + ' in the result'"
               :pressed="filled(one, at) ? 'true' : 'false'" @click.stop="eye(one, at)" />
-          <div v-if="colouring === one.id" class="swatches" role="group" :aria-label="'Colour of ' + one.name" @click.stop
-              @keydown.esc.stop="colouring = 0">
+          <div v-if="colouring === one.id" class="swatches" role="group" :aria-label="'Colour of ' + one.name" @click.stop>
             <button v-for="colour in PALETTE" type="button" class="sw" :style="{ '--c': colour }" :aria-label="colour"
                 :data-tip="colour" @click="recolour(one.id, colour)">
             </button>

@@ -29,10 +29,21 @@ export const Layers = {
       of.value = Number(id);
       set(`probability:${id}`, { visible: true, opacity: was.opacity ?? 0.5 });
     };
+    // A line of one pixel at the strength of a fill is hardly seen: each style has its own.
+    const strengths = { fill: 0.35, outline: 1 };
+    const restyle = (/** @type {"fill" | "outline"} */ style) => {
+      const now = layer("segmentation", { style: "fill", opacity: strengths.fill });
+      if (now.style === style) return;
+      strengths[/** @type {"fill" | "outline"} */ (now.style)] = now.opacity;
+      set("segmentation", { style, opacity: strengths[style] });
+    };
+    const named = computed(() => !!shownLane() && !shownLane()?.dtype.startsWith("float") && !shownLane()?.rgb);
+    const random = computed(() => link.layers.raw?.mode === "random");
     const menu = computed(() => [
       { id: "raw", text: "Only the raw image", keys: keysOf("rawOnly") },
       { id: "swipe", text: "Line between raw image and result", keys: keysOf("swipe"), on: link.swipe.fraction !== null },
       { id: "usual", text: "Usual layers" },
+      ...(named.value ? [{ id: "random", text: "Random colours for numbered objects", on: random.value }] : []),
       { line: true },
       { id: "fold", text: "Fold this panel", keys: keysOf("sidePanels") },
     ]);
@@ -41,6 +52,7 @@ export const Layers = {
         link.rightOpen = false;
         return;
       }
+      if (id === "random") return set("raw", { mode: random.value ? null : "random" });
       if (id === "swipe") return app()?.do("swipe");
       const on = id === "usual";
       set("labels", { visible: on });
@@ -56,6 +68,7 @@ export const Layers = {
       layer,
       probabilityOf,
       set,
+      restyle,
       another,
       menu,
       choose,
@@ -76,11 +89,11 @@ export const Layers = {
         <template v-if="layer('segmentation', { visible: true }).visible" #default>
           <div class="seg s" role="radiogroup" aria-label="Segmentation as">
             <button type="button" :aria-pressed="layer('segmentation', {}).style !== 'outline' ? 'true' : 'false'"
-                data-tip="Fill the classes with their colour" @click="set('segmentation', { style: 'fill' })">
+                data-tip="Fill the classes with their colour" @click="restyle('fill')">
               Fill
             </button>
             <button type="button" :aria-pressed="layer('segmentation', {}).style === 'outline' ? 'true' : 'false'"
-                data-tip="Only the edges of the classes" @click="set('segmentation', { style: 'outline' })">
+                data-tip="Only the edges of the classes" @click="restyle('outline')">
               Outline
             </button>
           </div>
