@@ -373,7 +373,7 @@ def _missing(document: Document) -> str:
 
 
 def _done(seconds: float) -> str:
-    return f"Trained in {seconds:.1f} s. Wrong somewhere? Paint there."
+    return f"Trained in {max(seconds, 0.1):.1f} s. Wrong somewhere? Paint there."
 
 
 def _missing_hint(document: Document | None) -> str:

@@ -33,6 +33,8 @@ test("the minimap comes when something is out of sight and there is room", () =>
   assert.deepEqual([sight.left, sight.top, sight.width].map(Math.round), [0, 0, Math.round(116 * (250 / 400))]);
   assert.equal(minimapArea({ ...frame, sx: 1, sy: 1 }, size), null);
   assert.equal(minimapArea({ ...frame, width: 200 }, size), null);
+  const small = minimapArea({ ...frame, width: 530, height: 280 }, size);
+  assert.ok(small && small.height <= 0.22 * 280 + 1 && small.width > small.height, "a small view is not covered by it");
   const far = minimapSight({ ...frame, sx: 64, sy: 64, ox: -99_000 * 64, oy: -99_000 * 64 }, { width: 1e5, height: 1e5 }, { left: 0, top: 0, width: 96, height: 96 });
   assert.ok(far.width === 4 && far.left + far.width <= 96 && far.left > 85);
 });

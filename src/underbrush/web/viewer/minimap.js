@@ -5,6 +5,8 @@
 /** @typedef {import("./geometry.js").Frame} Frame */
 /** CSS pixels from the top left corner of the viewer. @typedef {{left: number, top: number, width: number, height: number}} Area */
 
+/** It covers no more than this part of a small view's width and height. */
+const PART = 0.22;
 const MOST_WIDE = 116, MOST_HIGH = 96, LEAST = 24, EDGE = 4, AWAY = 12;
 
 /**
@@ -14,9 +16,9 @@ const MOST_WIDE = 116, MOST_HIGH = 96, LEAST = 24, EDGE = 4, AWAY = 12;
 export function minimapArea(frame, size) {
   const wide = size.width * frame.sx, high = size.height * frame.sy;
   if (wide <= frame.width * 1.001 && high <= frame.height * 1.001) return null;
-  const fit = Math.min(MOST_WIDE / wide, MOST_HIGH / high);
-  const width = Math.max(LEAST, Math.round(wide * fit)), height = Math.max(LEAST, Math.round(high * fit));
   const port = { width: frame.width / frame.ratio, height: frame.height / frame.ratio };
+  const fit = Math.min(Math.min(MOST_WIDE, PART * port.width) / wide, Math.min(MOST_HIGH, PART * port.height) / high);
+  const width = Math.max(LEAST, Math.round(wide * fit)), height = Math.max(LEAST, Math.round(high * fit));
   if (port.width < 320 || port.height < 240) return null;
   return { left: Math.floor(port.width) - AWAY - EDGE - width, top: Math.floor(port.height) - AWAY - EDGE - height, width, height };
 }

@@ -84,13 +84,13 @@ export const Dims = {
         <IconButton :icon="playing ? 'pause' : 'play'" :name="playing ? 'Pause' : 'Play'" @click="play" />
         <Slider :value="link.position.t" :max="times - 1" name="Time" tip="Time" :keyed="timeKeys"
             :text="spot(link.position.t, times)" :ticks="ticks('t', times)" @slide="setTime" />
-        <span class="pos">{{ spot(link.position.t, times) }}</span>
+        <span class="pos" :style="{ minWidth: spot(times - 1, times).length + 'ch' }">{{ spot(link.position.t, times) }}</span>
       </div>
       <div v-if="volume" class="dims">
         <span class="ax">{{ third }}</span>
         <Slider :value="slice" :max="depth - 1" name="Slice" tip="Slice" :keyed="sliceKeys" :text="spot(slice, depth)"
             :ticks="ticks(third, depth)" @slide="setSlice" />
-        <span class="pos">{{ spot(slice, depth) }}</span>
+        <span class="pos" :style="{ minWidth: spot(depth - 1, depth).length + 'ch' }">{{ spot(slice, depth) }}</span>
         <span v-if="place" class="dim">{{ place }}</span>
         <span class="sep"></span>
         <span class="hstack">

@@ -4,6 +4,13 @@ import { Icon, IconButton, Keys, Menu, Switch } from "./basics.js";
 import { app, command, deeds, keysOf, link, say } from "./link.js";
 import { painted } from "./classes.js";
 
+/** A name of a feature that fits beside its share; the tip has all of it. @param {string} name */
+const brief = (name) =>
+  name
+    .replace("Structure tensor eigenvalues", "Structure tensor")
+    .replace("Hessian of Gaussian eigenvalues", "Hessian eigenvalues")
+    .replace("Gaussian gradient magnitude", "Gradient magnitude");
+
 /** Out-of-bag error, class balance, importance. */
 export const Quality = {
   components: { Icon, IconButton, Keys, Switch },
@@ -41,7 +48,7 @@ export const Quality = {
     const missing = computed(() => (link.state?.classes || []).filter((one) => !painted(one.id)[1]).map((one) => one.name));
     const flip = (/** @type {boolean} */ on) => command({ type: "set_training", ...props.settings, balance: on });
     const away = computed(() => link.connection.banner || link.connection.state === "closed");
-    return { all, percent, rows, most, missing, flip, link, next, back, keysOf, away };
+    return { all, brief, percent, rows, most, missing, flip, link, next, back, keysOf, away };
   },
   template: `
     <div>
@@ -64,7 +71,7 @@ export const Quality = {
             <Icon n="target" />Next uncertain place <Keys v-if="keysOf('next').length" :keys="keysOf('next')" />
           </button>
           <div class="hstack dim">
-            <span class="grow trunc" role="status">{{ where }}</span>
+            <span class="grow trunc" role="status" :data-tip="where || null">{{ where }}</span>
             <button type="button" class="btn-quiet" :disabled="!link.position.canBack" data-tip="Back to where you were"
                 :data-key="keysOf('backPlace').join(' ')" @click="back">
               <Icon n="left" />Back
@@ -90,7 +97,7 @@ export const Quality = {
         </div>
         <div class="vstack">
           <div v-for="[name, share] in rows" class="hstack">
-            <span class="trunc grow" :data-tip="name">{{ name }}</span>
+            <span class="trunc grow" :data-tip="name">{{ brief(name) }}</span>
             <span class="prog thin"><i :style="{ width: (100 * share / most) + '%' }"></i></span>
             <span class="fg num w36">{{ (share * 100).toFixed(share < 0.0995 ? 1 : 0) }} %</span>
           </div>

@@ -169,15 +169,16 @@ export const Topbar = {
       <template v-if="!bare">
         <span class="sep"></span>
         <span class="fg trunc file" :data-tip="name">{{ name }}</span>
-        <span v-if="saved" class="saved" :class="saved.kind" role="status">
-          <Icon :n="saved.icon" />
-          <span class="trunc">{{ saved.text }}</span>
-        </span>
       </template>
       <nav class="menu" role="menubar" aria-label="Menus">
         <Menu v-for="(menu, n) in menus" ref="bar" :key="menu[0]" :name="menu[0]" :text="menu[0]" :items="menu[1]" kind="btn-quiet"
             in-bar @choose="choose" @step="(by, open) => step(n, by, open)" />
       </nav>
+      <!-- Behind the menus: it gets longer and shorter with each stroke. -->
+      <span v-if="!bare && saved" class="saved" :class="saved.kind" role="status" :data-tip="saved.text">
+        <Icon :n="saved.icon" />
+        <span class="trunc">{{ saved.text }}</span>
+      </span>
       <span class="grow"></span>
       <span class="dim gauge" data-tip="Processor time of this program, all cores">
         <span>CPU </span>
