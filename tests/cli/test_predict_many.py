@@ -21,7 +21,7 @@ from underbrush.engine.batch import Limits, Request
 from underbrush.engine.lanes import linked_image
 from underbrush.engine.many import Task, run_many
 from underbrush.engine.model import model_of
-from underbrush.errors import UnderbrushError
+from underbrush.errors import ImageError, UnderbrushError
 from underbrush.files import FileLayer, using
 from underbrush.project.read import read_project
 from underbrush.project.schema import Lane
@@ -271,6 +271,31 @@ def test_large_images_wait_for_small_ones_and_the_other_way_round(project, many)
     assert sorted(o.number for o in outcomes) == list(range(6)) and {o.state for o in outcomes} == {"done"}
     assert all(1 not in group or group == [1] for group in seen), seen
     assert seen.count([1]) == 2
+
+
+def test_the_library_computes_side_by_side_the_same_bytes_and_raises_the_first_error(project, many, tmp_path):
+    names, results = [f"im{n}" for n in (0, 1, 9, 2, 3)], {}
+    for threads in (1, 4):
+        out = tmp_path / "out" / "{nickname}.tif"
+        written = predict_files(project, [many / f"{n}.tif" for n in names], str(out), n_jobs=threads)
+        assert [path.stem for path in written] == names
+        results[threads] = {path.name: path.read_bytes() for path in written}
+    assert results[1] == results[4]
+    together = threading.Barrier(2, timeout=60)
+    real = batch.predict_tile
+
+    def meeting(*rest):
+        together.wait()  # only two at a time get through
+        return real(*rest)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(batch, "predict_tile", meeting)
+        predict_files(project, [many / "im0.tif", many / "im1.tif"], str(out), n_jobs=2)
+    broken = [many / f"im{n}.tif" for n in (5, 4, 6)]
+    with pytest.raises(UnderbrushError, match=r"im4\.tif.*damaged") as raised:
+        predict_files(project, broken, str(out), n_jobs=3)
+    assert raised.type is ImageError
+    assert (tmp_path / "out" / "im5.tif").exists() and not (tmp_path / "out" / "im4.tif").exists()
 
 
 STOPPED = """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Sequence
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import TypedDict, Unpack, cast
@@ -13,8 +14,9 @@ import numpy as np
 
 from underbrush.api.estimator import thread_count
 from underbrush.core.results import RESULTS
-from underbrush.engine.batch import Limits, Manner, Range, Request, check_distinct, predict_file
+from underbrush.engine.batch import Limits, Manner, Range, Request, check_distinct
 from underbrush.engine.lanes import files_of, lane_files
+from underbrush.engine.many import Task, in_turn, run_many
 from underbrush.engine.memory import memory_cap
 from underbrush.engine.naming import DEFAULT_PATTERN, Naming, output_path
 from underbrush.engine.stages import read_trained
@@ -59,6 +61,9 @@ def predict_files(
 ) -> list[Path]:
     """Classify image files with a trained project and write the results.
 
+    Small images are computed side by side, large ones on all threads one after the other; the bytes are the
+    same for any number of threads.
+
     Parameters
     ----------
     project
@@ -78,8 +83,8 @@ def predict_files(
     Raises
     ------
     UnderbrushError
-        Project, options or an image cannot be used; nothing is left of the result that failed, those before
-        it are complete.
+        Project, options or an image cannot be used: the first in the order of ``images``. Nothing is left of
+        its result, those before it are complete, those after it are complete or not there.
     """
     path = Path(project)
     threads = thread_count(options.get("n_jobs", -1))
@@ -91,12 +96,12 @@ def predict_files(
     check_distinct([(r.image, r.output) for r in requests])
     inputs = [file for r in requests for a in (r.image, r.mask) if a for file in files_of(a)]
     check_kept([r.output for r in requests], [*inputs, *lane_files(opened)])
-    written = []
-    for request in requests:
-        done = predict_file(model, request, limits)
-        _warn(done.notices)
-        written.append(done.output)
-    return written
+    with closing(run_many(model, [Task(request) for request in requests], limits)) as outcomes:
+        for outcome in in_turn(outcomes):
+            if outcome.failure is not None:
+                raise outcome.failure
+            _warn(outcome.notices)
+    return [request.output for request in requests]
 
 
 def _warn(notices: Sequence[str]) -> None:

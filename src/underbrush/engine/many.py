@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -64,6 +64,8 @@ class Outcome:
     """How the image differs from the training images."""
     error: str = ""
     exit_code: int = 0
+    failure: Exception | None = None
+    """What ``error`` tells of; None where it was computed in another process."""
 
 
 class Watch:
@@ -199,9 +201,8 @@ def compute(
         raise
     except Exception as error:  # noqa: BLE001  (one image must not stop the others; it is told)
         sentence, code = explained(error, request)
-        return Outcome(
-            number, task, "failed", time.monotonic() - begun, differs=differs, error=sentence, exit_code=code
-        )
+        seconds = time.monotonic() - begun
+        return Outcome(number, task, "failed", seconds, 0, (), differs, sentence, code, error)
     state: State = "done" if task.share == WHOLE else "share"
     return Outcome(number, task, state, time.monotonic() - begun, done.tiles, done.notices, differs)
 
@@ -258,13 +259,12 @@ def explained(error: Exception, request: Request) -> tuple[str, int]:
     )
 
 
-def in_order(outcomes: Iterator[Outcome], tell: Callable[[Outcome], None]) -> list[Outcome]:
-    """All outcomes in the order of their tasks; each is told when those before it were."""
+def in_turn(outcomes: Iterator[Outcome]) -> Iterator[Outcome]:
+    """All outcomes in the order of their tasks, each as soon as those before it were given."""
     waiting: dict[int, Outcome] = {}
-    ordered: list[Outcome] = []
+    due = 0
     for outcome in outcomes:
         waiting[outcome.number] = outcome
-        while len(ordered) in waiting:
-            ordered.append(waiting.pop(len(ordered)))
-            tell(ordered[-1])
-    return ordered
+        while due in waiting:
+            yield waiting.pop(due)
+            due += 1

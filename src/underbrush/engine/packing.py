@@ -155,7 +155,8 @@ def pack(
     _check_room(path.parent, packing.size)
     top = path.name[: -len(SUFFIX)]
     counter = _Counter(packing.size, progress, cancel)
-    scratch = hidden_name(path.with_name(f"{top}.ilp"))
+    # Not as an unfinished {top}.ilp: who saves one of this name meanwhile would take it for a dead writer's.
+    scratch = hidden_name(path.with_name(f"{path.name}.ilp"))
     try:
         write_project(_linked_for(packing.project, scratch.parent), scratch)
         with Replacing(path) as output, zipfile.ZipFile(output, "w", zipfile.ZIP_STORED) as archive:

@@ -81,6 +81,10 @@ class FileLayer:
 
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
+    def duplicate(self, descriptor: int) -> int:
+        """Another descriptor of the same open file, which has its lock, too."""
+        return os.dup(descriptor)
+
     def replace(self, source: StrPath, target: StrPath) -> None:
         """Give ``source`` the name ``target`` in one step, in place of what was there."""
         Path(source).replace(target)

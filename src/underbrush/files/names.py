@@ -5,17 +5,40 @@ from __future__ import annotations
 import os
 import re
 import secrets
+import socket
+from functools import cache
+from hashlib import sha256
 from pathlib import Path
 
 NAME_BYTES = 255
 """Longest name of a file, in bytes, on the file systems of Linux, macOS and Windows."""
 
 
+_TAIL = re.compile(r"(?s)(\..*)\.([0-9a-f]{4})[0-9a-f]{8}\.part")
+
+
 def hidden_name(path: Path) -> Path:
     """A new name beside ``path`` that file listings hide, short enough for every file system."""
-    tail = f".{secrets.token_hex(6)}.part"
+    tail = f".{_machine()}{secrets.token_hex(4)}.part"
     stem = path.name.encode("utf-8", "surrogateescape")[: NAME_BYTES - len(tail) - 1]
     return path.with_name("." + stem.decode("utf-8", "ignore") + tail)
+
+
+def hidden_target(name: str) -> str:
+    """What hidden names of the same file have in common; empty for a name that is none of ours."""
+    match = _TAIL.fullmatch(name)
+    return match[1] if match else ""
+
+
+def begun_here(name: str) -> bool:
+    """Whether a hidden name was made on this machine."""
+    match = _TAIL.fullmatch(name)
+    return match is not None and match[2] == _machine()
+
+
+@cache
+def _machine() -> str:
+    return sha256(socket.gethostname().encode("utf-8", "replace")).hexdigest()[:4]
 
 
 _FORBIDDEN = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f]')

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import io
 import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -139,6 +142,25 @@ class OutputFile(io.RawIOBase):
         except BlockingIOError:
             return False
         return True
+
+    @contextlib.contextmanager
+    def kept_locked(self) -> Iterator[None]:
+        """The lock outlives `close`, until the block ends; not on Windows, which renames closed files only.
+
+        Raises
+        ------
+        OSError
+            There are no descriptors left.
+        """
+        if sys.platform == "win32":
+            yield
+            return
+        other = layer().duplicate(self._descriptor)
+        try:
+            yield
+        finally:
+            with contextlib.suppress(OSError):  # closing the file itself has told what there was to tell
+                layer().close(other)
 
     def close(self) -> None:
         """Release the file; a write error that the system kept back until now is raised."""

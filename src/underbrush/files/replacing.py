@@ -11,6 +11,7 @@ from types import TracebackType
 
 from underbrush.errors import OutputError
 from underbrush.files.layer import StrPath, layer
+from underbrush.files.leftovers import begin_hidden, remove_leftovers
 from underbrush.files.names import hidden_name
 from underbrush.files.output import OutputFile
 from underbrush.files.problems import check_target, explain, resolved
@@ -44,7 +45,8 @@ def scratch_file(beside: StrPath) -> OutputFile:
         return OutputFile(hidden, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_TEMPORARY, shown=target)
     file = OutputFile.create(hidden, shown=target)
     try:
-        layer().remove(hidden)
+        with contextlib.suppress(FileNotFoundError):  # somebody took it for one of a dead writer
+            layer().remove(hidden)
     except OSError as error:
         file.close()
         raise explain(error, target) from error
@@ -56,7 +58,8 @@ class Replacing:
 
     The bytes go to a hidden name in the same folder (created where missing), are synced, and are renamed
     over the target; then the folder is synced. On any failure the hidden file is removed and the target is
-    untouched. A symbolic link is followed: the file that it names is replaced, the link stays.
+    untouched. A symbolic link is followed: the file that it names is replaced, the link stays. What killed
+    writers of the same file left is removed first (`leftovers`).
 
     As a context manager it gives the `OutputFile`, commits on success and aborts on any exception; otherwise
     call `commit` or `abort`.
@@ -73,9 +76,9 @@ class Replacing:
         check_target(target, self.path)
         make_folder_for(target)
         self._target = target
-        self._hidden = hidden_name(target)
+        remove_leftovers(target)
+        self._hidden, self.file = begin_hidden(target, self.path)
         self._open = True
-        self.file = OutputFile.create(self._hidden, shown=self.path)
 
     def commit(self) -> None:
         """Sync, rename, sync the folder."""
@@ -83,8 +86,9 @@ class Replacing:
             raise ValueError("the file was already committed or aborted")
         try:
             self.file.fsync()
-            self.file.close()
-            layer().replace(self._hidden, self._target)
+            with self.file.kept_locked():
+                self.file.close()
+                layer().replace(self._hidden, self._target)
         except BaseException as error:
             self.abort()
             if isinstance(error, OSError):
