@@ -49,9 +49,10 @@ class Transaction {
       delete: (id) => write(() => table.rows.delete(key(id))),
       index: (index) => ({
         getAll: (wanted) =>
-          new Request(() =>
-            structuredClone([...table.rows.values()].filter((row) => key(at(row, table.indexes.get(index))) === key(wanted))),
-          ),
+          new Request(() => {
+            if (this.base.unreadable === name) throw new Error("UnknownError");
+            return structuredClone([...table.rows.values()].filter((row) => key(at(row, table.indexes.get(index))) === key(wanted)));
+          }),
       }),
     };
   }

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { claimClient, claimOrphans, drawId } from "../../../src/underbrush/web/viewer/claim.js";
+import { claimOrphans, drawId } from "../../../src/underbrush/web/viewer/claim.js";
 import { Connection, parseBinary } from "../../../src/underbrush/web/viewer/connection.js";
 import { Courier } from "../../../src/underbrush/web/viewer/courier.js";
-import { Outbox } from "../../../src/underbrush/web/viewer/outbox.js";
+import { openOutbox } from "../../../src/underbrush/web/viewer/outbox.js";
 import { StrokeStore } from "../../../src/underbrush/web/viewer/strokestore.js";
 import { FakeClock, FakeIndexedDB, FakeLocks, FakeServer, FakeTab, settle } from "./fakes.mjs";
 
@@ -20,9 +20,7 @@ class World {
 
   async open({ tab = new FakeTab(), locks = this.locks, db = this.db } = {}) {
     const store = new StrokeStore(db, 50);
-    const claim = await claimClient({ project: "P", store, locks, tab });
-    const outbox = new Outbox({ project: "P", client: claim.client, high: claim.high, store });
-    await outbox.load();
+    const { claim, outbox } = await openOutbox({ project: "P", store, locks, tab });
     const line = { url: "/ws", WebSocket: this.server.WebSocket, clock: this.clock, random: () => 0.5 };
     const connection = new Connection({ ...line, client: claim.client, outbox });
     const courier = new Courier({ project: "P", own: claim.client, store, locks, connection: line });
@@ -308,6 +306,47 @@ test("without locks every page is its own client, and what is old is handed in, 
   await settle(30);
   assert.deepEqual(world.server.applied.map(({ client, number }) => [client, number]), [[first.claim.client, 1], [first.claim.client, 2]]);
   assert.equal(first.outbox.count, 0, "the living page heard that it is done");
+});
+
+test("without locks: what another window handed in meanwhile is not sent again by its own, nor an undo done twice", async () => {
+  const world = new World();
+  world.server.up = false;
+  const first = await world.open({ locks: null });
+  const entries = [first.paint(1), first.paint(2)];
+  entries.push(first.outbox.add({ type: "undo" }));
+  await first.outbox.writing;
+  await world.clock.pass(20000); // so long away that it calls again late
+  world.db.tables.get("commands").rows.forEach((row) => (row.made -= 60000));
+  world.server.up = true;
+  const second = await world.open({ locks: null });
+  await second.courier.round();
+  assert.equal(world.server.applied.length, 3, "handed in by the other window");
+  assert.equal(first.connection.welcomed, false, "before its own line was there again");
+  const later = first.paint(4);
+  await world.clock.pass(20000);
+  await settle(30);
+  for (const entry of [...entries, later]) assert.equal((await entry.outcome).ok, true);
+  assert.deepEqual(world.server.applied.map(({ number }) => number), [1, 2, 3, 4]);
+});
+
+test("what waits but cannot be read is not overtaken: this page takes another id, and it is handed in later", async () => {
+  const world = new World();
+  const tab = new FakeTab();
+  world.server.up = false;
+  const before = await world.open({ tab });
+  before.paint(1);
+  before.paint(2);
+  await before.die();
+  world.server.up = true;
+  world.db.unreadable = "commands";
+  const after = await world.open({ tab });
+  assert.equal(after.outbox.storage.durable, false);
+  assert.notEqual(after.claim.client, before.claim.client);
+  after.paint(3);
+  await settle(30);
+  world.db.unreadable = "";
+  await after.courier.round();
+  assert.deepEqual(world.painted, [3, 1, 2]);
 });
 
 test("views are told again after a reconnect; a dead line is noticed", async () => {

@@ -8,7 +8,8 @@
  * Without locks (a page that did not come by https or from this machine) nothing tells the living from the dead,
  * and every page load draws its own id.
  *
- * @typedef {{client: string, high: number, release: () => void}} Claim
+ * @typedef {{client: string, high: number, drawn: boolean, release: () => void}} Claim
+ *   drawn: the id is new, and nobody used it before this page
  */
 import { StrokeStore } from "./strokestore.js";
 
@@ -46,7 +47,7 @@ export function drawId(letters = 12) {
  * @returns {Promise<Claim>} high: the highest number that this id ever used, as far as is known here
  */
 export async function claimClient({ project, store, locks, tab }) {
-  const key = `underbrush:client:${project}`;
+  const key = keyOf(project);
   const rows = locks ? await store.clients(project).catch(() => []) : [];
   const mine = quietly(() => tab?.getItem(key));
   const candidates = [...rows.filter((row) => row.client === mine), ...rows.filter((row) => row.client !== mine)];
@@ -54,13 +55,25 @@ export async function claimClient({ project, store, locks, tab }) {
     const release = await hold(locks, project, row.client);
     if (!release) continue;
     quietly(() => tab?.setItem(key, row.client));
-    return { client: row.client, high: row.high, release };
+    return { client: row.client, high: row.high, drawn: false, release };
   }
+  return drawClient({ project, locks, tab });
+}
+
+/**
+ * An id that nobody had.
+ * @param {{project: string, locks?: LockManager | null, tab?: Pick<globalThis.Storage, "setItem"> | null}} place
+ * @returns {Promise<Claim>}
+ */
+export async function drawClient({ project, locks, tab }) {
   const client = drawId();
   const release = (await hold(locks, project, client)) ?? HOLD;
-  quietly(() => tab?.setItem(key, client));
-  return { client, high: 0, release };
+  quietly(() => tab?.setItem(keyOf(project), client));
+  return { client, high: 0, drawn: true, release };
 }
+
+/** @param {string} project @returns {string} under which a tab remembers who it is */
+const keyOf = (project) => `underbrush:client:${project}`;
 
 /**
  * A browser that forbids sessionStorage throws when it is touched: then this tab just has no memory of its own.

@@ -2,7 +2,6 @@
  * The only door to the viewer: `mount` makes it in an element. Methods and events: docs/design/viewer.md, Mount.
  */
 import { act, holdAction, pickAt } from "./actions.js";
-import { claimClient } from "./claim.js";
 import { Connection } from "./connection.js";
 import { Courier } from "./courier.js";
 import { Deeds } from "./deeds.js";
@@ -11,7 +10,7 @@ import { Hand } from "./hand.js";
 import { Keys } from "./keys.js";
 import { levelling } from "./levelling.js";
 import { Marks } from "./marks.js";
-import { Outbox } from "./outbox.js";
+import { openOutbox } from "./outbox.js";
 import { Painting } from "./painting.js";
 import { OrthoView } from "./orthoview.js";
 import { Places } from "./places.js";
@@ -46,9 +45,7 @@ const AGAIN = 2000;
 export async function mount(element, options) {
   const store = new StrokeStore(here(() => globalThis.indexedDB));
   const locks = navigator.locks ?? null;
-  const claim = await claimClient({ project: options.project, store, locks, tab: here(() => globalThis.sessionStorage) });
-  const outbox = new Outbox({ project: options.project, client: claim.client, high: claim.high, store });
-  await outbox.load();
+  const { claim, outbox } = await openOutbox({ project: options.project, store, locks, tab: here(() => globalThis.sessionStorage) });
   const app = new Mounted(element, options, { claim, outbox, locks });
   app.begin();
   return app;
@@ -67,7 +64,7 @@ export class Mounted extends Emitter {
   /**
    * @param {HTMLElement} element
    * @param {Options} options
-   * @param {{claim: import("./claim.js").Claim, outbox: Outbox, locks: LockManager | null}} own
+   * @param {{claim: import("./claim.js").Claim, outbox: import("./outbox.js").Outbox, locks: LockManager | null}} own
    */
   constructor(element, options, { claim, outbox, locks }) {
     super();

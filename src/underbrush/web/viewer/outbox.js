@@ -4,8 +4,10 @@
  *
  * A number means one command of one client, for ever. Numbers that this tab gives out lie above all that it
  * knows; should the server know higher ones (the browser lost its latest memory in a power cut), what was never
- * sent is numbered anew before it is sent.
+ * sent is numbered anew before it is sent. Under an id that this page drew itself higher ones are no others: there
+ * another window handed in what this one had kept.
  */
+import { claimClient, drawClient } from "./claim.js";
 import { Emitter } from "./emitter.js";
 import { StrokeStore } from "./strokestore.js";
 
@@ -20,17 +22,38 @@ import { StrokeStore } from "./strokestore.js";
 
 const UNSAFE = "This browser cannot keep strokes: leave this window open until they are saved.";
 
+/**
+ * Who this tab is, with what it left when it was here before.
+ * @param {Parameters<typeof claimClient>[0]} place
+ * @returns {Promise<{claim: import("./claim.js").Claim, outbox: Outbox}>}
+ */
+export async function openOutbox(place) {
+  const { project, store } = place;
+  const own = (/** @type {import("./claim.js").Claim} */ claim) => new Outbox({ project, store, client: claim.client, high: claim.high, drawn: claim.drawn });
+  const claim = await claimClient(place);
+  const outbox = own(claim);
+  if ((await outbox.load()) || claim.drawn) return { claim, outbox };
+  // What waits under this id cannot be read now. Later numbers would tell the server that it is done.
+  outbox.close();
+  claim.release();
+  const other = await drawClient(place);
+  const empty = own(other);
+  empty.say(false);
+  return { claim: other, outbox: empty };
+}
+
 /** Events: "change" ({count, oldest}), "storage" ({durable, sentence}), "renumbered" ([[from, to], ...]). */
 export class Outbox extends Emitter {
   /**
-   * @param {{project: string, client: string, high?: number, store: StrokeStore, now?: () => number}} options
-   *   high: the highest number that the client ever used
+   * @param {{project: string, client: string, high?: number, drawn?: boolean, store: StrokeStore, now?: () => number}} options
+   *   high: the highest number that the client ever used; drawn: the id was never used before this page
    */
-  constructor({ project, client, high = 0, store, now = Date.now }) {
+  constructor({ project, client, high = 0, drawn = false, store, now = Date.now }) {
     super();
     this.project = project;
     this.client = client;
     this.high = high;
+    this.drawn = drawn;
     this.store = store;
     this.now = now;
     /** @type {Entry[]} */
@@ -42,14 +65,19 @@ export class Outbox extends Emitter {
     this.retryTimer = /** @type {ReturnType<typeof setTimeout> | undefined} */ (undefined);
   }
 
-  /** Takes up what an earlier page of this client left. It comes before all that is made here. */
+  /**
+   * Takes up what an earlier page of this client left. It comes before all that is made here.
+   * @returns {Promise<boolean>} whether that could be read
+   */
   async load() {
     try {
       const rows = await this.store.commands(this.project, this.client);
       this.take(rows);
       this.say(true);
+      return true;
     } catch {
       this.say(false);
+      return false;
     }
   }
 
@@ -133,7 +161,7 @@ export class Outbox extends Emitter {
    */
   welcome(last, revision) {
     const unsent = this.entries.filter((entry) => entry.fresh && !entry.sent);
-    if (unsent.some((entry) => entry.number <= last)) this.renumber(unsent, last);
+    if (!this.drawn && unsent.some((entry) => entry.number <= last)) this.renumber(unsent, last);
     this.high = Math.max(this.high, last);
     const done = this.entries.filter((entry) => entry.number <= last);
     for (const { number } of done) this.settle({ ok: true, number, revision, sequence: null, title: "" });
