@@ -54,7 +54,7 @@ class Safekeeping:
         self._due: float | None = None
         self._closed = False
         self._lacking = False
-        self.state = SaveChanged("saved", f"Saved in {self._name}.")
+        self.state = SaveChanged("saved", f"Saved in {self._name}")
         self._thread: threading.Thread | None = None
 
     def keep(self, edit: Edit) -> None:
