@@ -18,11 +18,13 @@ from underbrush.sources.base import Image, ImageInfo
 from underbrush.sources.bytesfile import BytesFile, unreadable
 from underbrush.sources.claims import DECODED_LIMIT, check_plain, readable_bytes
 from underbrush.sources.hdf5axes import dataset_axes, dataset_sizes
-from underbrush.sources.hdf5chunks import NotPlainError, maybe_reader
+from underbrush.sources.hdf5chunks import NotPlainError, TooLongError, maybe_reader
 
 _MAX_LISTED = 20
 _MAX_VISITED = 100_000
 _MAX_CHUNKS_COUNTED = 1_000_000
+_LARGEST, _LONGEST = 1 << 62, 1 << 40
+"""Bytes of an image, and pixels along one of its axes."""
 
 
 def open_source(address: Address) -> Image:
@@ -107,6 +109,12 @@ class Hdf5Image(Image):
         if self._past is not None and self._dataset is not None:
             try:
                 return self._past.read(where)
+            except TooLongError:
+                raise ImageError(
+                    "the HDF5 file is damaged: a chunk unpacks to more than it can hold",
+                    where=self.info.location,
+                    remedy="copy or export it again",
+                ) from None
             except (NotPlainError, OSError, RuntimeError, ValueError, KeyError):
                 # HDF5 now reads the same, or says what is wrong.
                 return self._by_hdf5(where)
@@ -265,7 +273,13 @@ def _is_image(item: Any) -> bool:
 
 
 def _check_storage(dataset: h5py.Dataset, address: Address) -> None:
-    """Refuse what could not be read later: an unknown filter, or chunks too large to decode."""
+    """Refuse what cannot be read later: absurd sizes, an unknown filter, chunks too large to decode."""
+    if math.prod(dataset.shape) * dataset.dtype.itemsize > _LARGEST or max(dataset.shape) >= _LONGEST:
+        raise ImageError(
+            f"its shape {dataset.shape} is larger than any image",
+            where=address.location,
+            remedy="the file is damaged; copy or export it again",
+        )
     properties = dataset.id.get_create_plist()
     for i in range(properties.get_nfilters()):
         code, _, _, name = properties.get_filter(i)

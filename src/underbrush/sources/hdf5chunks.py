@@ -8,9 +8,11 @@ are the same (`tests/sources/test_hdf5.py`).
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import math
 import threading
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +32,17 @@ _PLAIN: tuple[list[int], ...] = ([], [_DEFLATE], [_SHUFFLE, _DEFLATE])
 
 class NotPlainError(Exception):
     """A chunk that HDF5 itself must read."""
+
+
+class TooLongError(Exception):
+    """A chunk that unpacks to more than it holds; HDF5 itself would unpack all, however much that is."""
+
+
+def _check_unpacked(packed: bytes, size: int) -> None:
+    """Raise `TooLongError` for zlib data of more than ``size`` bytes; damaged ones are for others to tell."""
+    with contextlib.suppress(zlib.error):
+        if len(zlib.decompressobj().decompress(packed, size + 1)) > size:
+            raise TooLongError
 
 
 class ContiguousReader:
@@ -82,6 +95,8 @@ class ChunkReader:
         ------
         NotPlainError
             A chunk was never written, is packed in another way, or damaged: HDF5 knows what to say.
+        TooLongError
+            A chunk unpacks to more than it holds.
         """
         out = np.empty([s.stop - s.start for s in where], self._dtype)
         spans = [range(s.start // c, -(-s.stop // c)) for s, c in zip(where, self._chunk, strict=True)]
@@ -101,14 +116,18 @@ class ChunkReader:
             if not self._dataset:
                 raise NotPlainError
             info = self._dataset.id.get_chunk_info_by_coord(corner)
-            if info.byte_offset is None or info.filter_mask:
+            if info.byte_offset is None:
                 raise NotPlainError
             data = self._dataset.id.read_direct_chunk(corner)[1]
         size = math.prod(self._chunk) * self._dtype.itemsize
+        if info.filter_mask:
+            _check_unpacked(data, size)
+            raise NotPlainError
         if _DEFLATE in self._filters:
             try:
                 data = imagecodecs.deflate_decode(data, out=size)
             except Exception as error:
+                _check_unpacked(data, size)
                 raise NotPlainError from error
         if len(data) != size:
             raise NotPlainError
