@@ -1,5 +1,5 @@
 // One part of the page. All parts come from one module, so that they share what they know of the viewer.
-import { PARTS, app, link, say, sendAll, startTooltips } from "underbrush-panels";
+import { PARTS, app, goOn, link, say, sendAll, startTooltips } from "underbrush-panels";
 
 export default {
   props: { part: String, data: Object },
@@ -20,6 +20,9 @@ export default {
     goTo(lane, t, z, y, x) {
       link.step = 3;
       app()?.goTo(lane, t, z, y, x);
+    },
+    goOn(project) {
+      return goOn(project);
     },
     say(text, level) {
       say(text, { level });

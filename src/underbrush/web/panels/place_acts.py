@@ -111,7 +111,8 @@ class PlaceActs:
 
         ident = await asyncio.to_thread(begin)
         await self._hub.ready(ident)
-        ui.navigate.to(f"/p/{ident}")
+        # The tab goes there by itself: as who it is, so that what it did can be undone there.
+        self._parts("ViewerFrame").run_method("goOn", ident)
         try:
             await asyncio.to_thread(self._hub.leave, self._ident)
         except UnderbrushError as error:  # its disk may be why it is saved elsewhere; it stays open

@@ -14,6 +14,7 @@ import { KeysDialog } from "./keys.js";
 import { LabelImport } from "./label_import.js";
 import { Dims, Lanes } from "./lanes.js";
 import { Layers } from "./layers.js";
+import { goOn } from "./going_on.js";
 import { app, link, say, sendAll } from "./link.js";
 import { FeatureTable } from "./matrix.js";
 import { ProjectPlace } from "./project_place.js";
@@ -72,4 +73,4 @@ export const PARTS = {
   VersionsDialog,
   ViewerFrame,
 };
-export { app, link, say, sendAll, startTooltips };
+export { app, goOn, link, say, sendAll, startTooltips };

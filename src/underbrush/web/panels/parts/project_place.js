@@ -65,6 +65,7 @@ export const ProjectPlace = {
       (dialog) => {
         if (!KINDS[dialog]) return;
         listing.value = null;
+        name.value = "";
         trouble.value = "";
         emit("act", { name: "place", kind: dialog });
       },
@@ -72,7 +73,7 @@ export const ProjectPlace = {
     watch(
       () => props.asked,
       async () => {
-        name.value = props.name;
+        if (!name.value) name.value = props.name; // it may have been typed before the answer came
         if (props.folder) go(props.folder);
         // The name can be typed at once, although it came later than the dialog.
         await nextTick();
