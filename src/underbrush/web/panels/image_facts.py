@@ -7,7 +7,7 @@ import re
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,6 +53,8 @@ class Peeked:
     level_shapes: tuple[tuple[int, ...], ...] = ()
     """Of the whole pyramid, the finest first; none where there is one level only."""
     level_names: tuple[str, ...] = ()
+    sizes: Mapping[str, tuple[float, str]] = field(default_factory=dict)
+    """Of its pixels, by axis, with their units."""
 
 
 class ImageFacts:
@@ -79,6 +81,7 @@ class ImageFacts:
                 "level": level_words(document.lanes[lane].raw, peeked[lane]),
                 "levels": level_rows(document.lanes[lane].raw, peeked[lane]),
                 "size": one.size if (one := peeked[lane]) else 0,
+                "sized": is_sized(document.lanes[lane].raw, one),
                 "warnings": warnings.get(lane, []) + [[p, p] for p in (one.problems if one else ())],
             }
             for lane in document.lane_order
@@ -140,8 +143,27 @@ def peeked_file(address: str | None) -> Peeked | None:
     problems = tuple(p for p in info.problems if not p.endswith("--axes to choose."))
     shapes = whole.levels if len(whole.levels) > 1 else ()
     return Peeked(
-        info.axes_known, info.axes, info.shape, len(info.levels), problems, size, shapes, whole.level_names
+        info.axes_known,
+        info.axes,
+        info.shape,
+        len(info.levels),
+        problems,
+        size,
+        shapes,
+        whole.level_names,
+        dict(info.pixel_size),
     )
+
+
+def is_sized(raw: Source, peeked: Peeked | None) -> bool:
+    """Whether a project says other sizes of pixels than the file, which are in force."""
+    from underbrush.engine.lanes import told_sizes  # noqa: PLC0415  (late: readers are heavy)
+
+    told = told_sizes(raw)
+    if peeked is None:
+        return bool(told)
+    own = told_sizes(replace(raw, pixel_size=peeked.sizes))
+    return any(own.get(axis) != size for axis, size in told.items() if axis in peeked.axes)
 
 
 def entry_facts(entry: LaneEntry, folder: Path) -> dict[str, Any]:

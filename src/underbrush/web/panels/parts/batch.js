@@ -143,7 +143,7 @@ export const BatchPage = {
         <div class="prog"><i :style="{ width: (running.state === 'checking' ? 100 * running.compared / running.rows.length : percent) + '%' }"></i></div>
       </div>
       <div v-else-if="job && (over || failed)" class="jobline" role="status">
-        <span class="fg">{{ jobText(job, 'file') }}</span><span v-if="over" class="dim after">in {{ timeText(job.seconds) }}</span>
+        <span class="fg">{{ over ? jobText(job, 'file') : failed + ' of ' + counted(job.rows.length, 'file') + ' cannot be read' }}</span><span v-if="over" class="dim after">in {{ timeText(job.seconds) }}</span>
       </div>
       <div class="scroll" tabindex="-1">
         <div v-if="job?.sentence && job.state !== 'done'" class="callout inset" :class="job.state === 'failed' ? 'err' : 'info'" role="alert">

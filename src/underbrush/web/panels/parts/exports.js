@@ -198,7 +198,7 @@ const Form = {
       <div class="hstack">
         <Select name="Region" :options="[{ id: 'whole', text: 'Whole image' }, { id: 'part', text: 'A part, in pixels' }]"
             :value="part ? 'part' : 'whole'" @choose="region" />
-        <span class="dim">Outside a mask 0</span>
+        <span class="dim">0 outside of a mask</span>
       </div>
       <template v-if="part">
         <label></label>
@@ -289,6 +289,7 @@ export const ExportPage = {
       usualFormat: computed(() => FORMATS[held.usual.format] || held.usual.format),
       blocked: computed(() => !count.value || !!held.look.refusal || !held.look.path),
       folder: computed(() => job.value?.folders[0] || ""),
+      over: computed(() => !!job.value && !busy("export") && rows.value.length > 0 && job.value.state !== "ready"),
       now: () => new Date(),
       failed: computed(() => rows.value.filter((/** @type {any} */ row) => row.state === "failed" || row.state === "cancelled").length),
       percent: computed(() => Math.round(100 * (job.value?.share || 0))),
@@ -321,6 +322,12 @@ export const ExportPage = {
         </div>
         <div class="prog"><i :style="{ width: percent + '%' }"></i></div>
       </div>
+      <div v-else-if="over" class="jobline hstack" role="status">
+        <Icon :n="failed ? 'warn' : 'check'" :class="{ warned: failed }" />
+        <span class="fg">{{ jobText(job, 'image') }}</span>
+        <span class="dim trunc grow">{{ folder ? 'in ' + folder : '' }}</span>
+        <button v-if="folder" type="button" class="btn-quiet fg tight" @click="openFolder(folder)"><Icon n="folder" />Open folder</button>
+      </div>
       <div class="scroll" tabindex="-1">
         <div class="expform">
           <Form />
@@ -338,9 +345,6 @@ export const ExportPage = {
           <div class="bar flat">
             <h2>Results</h2>
             <span class="grow"></span>
-            <button type="button" class="btn s" :disabled="!folder" :data-tip="folder || 'Nothing was written yet'" @click="openFolder(folder)">
-              <Icon n="folder" />Open folder
-            </button>
             <button type="button" class="btn s" :disabled="blocked || wish.result === 'labels'" @click="copyText('export', 'command')"
                 :data-tip="wish.result === 'labels' ? 'Labels are written from the window only' : 'Writes the same files from a shell'">
               <Icon n="copy" />Copy command

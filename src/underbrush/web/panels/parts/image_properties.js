@@ -37,7 +37,7 @@ export const ImageProperties = {
     const chosen = () => selection.lanes.join(" ");
     const { texts, reset, sent, isNew } = useDrafts(() => {
       const [low, high] = range.value ? range.value.split(" ") : ["", ""];
-      return { nickname: one.value?.nickname || "", axes: sameAxes.value || "", low, high };
+      return { nickname: one.value?.nickname || "", axes: [...(sameAxes.value || "")].join(" "), low, high };
     }, chosen);
     const problem = computed(() => {
       const text = texts.axes.replace(/[\s,]/g, "");
@@ -306,9 +306,9 @@ export const ImageProperties = {
                 <span class="fg">{{ unit }}</span>
               </span>
             </template>
-            <template v-if="!locked && (pixels.flat !== '' || pixels.deep !== '')">
+            <template v-if="!locked && own.some((fact) => fact.sized)">
               <span></span>
-              <button type="button" class="btn-quiet fg" data-tip="Forget what was typed here" @click="asInFile">As in the file</button>
+              <button type="button" class="btn-quiet fg asfile" data-tip="Forget what was typed here" @click="asInFile">As in the file</button>
             </template>
             <template v-if="one">
               <span>Channels</span>

@@ -70,7 +70,9 @@ export const app = () => own.app;
 export function attach(viewer) {
   own.app = markRaw(viewer);
   const offs = EVENTS.map((name) => viewer.on(name, (payload) => take(name, payload)));
-  offs.push(viewer.on("notice", (payload) => say(payload.sentence, { level: payload.level })));
+  // That a file is missing is told where its image would be.
+  const isTold = (/** @type {string} */ text) => !!link.state?.lanes.some((lane) => lane.missing === text);
+  offs.push(viewer.on("notice", ({ sentence, level }) => isTold(sentence) || say(sentence, { level })));
   offs.push(viewer.on("action", (payload) => act(payload.action)));
   const now = viewer.snapshot();
   for (const name of EVENTS) if (now[name]) take(name, now[name]);

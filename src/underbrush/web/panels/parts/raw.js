@@ -126,8 +126,9 @@ export const Raw = {
         <Channels v-if="many" :names="names" :mode="modeNow" :chosen="channel" @choose="chosen = $event" />
         <Histogram v-if="histogram" :histogram="histogram" :low="low" :high="high" :whole="whole"
             @range="setChannel({ low: $event[0], high: $event[1] })" />
+        <p v-else-if="!lane" class="note">No image is shown.</p>
         <div v-else class="histo none"><span v-if="failed" class="note">No histogram: the image could not be read.</span></div>
-        <div class="hstack">
+        <div v-if="lane" class="hstack">
           <TypedField class="short" :value="shown(low)" name="Black" tip="What is shown black" @typed="type(0, $event)" />
           <span class="dim">to</span>
           <TypedField class="short" :value="shown(high)" name="White" tip="What is shown white" @typed="type(1, $event)" />
@@ -137,7 +138,7 @@ export const Raw = {
             <Icon n="auto" />Auto <kbd v-if="autoKey && !autoKey.includes(' ')">{{ autoKey }}</kbd>
           </button>
         </div>
-        <div class="hstack">
+        <div v-if="lane" class="hstack">
           <span>Gamma</span>
           <Slider :value="gammaPlace(shownChannel.gamma ?? 1)" :min="-100" :max="100" name="Gamma"
               tip="Gamma: to the left darker, to the right brighter" :text="String(shownChannel.gamma ?? 1)"
