@@ -24,6 +24,8 @@ _RASTER = (
     (b"GIF89a", "GIF"),
     (b"BM", "BMP"),
     (b"\x59\xa6\x6a\x95", "Sun raster"),
+    (b"#?RADIANCE\n", "Radiance HDR"),
+    (b"#?RGBE\n", "Radiance HDR"),
 )
 _NOT_READ = (
     (b"ZISRAWFILE", "a Zeiss CZI file"),
@@ -33,7 +35,6 @@ _NOT_READ = (
     (b"\xff\x4f\xff\x51", "a JPEG 2000 file"),
     (b"\xff\x0a", "a JPEG XL file"),
     (b"v/1\x01", "an OpenEXR file"),
-    (b"#?RADIANCE", "a Radiance HDR file"),
     (b"%PDF", "a PDF document"),
     (b"\xd0\xcf\x11\xe0", "an OLE file (Olympus OIB, Zeiss ZVI or an Office document)"),
     (b"NRRD", "an NRRD file"),
@@ -66,6 +67,7 @@ _SUFFIXES = {
     "PBM": {".pbm"},
     "WebP": {".webp"},
     "Sun raster": {".ras", ".sun"},
+    "Radiance HDR": {".hdr"},
     "npy": {".npy"},
     "npz": {".npz"},
     "Zarr": {".zarr", ".ozx"},
@@ -74,8 +76,9 @@ _SUFFIXES = {
 }
 """Kind -> usual suffixes. A suffix of another kind is worth a remark, an unknown one is not."""
 
-IMAGE_SUFFIXES = frozenset[str]().union(*_SUFFIXES.values()) - {".ilp"}
-"""Usual suffixes of the images that are read, lower case with the dot."""
+IMAGE_SUFFIXES = frozenset[str]().union(*_SUFFIXES.values()) - {".ilp", ".hdr"}
+"""Usual suffixes of images that are read, lower case with the dot. A .hdr in a folder of images is mostly the
+header of something else (Analyze, ENVI)."""
 
 
 def kind_of(path: Path, location: str) -> str:

@@ -20,6 +20,7 @@ _READERS = {
     "npy": "npy",
     "npz": "npz",
     "PNM": "pnm",
+    "Radiance HDR": "radiance",
     "Zarr": "zarr",
     "N5": "n5",
     "Precomputed": "precomputed",
