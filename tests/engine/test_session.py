@@ -18,7 +18,7 @@ from underbrush.core.geometry import Box
 from underbrush.engine.arrays import predict_array
 from underbrush.engine.building import stored_options, trained
 from underbrush.engine.current import read_current
-from underbrush.engine.events import DocumentChanged, LabelsChanged, SaveChanged
+from underbrush.engine.events import DocumentChanged, LabelsChanged, Notice, SaveChanged
 from underbrush.engine.model import model_of
 from underbrush.engine.session import Session
 from underbrush.engine.views import TileDone, View
@@ -234,6 +234,23 @@ def test_where_nothing_can_be_made_safe_it_can_still_be_looked_at(file, faulty_d
     with Session.open(crashed / file.name) as session:
         assert session.read_only is None
         assert session.labels("a1").size == 40
+
+
+def test_what_a_save_found_is_said(file):
+    with Session.open(file, idle=1000) as session:
+        heard = []
+        session.listen(heard.append)
+        both_classes(session)
+        session.save()
+        assert not [one for one in heard if isinstance(one, Notice)]
+        other = file.with_name("other.ilp")
+        write_project(read_project(file), other)
+        other.replace(file)
+        session.apply("late", 1, stroke(2, 5, 5))
+        session.save()
+        (said,) = [one for one in heard if isinstance(one, Notice)]
+        assert "changed by another program while it was open here" in said.sentence
+        assert said.sentence.rpartition("/")[2].rstrip(".") in [one.path.name for one in session.versions]
 
 
 def test_a_save_that_fails_keeps_all_and_is_tried_again(file, faulty_disk):

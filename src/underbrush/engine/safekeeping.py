@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 
-from underbrush.engine.events import SaveChanged
+from underbrush.engine.events import Notice, SaveChanged
 from underbrush.engine.scheduler import Cancelled
 from underbrush.errors import UnderbrushError
 from underbrush.project.edits import Edit, to_json
@@ -35,7 +35,7 @@ class Safekeeping:
     project_now
         Gives the project as it is and the sequence number of its last edit; called on a thread of ours.
     say
-        Told what is to be said of saving, from any thread.
+        Told what is to be said of saving, and what was found then, from any thread.
     idle
         Seconds without an edit after which the .ilp is written.
     """
@@ -44,7 +44,7 @@ class Safekeeping:
         self,
         journal: Journal,
         project_now: Callable[[], tuple[Project, int]],
-        say: Callable[[SaveChanged], None],
+        say: Callable[[SaveChanged | Notice], None],
         idle: float = IDLE_S,
     ) -> None:
         self._journal, self._project_now, self._say, self._idle = journal, project_now, say, idle
@@ -116,7 +116,7 @@ class Safekeeping:
             self._lacking = False
             try:
                 project, sequence = self._project_now()
-                fold(project, self._journal, sequence, embed=embed)
+                folded = fold(project, self._journal, sequence, embed=embed)
             except Cancelled:
                 # Nothing was written: what was to be saved is to be saved still.
                 self._lacking = True
@@ -127,6 +127,9 @@ class Safekeeping:
                 self._tell(SaveChanged("failing", f"{self._name} could not be saved: {error}"))
                 self._plan(AGAIN_S)
                 raise
+        for sentence in folded.notices:
+            _log.warning(sentence)
+            self._say(Notice("warning", sentence))
         if self._journal.pending:
             self._plan(self._idle)
         else:
