@@ -581,6 +581,7 @@ def test_a_banner_moves_nothing_from_under_the_pointer(
         page.mouse.up()
         arrived(server, 1 + zoomed)
         assert server.project.applied[-1][2]["runs"] == [0, *aimed, 1]
+        assert not page.evaluate("app.viewer.pane('xy').fitted")
         page.mouse.move(at[0], 20)
         if not zoomed:  # who looked at all of it does so again
             page.wait_for_function(f"app.viewer.pane('xy').fitted && app.viewer.view.zoom < {fitted}")
@@ -588,6 +589,13 @@ def test_a_banner_moves_nothing_from_under_the_pointer(
         page.wait_for_function(ABOVE % 0)
         if not zoomed:
             assert page.evaluate("app.viewer.view.zoom") == fitted
+    # A window of another size shows all of it, too.
+    page.evaluate("app.fit()")
+    page.mouse.move(*at)
+    page.evaluate(BANNER % 40)
+    page.wait_for_function(f"{ABOVE % 40} && !app.viewer.pane('xy').fitted")
+    page.set_viewport_size({"width": 690, "height": 500})
+    page.wait_for_function("app.viewer.pane('xy').fitted")
 
 
 def test_contrast_by_dragging_paints_nothing(opened: Open, server: PaintingServer) -> None:

@@ -44,19 +44,23 @@ export class Holding {
   resizing() {
     const { views, last: before } = this, after = { rect: views.element.getBoundingClientRect(), window: sizeOfWindow() };
     this.last = after;
-    if (!before || !views.lane || !fromAbove(before, after)) return;
+    if (!before || !views.lane || isSame(before, after)) return;
+    if (!fromAbove(before, after)) return this.kept() ? this.refit() : undefined;
     const { active } = views, { frame, box } = active, aimed = views.pointed !== null && views.isShown(views.pointed);
     // Without a pointer nobody aims: what is fitted is fitted anew, and the views of a volume keep their middle.
     if (!frame || !box || (!aimed && (active.fitted || views.shown.length > 1))) return;
     const was = this.kept();
-    if (was && Math.abs(was.at.rect.top - after.rect.top) < 1) {
-      this.fitted = null;
-      for (const viewer of views.shown) viewer.fitted = true;
-      return this.together(); // and they fit themselves
-    }
+    if (was && Math.abs(was.at.rect.top - after.rect.top) < 1) return this.refit();
     const at = was?.at ?? (active.fitted ? before : null), look = held({ ...frame, look: active.look }, box, active.element.getBoundingClientRect());
     views.setView(look.cx, look.cy, look.zoom);
     this.fitted = at && { at, plane: active.place.plane, look: { ...active.look } };
+    this.together();
+  }
+
+  /** What was fitted is so again. @private */
+  refit() {
+    this.fitted = null;
+    for (const viewer of this.views.shown) viewer.fitted = true; // with their size they fit themselves
     this.together();
   }
 
@@ -86,6 +90,11 @@ export class Holding {
   stop() {
     cancelAnimationFrame(this.frame);
   }
+}
+
+/** @param {Measure} a @param {Measure} b */
+function isSame({ rect: a, window: one }, { rect: b, window: other }) {
+  return one === other && a.left === b.left && a.top === b.top && a.width === b.width && a.height === b.height;
 }
 
 function sizeOfWindow() {
