@@ -8,7 +8,6 @@ from underbrush.core.geometry import Box, Halo, Shape5, TileGrid
 from underbrush.errors import ResourceError
 
 LARGEST_EDGE = 1024
-SMALLEST_EDGE = 16
 CACHED = 40e6
 """Bytes of a tile that a processor's last cache still holds, and an allocator gives back and takes again."""
 PER_READ, PER_MADE, UNCACHED = 0.4, 0.6, 1.15

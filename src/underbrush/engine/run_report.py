@@ -302,11 +302,6 @@ def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
-def place_of(folder: Path, share: Share) -> str:
-    """What journals of a part are called by."""
-    return "" if share == WHOLE else f"{share.number}-of-{share.of}"
-
-
 def leave_no_parts(folder: Path, run: str) -> None:
     """Remove reports of parts of this run, which a whole run has made needless."""
     for path in folder.glob("run-part-*-of-*.json"):

@@ -14,7 +14,6 @@ it does not have. Edits wait only during 3 to 5.
 from __future__ import annotations
 
 import hashlib
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -45,8 +44,6 @@ class Folded:
     """The version before, where it was kept."""
     notices: tuple[str, ...]
     """Sentences for the user."""
-    held_s: float
-    """Seconds during which no edit could be made safe."""
 
 
 def fold(
@@ -79,7 +76,6 @@ def fold(
         base = _digest(output.file)
         version, notices = _kept_before(places, journal)
         with journal.lock:
-            start = time.perf_counter()
             journal.mark(base, sequence)
             output.commit()
             journal.seen = identity_of(places.project)
@@ -87,8 +83,7 @@ def fold(
                 journal.advance(base, sequence)
             except OutputError as error:
                 notices += (f"{error} The project is saved; the recovery file could not be shortened.",)
-            held = time.perf_counter() - start
-    return Folded(saved, base, version, notices, held)
+    return Folded(saved, base, version, notices)
 
 
 def _digest(file: OutputFile) -> str:

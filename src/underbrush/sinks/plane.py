@@ -40,7 +40,6 @@ PICTURES = {
     "ppm": ("PPM", (3,)),
 }
 """Format -> Pillow's name for it and the numbers of channels that it holds."""
-PLANE_FORMATS = ("tif", "tiff", *PICTURES)
 
 
 def plane_axes(spec: OutputSpec) -> str:
@@ -66,7 +65,7 @@ def plane_axes(spec: OutputSpec) -> str:
 
 
 def open_plane(spec: OutputSpec, format: str) -> Sink:
-    """A sink for one of `PLANE_FORMATS`.
+    """A sink for tif, tiff or one of `PICTURES`.
 
     Raises
     ------

@@ -265,10 +265,6 @@ class Hub:
         except (OSError, RuntimeError):
             return False
 
-    def path_of(self, ident: str) -> Path | None:
-        """Where the project lies that is open, or was when the server started."""
-        return self._paths.get(ident)
-
     def projects(self) -> dict[str, Session]:
         """All that are open now, by id."""
         with self._lock:

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { niceBelow, scaleBar } from "../../../src/underbrush/web/viewer/scalebar.js";
 import { minimapArea, minimapSight } from "../../../src/underbrush/web/viewer/minimap.js";
-import { autoContrast, bars, draggedContrast, ticks } from "../../../src/underbrush/web/viewer/histogram.js";
+import { autoContrast, bars, ticks } from "../../../src/underbrush/web/viewer/histogram.js";
 
 const lane = (pixel_size) => ({ id: "a1", v: "1", dtype: "uint8", levels: 1, shape: [1, 1, 40, 100, 100], pixel_size });
 
@@ -61,9 +61,4 @@ test("ticks are round and inside", () => {
   assert.deepEqual(ticks(0, 255), [0, 100, 200]);
   assert.deepEqual(ticks(-0.3, 0.7), [-0.2, 0, 0.2, 0.4, 0.6]);
   assert.deepEqual(ticks(5, 5), []);
-});
-
-test("a dragged handle stays in the range and below the other", () => {
-  assert.deepEqual(draggedContrast([10, 20], "low", 50, [0, 100]), [19.99, 20]);
-  assert.deepEqual(draggedContrast([10, 20], "high", 500, [0, 100]), [10, 100]);
 });

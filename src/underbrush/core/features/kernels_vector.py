@@ -31,7 +31,6 @@ _FLOAT = ir.FloatType()
 _VECTOR = ir.VectorType(_FLOAT, LANES)
 _INDEX = ir.VectorType(ir.IntType(32), LANES)
 
-Codegen = Callable[[Any, Any, Any, Any], Any]
 _intrinsic: Callable[[Callable[..., Any]], Any] = intrinsic
 _literal_intrinsic: Callable[[Callable[..., Any]], Any] = intrinsic(prefer_literal=True)
 

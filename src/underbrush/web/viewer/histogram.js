@@ -52,13 +52,3 @@ export function ticks(from, to, n = 5) {
   for (let i = Math.ceil(from / step - 1e-9); i * step <= to + step * 1e-9; i++) out.push(Number((i * step).toPrecision(12)));
   return out;
 }
-
-/**
- * Contrast after a handle was dragged: low stays below high by at least a hundredth of a per cent of the range.
- * @param {[number, number]} contrast @param {"low" | "high"} which @param {number} value @param {[number, number]} range
- * @returns {[number, number]}
- */
-export function draggedContrast(contrast, which, value, range) {
-  const gap = (range[1] - range[0]) * 1e-4 || 1e-6, inside = Math.min(range[1], Math.max(range[0], value));
-  return which === "low" ? [Math.min(inside, contrast[1] - gap), contrast[1]] : [contrast[0], Math.max(inside, contrast[0] + gap)];
-}
