@@ -12,6 +12,7 @@ import json
 import logging
 import os
 import queue
+import signal
 import subprocess
 import sys
 import threading
@@ -81,7 +82,13 @@ class Child:
         """Wait for its end; whether it compiled everything."""
         status = self._child.wait()
         if status and not self.ended_by_us:
-            _LOG.warning("the process that compiles ended with status %s", status)
+            # Ctrl-C and the end of a session reach all processes at once: nothing has failed.
+            asked = status in (-signal.SIGINT, -signal.SIGTERM)
+            _LOG.log(
+                logging.INFO if asked else logging.WARNING,
+                "the process that compiles ended with status %s",
+                status,
+            )
         return status == 0
 
     def end(self) -> None:
