@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from browser.running import Hand
+from browser.running import Hand, until
 
 Point = tuple[int, int]
 """Column and row."""
@@ -175,13 +175,14 @@ class Painter(Hand):
 
     def settled(self) -> None:
         """Wait until what is in view is trained, computed and drawn."""
-        self.page.wait_for_function(
+        until(
+            self.page,
             """async () => {
               const { link } = await import("underbrush-panels");
               const { done, total } = link.progress ?? {};
               return link.training?.state === "done" && total > 0 && done === total;
             }""",
-            timeout=90_000,
+            seconds=90,
         )
         self.drawn()
 

@@ -117,6 +117,24 @@ class Server:
             self.process.stdout.close()
 
 
+def until(page: Any, holds: str, arg: Any = None, seconds: float = 60) -> None:
+    """Wait until an ``async () => ...`` of the page gives what is true, also across a reload.
+
+    Playwright's `wait_for_function` takes the promise itself for true, and so waits for nothing.
+    """
+    end = time.monotonic() + seconds
+    while True:
+        failure: Exception | None = None
+        try:
+            if page.evaluate(holds, arg):
+                return
+        except Exception as error:  # noqa: BLE001  (the page is being loaded, or is broken: told in the end)
+            failure = error
+        if time.monotonic() > end:
+            raise AssertionError(f"waited in vain for {holds}") from failure
+        page.wait_for_timeout(50)
+
+
 class Wire:
     """What goes over the websocket of a page, as it came: texts as JSON, of tiles the head."""
 
@@ -163,11 +181,12 @@ class Hand:
 
     def ready(self) -> None:
         """Wait until the image is there and the server is heard."""
-        self.page.wait_for_function(
+        until(
+            self.page,
             """async () => {
               const { link } = await import("underbrush-panels");
               return link.connection.state === "online" && link.state?.lanes.length;
-            }"""
+            }""",
         )
         self.page.wait_for_selector(".histo svg")
 
@@ -227,12 +246,12 @@ class Hand:
 
     def sent(self) -> None:
         """Wait until nothing is kept in this tab any more."""
-        self.page.wait_for_function(
+        until(
+            self.page,
             """async () => {
               const { link } = await import("underbrush-panels");
               return link.connection.state === "online" && !link.unsent.count;
             }""",
-            timeout=60_000,
         )
 
     def choose(self, number: int) -> None:

@@ -19,7 +19,7 @@ import tifffile
 from numpy.typing import NDArray
 
 from browser.painter import Mask, Painter, dice
-from browser.running import ARGUMENTS, CHROMIUM, NEEDS_CHROMIUM, Server
+from browser.running import ARGUMENTS, CHROMIUM, NEEDS_CHROMIUM, Server, until
 from browser.tutorial import Reader
 
 if os.environ.get("CI"):
@@ -134,11 +134,12 @@ class Course(Painter):
         eye = f"[role=group][aria-label='{filter_name}'] .featureimage:has-text('{scale}')"
         page.click(eye)
         page.wait_for_selector(f"{eye}[aria-pressed=true]")
-        page.wait_for_function(
+        until(
+            page,
             """async () => {
               const { app } = await import("underbrush-panels");
               return app().featureRange();
-            }"""
+            }""",
         )
         self.drawn()
         picture = self.at_pixels(self.seen(), shape)
@@ -455,7 +456,7 @@ def test_a_project_of_ilastik_is_as_it_was_there(
     person.ready()
     # Asked once of who comes from ilastik; it lies over the image until it is answered.
     page.click(".callout:has-text('made with ilastik') >> text=No")
-    page.wait_for_function("async () => (await import('underbrush-panels')).link.progress?.done > 0")
+    until(page, "async () => (await import('underbrush-panels')).link.progress?.done > 0")
     page.wait_for_selector(".predicting", state="detached")
     person.drawn()
     assert [one["name"] for one in person.told("state")["classes"]] == names

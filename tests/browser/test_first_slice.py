@@ -13,7 +13,7 @@ import pytest
 import tifffile
 from numpy.typing import NDArray
 
-from browser.running import ARGUMENTS, CHROMIUM, NEEDS_CHROMIUM, Hand, Server, drop
+from browser.running import ARGUMENTS, CHROMIUM, NEEDS_CHROMIUM, Hand, Server, drop, until
 from underbrush.project.read import read_project
 
 playwright = pytest.importorskip("playwright.sync_api")
@@ -150,9 +150,7 @@ def test_from_the_start_screen_to_a_result_and_back_again(context: Any, server: 
         page.wait_for_selector(".cls[data-class='1']")
         hand.ready()
         assert np.array_equal(hand.labels(), labels)
-        page.wait_for_function(
-            "async () => (await import('underbrush-panels')).link.progress?.done > 0", timeout=60_000
-        )
+        until(page, "async () => (await import('underbrush-panels')).link.progress?.done > 0")
         page.wait_for_selector(".predicting", state="detached")
         assert soon(lambda: np.array_equal(yellow(hand, truth.shape), result), 20)
 

@@ -16,7 +16,7 @@ import tifffile
 from numpy.typing import NDArray
 
 from browser.painter import Mask, Painter, dice
-from browser.running import ARGUMENTS, CHROMIUM, NEEDS_CHROMIUM, Server
+from browser.running import ARGUMENTS, CHROMIUM, NEEDS_CHROMIUM, Server, until
 
 if os.environ.get("CI"):
     import playwright.sync_api as playwright
@@ -118,7 +118,8 @@ class Typist(Painter):
         self.page.keyboard.insert_text(f"{x}, {y}")
         self.press("Enter")
         self.page.wait_for_selector(".placing input", state="detached")
-        self.page.wait_for_function(
+        until(
+            self.page,
             """async ([x, y]) => {
               const { link } = await import("underbrush-panels");
               const { x: u, y: v } = link.cursor ?? {};
@@ -184,11 +185,12 @@ def test_the_exercise_by_keys_alone(context: Any, server: Server, data: Path) ->
     page.wait_for_selector(".cls input.rename:focus")
     page.keyboard.type("background")
     person.press("Enter")
-    page.wait_for_function(
+    until(
+        page,
         """async () => {
           const { link } = await import("underbrush-panels");
           return link.state.classes.map((one) => one.name).join() === "background,nuclei";
-        }"""
+        }""",
     )
     fewer_features(person)
     truths = [truth_of(data, name) for name in NAMES]

@@ -16,6 +16,7 @@ import scipy.ndimage
 import tifffile
 
 from browser.painter import Mask, Painter
+from browser.running import until
 
 TUTORIAL = Path(__file__).parents[2] / "docs" / "tutorial.md"
 STEP = re.compile(r"<!-- (do|picture): ([^>]+?) -->|\*\*([^*]+)\*\*|(?<![\w*])\*([^*\n]+)\*(?![\w*])")
@@ -76,11 +77,12 @@ class Reader(Painter):
         """The sample is open, and its result is on the screen."""
         self.page.wait_for_selector(".cls[data-class='2']", timeout=150_000)  # kernels may be compiled first
         self.ready()
-        self.page.wait_for_function(
+        until(
+            self.page,
             """async () => {
               const { done, total } = (await import("underbrush-panels")).link.progress ?? {};
               return total > 0 && done === total;
-            }"""
+            }""",
         )
         self.drawn()
 
