@@ -288,6 +288,7 @@ def test_all_keys_open_and_close_and_give_the_focus_back(project: Any) -> None:
 
 def test_banners_say_what_is_safe(project: Any) -> None:
     emit = "([name, payload]) => fakeViewer.emit(name, payload)"
+    menus = project.locator("[role=menubar]").bounding_box()
     project.evaluate(emit, ["unsent", {"count": 3, "oldest": 2}])
     project.evaluate(
         emit, ["connection", {"state": "reconnecting", "banner": True, "sentence": "", "unsent": 3}]
@@ -296,6 +297,7 @@ def test_banners_say_what_is_safe(project: Any) -> None:
         "text=Connection lost. Reconnecting. You can go on painting. 3 strokes are kept"
     )
     assert project.evaluate(AUDIT) == []
+    assert project.locator("[role=menubar]").bounding_box() == menus, "no words move what is clicked"
     project.evaluate(emit, ["connection", {"state": "online", "banner": False, "sentence": "", "unsent": 0}])
     project.evaluate(emit, ["save", {"state": "failing", "sentence": "nuclei.ilp: the disk is full."}])
     project.wait_for_selector("[role=alert] >> text=the disk is full")

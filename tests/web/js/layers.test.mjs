@@ -83,4 +83,6 @@ test("the first class starts unfilled in the segmentation, and its labels are se
 test("a probability has the colour of its class", () => {
   const layers = withLayer(initialLayers(), "probability:2", { visible: true });
   assert.deepEqual([...paintOf(layers, "probability:2", classes).colours.subarray(0, 3)], [9, 8, 7]);
+  const [dark, coloured] = [false, true].map((on) => paintOf(layers, "uncertainty", classes, on));
+  assert.ok(dark.colours[2] > dark.colours[1] && coloured.colours[1] > coloured.colours[2] && dark.key !== coloured.key, "violet is not seen on a stained section");
 });

@@ -22,6 +22,9 @@ const PRIMARY = [[255, 0, 0], [0, 255, 0], [0, 0, 255]];
 /** No class has it; it is seen on dark, grey and white. @type {Colour} */
 const UNCERTAIN = [122, 92, 255];
 
+/** The same over coloured images: stained sections are violet themselves. @type {Colour} */
+const UNCERTAIN_ON_COLOUR = [0, 222, 150];
+
 /** Between black and white, so that what lies outside of a mask is told from it on either. @type {Colour} */
 const VEIL = [74, 80, 90];
 /** @type {Colour} */
@@ -188,9 +191,10 @@ function rangeOf(lane, auto) {
 
 /**
  * @param {Layers} layers @param {string} name @param {readonly ClassInfo[]} classes in their order
+ * @param {boolean} [coloured] the image below is shown in its own colours
  * @returns {Paint}
  */
-export function paintOf(layers, name, classes) {
+export function paintOf(layers, name, classes, coloured = false) {
   const layer = layers[name], colours = new Uint8Array(1024), order = new Uint8Array(256), outline = layer.style === "outline";
   if (name === "labels" || name === "segmentation") {
     const parts = classes.map((info, place) => {
@@ -201,7 +205,7 @@ export function paintOf(layers, name, classes) {
     });
     return { outline, opacity: layer.opacity, colours, order, key: `${outline}|${parts.join("|")}` };
   }
-  const colour = name.startsWith("feature:") ? null : valueColour(layer, name, classes);
+  const colour = name.startsWith("feature:") ? null : valueColour(layer, name, classes, coloured);
   for (let value = 0; value < 256; value++) colours.set(colour ? [...colour, value] : [value, value, value, 255], value * 4);
   return { outline: false, opacity: layer.opacity, colours, order, key: colour ? colour.join() : "grey" };
 }
@@ -218,8 +222,8 @@ export function maskPaints({ opacity }) {
   ];
 }
 
-/** @param {OverLayer} layer @param {string} name @param {readonly ClassInfo[]} classes */
-function valueColour(layer, name, classes) {
+/** @param {OverLayer} layer @param {string} name @param {readonly ClassInfo[]} classes @param {boolean} coloured */
+function valueColour(layer, name, classes, coloured) {
   const id = Number(name.split(":")[1]), own = classes.find((info) => info.id === id)?.colour;
-  return layer.colour ?? (name === "uncertainty" ? UNCERTAIN : (own?.slice(0, 3) ?? [255, 255, 255]));
+  return layer.colour ?? (name === "uncertainty" ? (coloured ? UNCERTAIN_ON_COLOUR : UNCERTAIN) : (own?.slice(0, 3) ?? [255, 255, 255]));
 }

@@ -1,7 +1,7 @@
 // All tiles of a view: what is asked for, and the scene that they make. Knows the renderer only as a maker of textures.
 import { levelStep, planeSize, visibleBox } from "./geometry.js";
 import { cellBox, cellKey, cellRect, cellsIn, coarserBox, firstLevel, levelFor, piecesFor, reducedScale, ringAround } from "./pyramid.js";
-import { laidOver, maskPaints, paintOf, shownChannels, shownFeature } from "./layers.js";
+import { laidOver, maskPaints, paintOf, rawMode, shownChannels, shownFeature } from "./layers.js";
 import { LabelTiles } from "./labeltiles.js";
 import { MaskTiles } from "./masktiles.js";
 import { OverlayTiles } from "./overlaytiles.js";
@@ -260,7 +260,7 @@ export class Picture {
 
   /** @private @param {Sight} sight @param {string} name */
   overlay(sight, name) {
-    const paint = paintOf(sight.layers, name, sight.classes);
+    const paint = paintOf(sight.layers, name, sight.classes, rawMode(sight.layers.raw, sight.lane) === "rgb");
     if (name === "labels") return { name, draws: this.labelDraws(sight), spans: this.echoes.spansIn(whereOf(sight)), paint };
     const size = planeSize(sight.lane, sight.plane), area = this.area(sight);
     /** @type {Draw[]} */

@@ -40,7 +40,7 @@ export class ScaleBar {
   constructor(parent) {
     this.element = document.createElement("div");
     this.element.style.cssText = "position:absolute;left:16px;bottom:16px;color:#fff;pointer-events:none;display:none;" +
-      "font:12px/16px var(--font, system-ui, sans-serif);text-shadow:0 0 3px #000,0 0 1px #000";
+      "font:600 12px/16px var(--font, system-ui, sans-serif);text-shadow:0 0 2px #000,0 0 2px #000,0 0 3px #000,0 0 5px #000"; // on pale sections, too
     this.label = document.createElement("span");
     this.line = document.createElement("i");
     this.line.style.cssText = "display:block;height:3px;background:#fff;box-shadow:0 0 0 1px #000a;margin-top:4px";
