@@ -309,11 +309,25 @@ def batch(at: Studio) -> None:
     page.wait_for_selector("button.primary:text-is('Start'):enabled")
     at.shot("batch-compared")
     page.click("button.primary:text-is('Start')")
-    page.wait_for_selector("button:text-is('Cancel')")
+    page.wait_for_selector(".bar .danger:text-is('Cancel')")
     page.screenshot(path=at.folder / "batch-running.png")
     page.wait_for_selector("button.primary:text-is('Start again')")
     page.click("tr.row:has-text('plate1_w14')")
     at.shot("batch")
+
+
+def settings(at: Studio) -> None:
+    """The settings, and a path for results that cannot be."""
+    at.sample()
+    page = at.page
+    page.click("button:text-is('Edit')")
+    page.click("text=Settings ...")
+    page.wait_for_selector("#usual-path")
+    at.shot("settings")
+    page.fill("#usual-path", "{nick}")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".usual [role=alert]")
+    at.shot("settings-refused")
 
 
 def trouble(at: Studio) -> None:
@@ -350,7 +364,8 @@ def trouble(at: Studio) -> None:
 
 
 SCENES: dict[str, Callable[[Studio], None]] = {
-    one.__name__: one for one in (start, first, training, features, pictures, volumes, export, batch, trouble)
+    one.__name__: one
+    for one in (start, first, training, features, pictures, volumes, export, batch, settings, trouble)
 }
 
 

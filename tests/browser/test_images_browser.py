@@ -243,6 +243,35 @@ def test_a_folder_of_zarr_that_is_dropped_is_found_and_another_folder_refused(pa
     page.wait_for_selector(".toast >> text=nowhere.zarr is a folder that was not found")
 
 
+def test_a_file_dropped_onto_a_row_replaces_its_image_once_that_was_told(page: Any, home: Path) -> None:
+    count = page.locator(ROW).count()
+    first = cells(page, 2)[0]
+    np.save(home / "other.npy", np.full((6, 120, 160), 7, np.uint8))
+    drop_on = """([name, size, modified, kind]) => {
+        const file = new File([], name, {lastModified: modified});
+        Object.defineProperty(file, "size", {value: size});
+        const event = new Event(kind, {cancelable: true, bubbles: true});
+        const item = {kind: "file", getAsFile: () => file};
+        event.dataTransfer = {types: ["Files"], items: [item], files: [file]};
+        document.querySelector(".tbl.images tbody tr:nth-child(1) td:nth-child(2)").dispatchEvent(event);
+    }"""
+    seen = (home / "other.npy").stat()
+    about = ["other.npy", seen.st_size, int(seen.st_mtime * 1000)]
+    page.evaluate(drop_on, [*about, "dragover"])
+    page.wait_for_selector(f"text=Drop to replace {first}, beside the rows to add")
+    page.evaluate(drop_on, [*about, "drop"])
+    page.wait_for_selector(f".dialog h2:text-is('Replace {first} by other.npy?')")
+    page.wait_for_selector(f".dialog >> text=/{first} is .*stack_.\\.npy now/")
+    page.click(".dialog .btn:text-is('Cancel')")
+    page.wait_for_selector(".dialog", state="detached")
+    assert "other.npy" not in cells(page, 7)[0]
+    page.evaluate(drop_on, [*about, "drop"])
+    page.click(".dialog .btn:text-is('Replace')")
+    page.click(".dialog .btn:text-is('Use it in place')")
+    page.wait_for_selector(f"{ROW}:nth-child(1) td:nth-child(7):has-text('other.npy')")
+    assert page.locator(ROW).count() == count and cells(page, 2)[0] == first
+
+
 def test_a_level_is_chosen_in_the_properties(page: Any, home: Path) -> None:
     with tifffile.TiffWriter(home / "levels.tif") as out:
         out.write(np.zeros((256, 512), np.uint8), subifds=1, tile=(64, 64), photometric="minisblack")
@@ -268,12 +297,20 @@ def test_the_size_of_a_pixel_is_typed_changed_and_undone(page: Any) -> None:
     page.click(".props button:has-text('µm')")
     page.click("[role^=menuitem]:has-text('nm')")
     page.wait_for_selector(f"{ROW} >> text=0.5 nm")
+    # Two fields, the second typed while the first is on its way: both count.
+    page.fill("#p-flat", "0.7")
+    page.keyboard.press("Tab")
+    page.fill("#p-name", "typed")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(f"{ROW} >> text=0.7 nm")
+    page.wait_for_selector(f"{ROW} >> text=typed")
     page.fill("#p-flat", "-3")
     page.keyboard.press("Enter")
     page.wait_for_selector(".toast >> text=A pixel size is a number above 0")
-    assert page.input_value("#p-flat") == "0.5"
+    assert page.input_value("#p-flat") == "0.7"
     page.focus(ROW)
-    page.keyboard.press("Control+z")
+    for _ in range(3):
+        page.keyboard.press("Control+z")
     page.wait_for_selector(f"{ROW} >> text=0.5 µm")
 
 

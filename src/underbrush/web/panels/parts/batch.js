@@ -167,7 +167,7 @@ export const BatchPage = {
                 </span>
               </td>
               <td class="num">{{ row.seconds ? timeText(row.seconds) : '–' }}</td>
-              <td class="said"><span class="hstack"><Icon v-if="row.warnings.length && row.state !== 'failed'" n="warn" class="warnicon" /><span class="trunc">{{ said(row) }}</span></span></td>
+              <td class="said" :data-tip="said(row) || null"><span class="hstack"><Icon v-if="row.warnings.length && row.state !== 'failed'" n="warn" class="warnicon" /><span class="trunc">{{ said(row) }}</span></span></td>
               <td class="num"><button v-if="row.state === 'failed' && !running" type="button" class="btn s" :aria-label="'Retry ' + row.name" @click.stop="retry('batch', [row.n])">Retry</button></td>
             </tr>
           </tbody>

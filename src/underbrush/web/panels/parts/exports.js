@@ -224,11 +224,14 @@ const Place = {
     const wish = held.wish;
     const lane = computed(() => (link.state?.lanes || []).find((one) => one.id === held.look.lane) || null);
     const count = computed(() => (held.all ? link.state?.lanes.length || 0 : 1));
+    const path = computed(() => marked(held.look.path || "", lane.value?.nickname || ""));
     return {
       held, wish, choose, lane, count,
       colours: computed(() => (wish.result === "segmentation" || wish.result === "labels" ? link.state?.classes || [] : [])),
       rgb: (/** @type {number[]} */ c) => `rgb(${c.join(" ")})`,
-      path: computed(() => marked(held.look.path || "", lane.value?.nickname || "")),
+      path,
+      /** Lines end behind a slash. */
+      folders: computed(() => path.value[0].split(/(?<=[/\\])/)),
       typed: (/** @type {Event} */ event) => choose({ pattern: /** @type {HTMLInputElement} */ (event.target).value.trim() || held.usual.pattern }),
       answers: [
         ["replace", "Replace", "What is there is replaced once the new file is complete"],
@@ -254,7 +257,7 @@ const Place = {
       <label></label>
       <div v-if="held.look.path">
         <p class="dim first">{{ count > 1 ? 'First of ' + count : 'This file' }}, with run.json beside it</p>
-        <div class="path">{{ path[0] }}<span class="var">{{ path[1] }}</span>{{ path[2] }}</div>
+        <div class="path"><template v-for="part in folders">{{ part }}<wbr></template><span class="var">{{ path[1] }}</span>{{ path[2] }}</div>
       </div>
       <div v-else class="dim">{{ held.looking ? 'Looking ...' : '' }}</div>
       <label>Existing files</label>
