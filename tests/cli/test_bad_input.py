@@ -52,7 +52,7 @@ def check_refused(call, folder, arguments, status, *says):
         (["--result", "uncertainty", "--dtype", "uint8"], 2, ("0 or 1", "--rescale")),
         (["--output", "a.npz"], 1, ("'.npz'", "end it with .tif")),
         (["--output", ""], 2, ("--output is empty",)),
-        (["--jobs", "x"], 2, (". See underbrush predict --help.",)),
+        (["--jobs", "x"], 2, ("--jobs takes a whole number. See underbrush predict --help.",)),
         (["--region", "y=1"], 2, ("--region 'y=1'",)),
         (["--region", "c=0:1"], 2, ("cannot cut the axis 'c'",)),
         (["--region", "y=60:80"], 2, ("y=60:80 is empty", "48 pixels in y")),

@@ -125,5 +125,5 @@ def test_a_table_that_is_no_text(tmp_path):
     (tmp_path / "t.csv").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(UsageError, match="UTF-8"):
         read_table(tmp_path / "t.csv")
-    with pytest.raises(UsageError, match="No such file"):
+    with pytest.raises(UsageError, match="there is no such file; check the name"):
         read_table(tmp_path / "none.csv")

@@ -8,6 +8,7 @@ import errno
 import io
 import logging
 import os
+import re
 import signal
 import sys
 import time
@@ -96,6 +97,13 @@ class Stopped(BaseException):
         self.by = "Ctrl-C" if number == signal.SIGINT else "SIGTERM"
 
 
+_VALUE = "Invalid value for '([^']*)': Input should be "
+_NUMBERS = (
+    (re.compile(_VALUE + "a valid integer.*"), r"\1 takes a whole number"),
+    (re.compile(_VALUE + "a valid number.*"), r"\1 takes a number"),
+    (re.compile(_VALUE + r"greater than or equal to (\S+)"), r"\1 takes a number of at least \2"),
+)
+"""What the parser of options says of numbers, in words for its readers."""
 TIDYING = 3.0
 """Seconds in which a second Ctrl-C does not disturb the tidying up that the first began."""
 _stops: list[float] = []
@@ -133,6 +141,8 @@ def _explain(error: BaseException) -> tuple[str, int]:
         context = getattr(error, "ctx", None)
         command = context.command_path if context else "underbrush"
         problem = error.format_message().rstrip(".")  # type: ignore[attr-defined]
+        for words, ours in _NUMBERS:
+            problem = words.sub(ours, problem)
         return f"{problem}. See {command} --help.", 2
     if isinstance(error, Stopped):
         return f"stopped by {error.by}; nothing half-written was left.", error.status

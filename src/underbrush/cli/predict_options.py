@@ -196,8 +196,11 @@ def parse_part(text: str | None) -> Share:
     if text is None:
         return WHOLE
     match = re.fullmatch(r"\s*(\d{1,6})\s*/\s*(\d{1,6})\s*", text)
-    if match is None or not 1 <= int(match[1]) <= int(match[2]):
+    if match is None:
+        raise UsageError(f"--part {text!r} is not understood", remedy="write it as in 3/40")
+    if not 1 <= int(match[1]) <= int(match[2]):
         raise UsageError(
-            f"--part {text!r} is not understood", remedy="write it as in 3/40, the first part is 1/40"
+            f"--part {text}: there is no part {int(match[1])} of {int(match[2])}",
+            remedy=f"give 1/{match[2]} to {match[2]}/{match[2]}" if int(match[2]) else "write it as in 3/40",
         )
     return Share(int(match[1]), int(match[2]))

@@ -22,6 +22,7 @@ from underbrush.errors import FeatureError, ProjectError
 from underbrush.project.paths import linked_source
 from underbrush.project.schema import ClassifierInfo, ClassInfo, Lane, Project
 from underbrush.project.settings_layout import default_colour
+from underbrush.sources.bytesfile import unreadable
 from underbrush.sources.opening import open_image
 
 _PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".pgm", ".ppm", ".pnm", ".pbm")
@@ -209,7 +210,10 @@ def selection_from_file(path: Path) -> FeatureSelection:
         return FeatureSelection(tuple(filters), scales, rows, flat)
     except FeatureError as error:
         raise FeatureError(error.problem, where=path, remedy=error.remedy) from None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except OSError as error:
+        why = unreadable(error, str(path))
+        raise FeatureError(why.problem, where=path, remedy=why.remedy) from None
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise FeatureError(f"the features cannot be read ({error})", where=path, remedy=remedy) from None
 
 

@@ -339,7 +339,11 @@ class _Gathered:
             with ExitStack() as stack:
                 opened = _opened(stack, self._task.request)
                 if not complete(self._model, self._task.request, opened, self._key):
-                    raise OutputError("pieces of it are missing", where=self._task.request.output)
+                    raise OutputError(
+                        "pieces of it are missing",
+                        where=self._task.request.output,
+                        remedy="give the same command with --resume",
+                    )
         except Exception as error:  # noqa: BLE001  (told as of any image)
             return explained(error, self._task.request)
         return "", 0

@@ -14,6 +14,7 @@ from underbrush.engine.naming import file_part, nickname_of
 from underbrush.errors import ImageError, UsageError
 from underbrush.files import safe_name
 from underbrush.sources.address import is_remote
+from underbrush.sources.bytesfile import unreadable
 from underbrush.sources.kinds import IMAGE_SUFFIXES, kind_of
 from underbrush.sources.sequence import natural
 
@@ -210,9 +211,11 @@ def read_table(path: Path) -> tuple[list[Entry], tuple[str, ...]]:
         if path.stat().st_size > LARGEST:
             raise UsageError("the table is too large", where=path, remedy="divide it")
         text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is no text in UTF-8"
-        problem = f"the table cannot be read ({reason})"
+    except OSError as error:
+        said = unreadable(error, str(path))
+        raise UsageError(said.problem, where=path, remedy=said.remedy) from None
+    except UnicodeDecodeError:
+        problem = "the table is no text in UTF-8"
         raise UsageError(problem, where=path, remedy="save it as CSV in UTF-8") from None
     head = next(iter(text.splitlines()), "")
     delimiter = max(",;\t", key=head.count)
@@ -227,8 +230,8 @@ def read_table(path: Path) -> tuple[list[Entry], tuple[str, ...]]:
     if not entries:
         raise UsageError("the table has no images", where=path, remedy="write one a line below the names")
     unused = [name for name in names if name and name not in COLUMNS]
-    said = (f"{path}: not used: {', '.join(unused)}.",) if unused else ()
-    return entries, said
+    notices = (f"{path}: not used: {', '.join(unused)}.",) if unused else ()
+    return entries, notices
 
 
 def _check_columns(names: Sequence[str], path: Path) -> None:

@@ -45,7 +45,9 @@ def read_trained(
         return project, kept_model(project, classifier) if classifier else model_of(project, threads)
     if classifier is not None:
         raise ProjectError(
-            f"there is no classifier {classifier!r}, it is a project of {len(stages)} stages", where=path
+            f"there is no classifier {classifier!r}, it is a project of {len(stages)} stages",
+            where=path,
+            remedy="leave --classifier out",
         )
     models = stage_models(stages, len(stages) - 1, threads)
     recipes = tuple(model.recipe for model in models)
@@ -91,7 +93,9 @@ def trained_stage(project: Project, before: tuple[Recipe, ...], threads: int) ->
 
     selection = project.selection
     if selection is None:
-        raise ProjectError("no features are chosen in a stage", where=project.path or "")
+        raise ProjectError(
+            "no features are chosen in a stage", where=project.path or "", remedy="choose them in ilastik"
+        )
     options = stored_options(project, threads)
     # A forest trained anew takes today's structure tensor.
     selection = replace(selection, vigra_structure=False)

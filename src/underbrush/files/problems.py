@@ -28,7 +28,7 @@ _SENTENCES: dict[int, tuple[str, str]] = {
         f"the name is too long (a file's name may have {NAME_BYTES} bytes)",
         "choose a shorter one",
     ),
-    errno.ENOENT: ("the folder does not exist any more", "create it or choose another"),
+    errno.ENOENT: ("there is no such folder, and it cannot be made", "choose another"),
     errno.ELOOP: ("the path is a ring of links", "choose another path"),
     errno.EIO: ("the disk reported an error while writing", "check the disk, or choose another"),
     errno.ESTALE: ("the network folder has gone", "connect it again, or choose another"),

@@ -29,7 +29,9 @@ class ArrayImage(Image):
         if array.dtype.kind not in "biuf":
             raise ImageError(f"the array has values of type {array.dtype}", where=name, remedy="give numbers")
         if array.size == 0:
-            raise ImageError(f"the array is empty, its shape is {array.shape}", where=name)
+            raise ImageError(
+                f"the array is empty, its shape is {array.shape}", where=name, remedy="give one with pixels"
+            )
         order = default_axes(array.shape) if axes is None else parse_axes(axes, array.ndim)
         self._array = array
         self.info = ImageInfo(

@@ -87,6 +87,8 @@ def unreadable(error: OSError, location: str) -> ImageError:
     """The sentence for a file that the system refuses to open or read."""
     if isinstance(error, FileNotFoundError):
         return ImageError("there is no such file", where=location, remedy="check the name")
+    if isinstance(error, IsADirectoryError):
+        return ImageError("this is a folder, not a file", where=location, remedy="name a file")
     if isinstance(error, PermissionError):
         return ImageError(
             "you may not read this file", where=location, remedy="ask its owner for the right to"
