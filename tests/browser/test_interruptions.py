@@ -12,7 +12,7 @@ import pytest
 import tifffile
 from numpy.typing import NDArray
 
-from browser.running import ARGUMENTS, CHROMIUM, NEEDS_CHROMIUM, Hand, Server
+from browser.running import ARGUMENTS, CHROMIUM, NEEDS_CHROMIUM, Hand, Server, until
 
 playwright = pytest.importorskip("playwright.sync_api")
 pytestmark = NEEDS_CHROMIUM
@@ -188,8 +188,17 @@ def test_a_server_killed_in_the_middle_of_a_stroke(hand: Hand, server: Server) -
     page.mouse.move(*hand.place(200, 130), steps=8)
     page.mouse.up()
     page.wait_for_selector(".banner >> text=Connection lost.")
-    hand.stroke((50, 200), (200, 200))
+    hand.still()
+    page.evaluate("() => { socket.on('connect_error', ({ message }) => (window.refused = message)); }")
+    page.mouse.move(*hand.place(50, 200))
+    page.mouse.down()
+    page.mouse.move(*hand.place(120, 200), steps=4)
     server.start()
+    # The new server does not know the page, which will be loaded again; but not under a hand that paints.
+    until(page, "async () => window.refused === 'Implicit handshake failed'")
+    page.mouse.move(*hand.place(200, 200), steps=4)
+    page.mouse.up()
+    until(page, "async () => window.refused === undefined")
     page.wait_for_selector(".banner", state="detached")
     hand.ready()
     hand.sent()
@@ -240,7 +249,9 @@ def test_twenty_seconds_without_a_network(hand: Hand, context: Any) -> None:
     hand.sent()
     assert hand.page.evaluate("window.samePage"), "it was not loaded anew"
     wrong = (hand.labels() == 2) != expected
-    assert not wrong.any(), [(int(y), np.flatnonzero(wrong[y]).tolist()) for y in np.flatnonzero(wrong.any(1))]
+    assert not wrong.any(), [
+        (int(y), np.flatnonzero(wrong[y]).tolist()) for y in np.flatnonzero(wrong.any(1))
+    ]
 
 
 def test_two_tabs_that_paint_at_once_agree_to_the_pixel(hand: Hand, context: Any) -> None:

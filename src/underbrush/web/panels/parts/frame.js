@@ -68,10 +68,32 @@ export const ViewerFrame = {
   `,
 };
 
-/** The panels' own line to the server reloads the page when it hears nothing: then there would be no page to go on with. */
+/** How often it is looked whether a page that has to be loaded again may be (milliseconds). */
+const LOOK = 200;
+
+/**
+ * The panels' own line to the server reloads the page when it hears nothing: then there would be no page to go on with.
+ * Nor is it loaded again, because the server does not know it any more, under a hand that paints, or before the strokes
+ * that wait are sent.
+ */
 function stayOnThePage() {
-  const held = /** @type {any} */ (window);
-  held.socket?.io?.timeout?.(false);
+  const { socket } = /** @type {any} */ (window);
+  if (!socket?.io) return;
+  socket.io.timeout(false);
+  const theirs = socket.listeners("connect_error");
+  socket.off("connect_error");
+  socket.on("connect_error", async (/** @type {Error} */ error) => {
+    while (isBusy()) await new Promise((done) => window.setTimeout(done, LOOK));
+    for (const one of theirs) one(error);
+  });
+}
+
+/** Whether loading the page again would break something off. */
+function isBusy() {
+  const viewer = /** @type {any} */ (app());
+  if (!viewer) return false;
+  const { painting, connection, outbox } = viewer;
+  return painting.active !== null || (outbox.count > 0 && connection.state !== "closed");
 }
 
 /** After a reload (the server was started again) the window is as it was: image, slice, step, class. @param {string} project */
