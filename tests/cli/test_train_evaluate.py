@@ -110,7 +110,9 @@ def test_truth_of_zero_is_ignored_and_empty_classes_are_null(call_json, pair, tm
 
 
 def test_features_from_no_file(call, pair, tmp_path):
-    status, out, err = call(*new_project(pair, tmp_path / "t.ilp"), "--features", tmp_path / "none.json")
+    image, labels, _ = pair
+    arguments = ["train", "--out", tmp_path / "t.ilp", "--image", image, "--labels", labels]
+    status, out, err = call(*arguments, "--features", tmp_path / "none.json")
     assert status == 1 and out == "" and "none.json: there is no such file; check the name." in err
 
 

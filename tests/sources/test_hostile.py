@@ -13,6 +13,9 @@ import numpy as np
 import pytest
 import tifffile
 
+from underbrush.errors import ImageError
+from underbrush.sources import open_image
+
 MOST_MB = 400
 """What reading one may take beside the program; the smallest of the lies is of 1 GB."""
 GIGABYTE = 1 << 30
@@ -137,6 +140,16 @@ def said(tmp_path_factory):
     assert ran.returncode == 0 and ran.stderr == "", ran.stderr
     lines = [line.partition(" ") for line in ran.stdout.splitlines()]
     return {name: (int(line[0]), line[2]) for name, line in zip(SAYS, lines, strict=True)}
+
+
+@pytest.mark.parametrize("about", [{"compression": {"type": "lz4"}}, {"compressionType": "lz4"}])
+def test_n5_with_lz4_is_refused_by_name(tmp_path, about):
+    n5(tmp_path, "a.n5", {"type": "raw"}, b"")
+    path = tmp_path / "a.n5" / "attributes.json"
+    kept = {key: value for key, value in json.loads(path.read_text()).items() if key != "compression"}
+    path.write_text(json.dumps({**kept, **about}))
+    with pytest.raises(ImageError, match=r"a\.n5' is packed with lz4, which is not read; copy it with"):
+        open_image(tmp_path / "a.n5")
 
 
 @pytest.mark.parametrize("name", SAYS)

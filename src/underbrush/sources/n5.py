@@ -121,6 +121,7 @@ def _image(nodes: list[_Node], outer: dict[str, Any], address: Address) -> Image
     levels: list[ArrayLevel] = []
     problems: list[str] = []
     for node in nodes[start:]:
+        _check_packing(node)
         level = open_array(node.place, "n5", backwards=True)
         if levels and not _smaller(level, levels[-1]):
             problems.append(f"Level {node.place.name} and those after it are left out: no smaller copies.")
@@ -142,6 +143,17 @@ def _image(nodes: list[_Node], outer: dict[str, Any], address: Address) -> Image
         problems=(*doubts, *problems),
     )
     return chunked_image(info, levels, base.place.backend.remote)
+
+
+def _check_packing(node: _Node) -> None:
+    """Refuse lz4 by its name; Java has frames of its own for it, which other programs do not read."""
+    packing = node.attributes.get("compression", node.attributes.get("compressionType"))
+    if (packing.get("type") if isinstance(packing, dict) else packing) == "lz4":
+        raise ImageError(
+            f"its array {node.place.name!r} is packed with lz4, which is not read",
+            where=node.place.location,
+            remedy="copy it with another compression (gzip, blosc, zstd, bzip2, xz or raw)",
+        )
 
 
 def _smaller(level: ArrayLevel, before: ArrayLevel) -> bool:
