@@ -93,7 +93,7 @@ function isBusy() {
   const viewer = /** @type {any} */ (app());
   if (!viewer) return false;
   const { painting, connection, outbox } = viewer;
-  return painting.active !== null || (outbox.count > 0 && connection.state !== "closed");
+  return !!painting?.active || (outbox?.count > 0 && connection?.state !== "closed");
 }
 
 /** After a reload (the server was started again) the window is as it was: image, slice, step, class. @param {string} project */
