@@ -272,7 +272,7 @@ def loaded_once():
 
 
 def test_a_process_that_is_killed(tmp_path, template):
-    assert rounds(kills, range(5), template, tmp_path)["kills"] == 20
+    assert rounds(kills, range(3), template, tmp_path)["kills"] == 12
 
 
 def share(kind: str, seeds: range, template: Path, place: Path) -> Counter[str]:
