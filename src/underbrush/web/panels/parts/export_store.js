@@ -39,8 +39,11 @@ export const held = reactive({
   selected: -1,
 });
 
-/** `kept`: a choice that the project does not have yet. @type {{look: number, poll: number, asked: number, kept: boolean}} */
-const own = { look: 0, poll: 0, asked: 0, kept: false };
+/**
+ * `kept`: there is a choice that the project does not have yet; `choices`: how many were made.
+ * @type {{look: number, poll: number, asked: number, kept: boolean, choices: number}}
+ */
+const own = { look: 0, poll: 0, asked: 0, kept: false, choices: 0 };
 
 /** @param {string} path @param {unknown} [body] */
 async function asked(path, body) {
@@ -111,7 +114,8 @@ export async function refresh() {
   const said = await asked("");
   const first = held.stored === null;
   const kept = first ? recall() : null;
-  if (first || JSON.stringify(said.stored) !== JSON.stringify(held.stored))
+  // What was just chosen stays: the project will have it in a moment.
+  if (first || (!own.kept && JSON.stringify(said.stored) !== JSON.stringify(held.stored)))
     for (const name of KEPT) /** @type {any} */ (held.wish)[name] = said.stored[name];
   if (kept) {
     for (const name of KEPT) if (name in kept) /** @type {any} */ (held.wish)[name] = /** @type {any} */ (kept)[name];
@@ -135,7 +139,8 @@ async function lookNow() {
     held.look = { refusal: "There are no images; add some in step 1.", formats: {} };
     return;
   }
-  const mine = ++own.asked;
+  const mine = ++own.asked,
+    choices = own.choices;
   held.looking = true;
   try {
     const wish = JSON.parse(JSON.stringify(held.wish));
@@ -144,11 +149,11 @@ async function lookNow() {
     held.look = { ...said, lane };
     if (own.kept && !link.state?.read_only) {
       const done = said.stored || (await command({ type: "set_export", export: said.settings })).ok;
-      if (done && mine === own.asked) {
+      if (done && choices === own.choices) {
         own.kept = false;
         remember();
-        held.stored = (await asked("")).stored;
       }
+      if (done) held.stored = (await asked("")).stored;
     }
     const words = await asked("/texts", { wish, kind: "export", lanes: [] }).catch(() => ({ methods: "" }));
     if (mine === own.asked) held.methods = words.methods;
@@ -162,6 +167,7 @@ async function lookNow() {
 /** Changes the wish, and shows what it gives. @param {Partial<Wish>} change */
 export function choose(change) {
   Object.assign(held.wish, change);
+  own.choices += 1;
   if (Object.keys(change).some((name) => KEPT.includes(name))) own.kept = true;
   remember();
   clearTimeout(own.look);
