@@ -156,3 +156,30 @@ def test_the_command_takes_folders_that_are_images_and_datasets_in_files(root: P
 def test_a_sentence_in_the_window_begins_with_a_capital_letter_or_the_name_of_the_file() -> None:
     assert UsageError("no image is selected", remedy="select one").sentence.startswith("No image")
     assert UsageError("it is empty", where="cells.tif", remedy="x").sentence.startswith("cells.tif: it")
+
+
+def test_pixels_that_an_hdf5_file_takes_from_elsewhere_lie_below_the_roots_too(tmp_path):
+    inside, outside = tmp_path / "inside", tmp_path / "outside"
+    for folder in (inside, outside):
+        folder.mkdir()
+        (folder / "secret.bin").write_bytes(bytes(4096))
+        with h5py.File(folder / "far.h5", "w") as file:
+            file["y"] = np.zeros((64, 64), np.uint8)
+    roots = Roots([inside])
+    for folder in (inside, outside):
+        made = [inside / f"{folder.name}_{kind}.h5" for kind in ("raw", "virtual", "link")]
+        with h5py.File(made[0], "w") as file:
+            file.create_dataset("x", (64, 64), "u1", external=[(str(folder / "secret.bin"), 0, 4096)])
+        layout = h5py.VirtualLayout((64, 64), "u1")
+        layout[:] = h5py.VirtualSource(str(folder / "far.h5"), "y", (64, 64))
+        with h5py.File(made[1], "w", userblock_size=512) as file:
+            file.create_virtual_dataset("deep/x", layout)
+        with h5py.File(made[2], "w") as file:
+            file["x"] = h5py.ExternalLink(str(folder / "far.h5"), "y")
+        for path in made:
+            for text in (str(path), f"{path}/x"):
+                if folder == inside:
+                    assert seen_address(text, roots) == text
+                else:
+                    with pytest.raises(AccessError, match="from another one"):
+                        seen_address(text, roots)

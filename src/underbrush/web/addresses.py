@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from underbrush.errors import UsageError
 from underbrush.sources.address import split_options
 from underbrush.web.browse import IMAGE_FOLDERS, AccessError
+from underbrush.web.linked_files import check_linked
 
 if TYPE_CHECKING:
     from underbrush.web.browse import Roots
@@ -50,12 +51,12 @@ def seen_address(text: str, roots: Roots) -> str:
     Raises
     ------
     AccessError
-        Its file is not there, hidden, or leads out of the roots.
+        Its file is not there, hidden, or leads out of the roots, as may the files that it takes pixels from.
     """
     head, options = (text, "") if os.path.lexists(text) else split_options(text)
     end = f"#{options}" if options else ""
     try:
-        return f"{roots.resolve(head)}{end}"
+        whole = roots.resolve(head)
     except AccessError as refused:
         # What is there and was refused is not asked for in another way.
         container = None if os.path.lexists(head) else _container(Path(head))
@@ -65,7 +66,10 @@ def seen_address(text: str, roots: Roots) -> str:
             real = roots.resolve(str(container))
         except AccessError:
             raise refused from None  # in the same words, so that nothing is told of what lies outside
+        check_linked(real, roots)
         return f"{real}/{Path(head).relative_to(container).as_posix()}{end}"
+    check_linked(whole, roots)
+    return f"{whole}{end}"
 
 
 def _container(path: Path) -> Path | None:

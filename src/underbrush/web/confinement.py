@@ -12,6 +12,7 @@ from underbrush.project.resolve import resolve_source
 from underbrush.project.schema import Project, Source
 from underbrush.web.addresses import check_net
 from underbrush.web.browse import Roots
+from underbrush.web.linked_files import check_linked
 
 
 def check_command(command: Command, roots: Roots, project: Path, confined: bool = False) -> None:
@@ -70,3 +71,4 @@ def check_source(source: Source, roots: Roots, project: Path, confined: bool = F
                 where=source.stored,
                 remedy="choose another, or start underbrush with --root and its folder",
             )
+        check_linked(file.resolve(), allowed)
