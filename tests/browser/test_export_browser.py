@@ -14,7 +14,7 @@ import pytest
 import tifffile
 from test_app_browser import ARGUMENTS, CHROMIUM, Server
 
-from browser.running import NEEDS_CHROMIUM
+from browser.running import NEEDS_CHROMIUM, until
 
 playwright = pytest.importorskip("playwright.sync_api")
 
@@ -135,6 +135,42 @@ def test_what_cannot_be_says_why_and_cannot_be_pressed(page: Any) -> None:
     page.click("button:text-is('Reset')")
     page.wait_for_selector(".expform .path:has-text('segmentation')")
     assert page.is_enabled("button.primary:has-text('Export 1 image')")
+
+
+def test_a_choice_is_there_again_after_a_reload_that_came_at_once(page: Any) -> None:
+    page.click("button[aria-label^='Format: '], button:has-text('TIFF, compressed')")
+    # The page ends before anything could be sent.
+    page.evaluate(
+        """() => {
+          const found = [...document.querySelectorAll("[role=menuitemcheckbox]")];
+          found.find((one) => one.innerText.trim() === "HDF5").click();
+          location.reload();
+        }"""
+    )
+    page.wait_for_selector(".expform .path:has-text('nuclei_1_segmentation.h5')")
+    stored = "fetch(`/api${location.pathname}/exports`).then((answer) => answer.json())"
+    until(page, f"async () => (await {stored}).stored.format === 'hdf5'")
+    page.click("button:text-is('Reset')")
+    page.wait_for_selector(".expform .path:has-text('nuclei_1_segmentation.tif')")
+
+
+def test_the_export_of_new_projects_is_set_once(page: Any, server: Server) -> None:
+    page.click(".menu >> text=Edit")
+    page.click("text=Settings ...")
+    page.wait_for_selector("#usual-path")
+    page.fill("#usual-path", "{nick}")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".usual [role=alert]:has-text('Unknown placeholder {nick} in the path;')")
+    page.fill("#usual-path", "out/{nickname}_{result}")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".usual [role=alert]", state="detached")
+    config = next(server.home.rglob("config.toml"))
+    assert config.read_text("utf-8") == 'export_name = "out/{nickname}_{result}"\n'
+    assert audited(page) == []
+    page.click("button:text-is('Usual settings')")
+    page.wait_for_function("document.querySelector('#usual-path').value.startsWith('{project}_results/')")
+    assert config.read_text("utf-8") == ""
+    page.keyboard.press("Escape")
 
 
 def test_files_are_compared_computed_and_tried_again(page: Any, server: Server) -> None:
