@@ -168,7 +168,8 @@ class Painter(Hand):
         return np.asarray((self.at_pixels(self.seen(), shape) == colour).all(-1))
 
     def opaque(self) -> None:
-        """The result covers the image, and strokes do not lie over it: its colours are read off exactly."""
+        """The result covers the image, and nothing lies over it: its colours are read off exactly."""
+        self.page.add_style_tag(content=".scalebar { visibility: hidden; }")
         self.page.focus("[aria-label='Opacity of segmentation']")
         self.page.keyboard.press("End")
         self.page.click("[aria-label='Hide labels']")

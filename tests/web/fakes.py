@@ -172,7 +172,14 @@ def fake_app(hub: FakeHub, state: dict[str, Any]) -> FastAPI:
 
     @app.get("/api/p/{ident}/exports")
     def exports(ident: str) -> dict[str, Any]:
-        return {"jobs": {}, "stored": wish, "axes": "yx", "classifiers": ["fig 2"]}
+        return {
+            "jobs": {},
+            "stored": wish,
+            "usual": wish,
+            "unusual": "",
+            "axes": "yx",
+            "classifiers": ["fig 2"],
+        }
 
     @app.post("/api/p/{ident}/exports/look")
     def look(ident: str) -> dict[str, Any]:

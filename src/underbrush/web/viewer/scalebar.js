@@ -39,6 +39,7 @@ export class ScaleBar {
   /** @param {HTMLElement} parent */
   constructor(parent) {
     this.element = document.createElement("div");
+    this.element.className = "scalebar";
     this.element.style.cssText = "position:absolute;left:16px;bottom:16px;color:#fff;pointer-events:none;display:none;" +
       "font:600 12px/16px var(--font, system-ui, sans-serif);text-shadow:0 0 2px #000,0 0 2px #000,0 0 3px #000,0 0 5px #000"; // on pale sections, too
     this.label = document.createElement("span");

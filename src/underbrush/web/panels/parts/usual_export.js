@@ -50,7 +50,7 @@ export const UsualExport = {
     const fixed = (/** @type {string} */ name) => !!usual.said?.fixed.includes(name);
     return {
       usual,
-      capital,
+      problem: computed(() => capital(usual.problem.replace(/ \(export_\w+\)/, ""))),
       store,
       formats: computed(() => (usual.said?.formats || []).map((/** @type {string} */ id) => ({ id, text: FORMATS[id] || id }))),
       fixed,
@@ -73,7 +73,7 @@ export const UsualExport = {
               @change="typed" @keydown.enter.prevent="$event.target.blur()">
         </span>
       </div>
-      <p v-if="usual.problem" class="err" role="alert"><Icon n="error" />{{ capital(usual.problem.replace(/ \(export_\w+\)/, '')) }}</p>
+      <p v-if="usual.problem" class="err" role="alert"><Icon n="error" />{{ problem }}</p>
       <p v-else class="dim anywhere">
         <template v-if="any">Set by UNDERBRUSH_EXPORT_FORMAT or UNDERBRUSH_EXPORT_NAME where Underbrush was started.</template>
         <template v-else>Also for underbrush predict. Kept in {{ usual.said.file }}.</template>
