@@ -176,15 +176,22 @@ class Painter(Hand):
 
     def settled(self) -> None:
         """Wait until what is in view is trained, computed and drawn."""
-        until(
-            self.page,
-            """async () => {
-              const { link } = await import("underbrush-panels");
-              const { done, total } = link.progress ?? {};
-              return link.training?.state === "done" && total > 0 && done === total;
-            }""",
-            seconds=90,
-        )
+        try:
+            until(
+                self.page,
+                """async () => {
+                  const { link } = await import("underbrush-panels");
+                  const over = () =>
+                    link.training?.state === "done" && link.progress?.done === link.progress?.total;
+                  if (!over() || link.progress?.total > 0) return over() && !!link.progress;
+                  // Of nothing: all was there already, or nobody began yet.
+                  await new Promise((resolve) => setTimeout(resolve, 1500));
+                  return over();
+                }""",
+                seconds=90,
+            )
+        except AssertionError as failure:
+            raise AssertionError(f"{self.told('training')}, {self.told('progress')}") from failure
         self.drawn()
 
     def drawn(self) -> None:

@@ -338,5 +338,6 @@ def test_many_stopped_in_the_middle_leave_what_is_finished(call_json, project, m
     assert 2 <= len(finished) <= 4
     assert not [p for p in out.iterdir() if p.name.startswith(".")]
     _, report, _ = call_json("predict", *arguments, "--resume")
-    assert sum(bool(r.get("before")) for r in report["results"]) == len(finished)
+    # One more may have got its name in the moment of the signal, before it was noted: it is made again.
+    assert sum(bool(r.get("before")) for r in report["results"]) in (len(finished), len(finished) - 1)
     assert len(results(out)) == 9 and not list(out.glob("run-*.jsonl"))
