@@ -183,3 +183,17 @@ def test_pixels_that_an_hdf5_file_takes_from_elsewhere_lie_below_the_roots_too(t
                 else:
                     with pytest.raises(AccessError, match="from another one"):
                         seen_address(text, roots)
+
+
+def test_what_cannot_be_looked_through_for_links_is_refused(tmp_path):
+    with h5py.File(tmp_path / "torn.h5", "w", libver="earliest") as file:
+        file["bad/x"] = np.zeros((64, 64), np.uint8)
+        file["z"] = h5py.ExternalLink("/etc/hostname", "y")
+        at = h5py.h5o.get_info(file["bad"].id).addr
+    with (tmp_path / "torn.h5").open("r+b") as raw:
+        raw.seek(at)
+        raw.write(b"\xff\xff" + bytes(6))  # the header of a group that is met before the link
+    with pytest.raises(AccessError, match=r"damaged|from another one"):
+        seen_address(str(tmp_path / "torn.h5"), Roots([tmp_path]))
+    (tmp_path / "cut.h5").write_bytes(b"\x89HDF\r\n\x1a\n")
+    assert seen_address(str(tmp_path / "cut.h5"), Roots([tmp_path])) == str(tmp_path / "cut.h5")

@@ -17,7 +17,7 @@ def check_linked(file: Path, roots: Roots) -> None:
     Raises
     ------
     AccessError
-        It does, or has so many members that nobody can tell.
+        It does, or nobody can tell: it has too many members, or is damaged.
     """
     waiting, seen = [file], set[Path]()
     while waiting:
@@ -55,10 +55,16 @@ def _others(file: Path) -> set[Path]:
         return True if members > _MOST else None
 
     try:
-        with h5py.File(file, "r") as opened:
+        opened = h5py.File(file, "r")
+    except (OSError, RuntimeError):
+        return set()  # nobody can read it; whoever tries says what is wrong
+    try:
+        with opened:
             crowded = opened.visititems(seen) or opened.visititems_links(seen)
-    except (OSError, RuntimeError, KeyError):
-        return set()  # whoever reads it says what is wrong
+    except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
+        # What could not be looked at may lead anywhere.
+        problem = f"it is damaged, and cannot be looked through for other files that it leads to ({error})"
+        raise AccessError(problem, where=file, remedy="write it anew") from None
     if crowded:
         raise AccessError(
             "this file has too many members to be looked through", where=file, remedy="take one of them out"
