@@ -237,7 +237,8 @@ def test_files_unlike_the_training_images_are_told_before_anything_is_computed(
     page.keyboard.press("Enter")
     page.wait_for_selector(".right h3:text-is('5 files against the training images')")
     page.wait_for_selector("button.primary:text-is('Start'):enabled")
-    page.wait_for_selector("tr.row:has-text('channels.tif') .said:has-text('channels')")
+    for name in ("channels", "type", "range", "size"):  # each row is told as soon as its file was read
+        page.wait_for_selector(f"tr.row:has-text('{name}.tif') .said .trunc:not(:empty)")
     told = {
         name: page.inner_text(f"tr.row:has-text('{name}.tif') .said")
         for name in ("like", "channels", "type", "range", "size")
