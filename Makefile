@@ -40,7 +40,7 @@ chromium:
 
 # A file is one worker's: tests of one window go on where the last one ended.
 test: check chromium
-	@$(BIN)/pytest -n 2 --dist loadfile -m "not soak"
+	@$(BIN)/python tests/run_all.py
 
 soak: $(VENV)/.test-installed
 	@$(BIN)/pytest -m soak --timeout 3600

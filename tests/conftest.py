@@ -20,6 +20,13 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Names of the tests that fell, for `run_all.py`."""
+    if place := os.environ.get("UNDERBRUSH_TESTS_FALLEN"):
+        fallen = [*terminalreporter.getreports("failed"), *terminalreporter.getreports("error")]
+        Path(place).write_text("".join(f"{name}\n" for name in {report.nodeid: 0 for report in fallen}))
+
+
 @pytest.fixture(scope="session")
 def data() -> Path:
     """The folder of real images, projects and recorded results; a test that needs it skips without it."""
