@@ -2,7 +2,7 @@
 """All tests, as `make test` and CI run them; what fell beside others is run once more, alone.
 
 Tests of windows, processes and servers wait for what others do, on a machine that is shared: now and then one
-of some thousands waits in vain. A file of those that fell is run again by itself, whole, since its tests share a
+of some thousands waits in vain. A file of those that fell is run again by itself, whole, as its tests share a
 window. What falls again is broken; what passes then is named in the last lines, so that somebody mends it.
 There is no second run for numbers and formats, nor where more than a few files fell.
 """
