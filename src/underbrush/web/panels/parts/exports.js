@@ -25,6 +25,7 @@ import {
 } from "./export_words.js";
 import { link, shownLane } from "./link.js";
 import { ResultPicture } from "./result_picture.js";
+import { TypedField } from "./typed_field.js";
 import { bytes, capital, counted, dayAndTime, pixelSize } from "./words.js";
 
 /** A field that opens a list. Options: `{id, text, off?}`; `value` is the id of the chosen one. */
@@ -124,7 +125,7 @@ export const ExportChoice = {
 
 /** Format, type, scaling, axes and region: one row each, with the reason where nothing is to be chosen. */
 const Form = {
-  components: { Select },
+  components: { Select, TypedField },
   setup() {
     const wish = held.wish;
     const lane = computed(() => (link.state?.lanes || []).find((one) => one.id === held.look.lane) || null);
@@ -159,8 +160,8 @@ const Form = {
     });
     const region = (/** @type {string} */ id) =>
       choose({ region: id === "whole" ? {} : { y: [0, sizes.value.find((s) => s.axis === "y")?.n || 1] } });
-    const end = (/** @type {string} */ axis, /** @type {number} */ side, /** @type {Event} */ event) => {
-      const value = wholeOrNull(/** @type {HTMLInputElement} */ (event.target).value);
+    const end = (/** @type {string} */ axis, /** @type {number} */ side, /** @type {string} */ text) => {
+      const value = wholeOrNull(text);
       if (value === undefined) return;
       const ends = [...(wish.region[axis] || [null, null])];
       ends[side] = value;
@@ -205,11 +206,11 @@ const Form = {
         <div class="regions">
           <span v-for="size in sizes" class="hstack" :key="size.axis">
             <span class="fg axisname">{{ size.axis }}</span>
-            <span class="field s"><input :value="wish.region[size.axis]?.[0] ?? ''" placeholder="0" inputmode="numeric"
-                :aria-label="size.axis + ' from'" @change="end(size.axis, 0, $event)"></span>
+            <TypedField :value="String(wish.region[size.axis]?.[0] ?? '')" :of="{ placeholder: '0', inputmode: 'numeric' }"
+                :name="size.axis + ' from'" @typed="end(size.axis, 0, $event)" />
             <span class="dim">to</span>
-            <span class="field s"><input :value="wish.region[size.axis]?.[1] ?? ''" :placeholder="String(size.n)" inputmode="numeric"
-                :aria-label="size.axis + ' to, without it'" @change="end(size.axis, 1, $event)"></span>
+            <TypedField :value="String(wish.region[size.axis]?.[1] ?? '')" :of="{ placeholder: String(size.n), inputmode: 'numeric' }"
+                :name="size.axis + ' to, without it'" @typed="end(size.axis, 1, $event)" />
           </span>
         </div>
       </template>
@@ -219,7 +220,7 @@ const Form = {
 
 /** What is written, beside what is there already. */
 const Place = {
-  components: { Icon },
+  components: { Icon, TypedField },
   setup() {
     const wish = held.wish;
     const lane = computed(() => (link.state?.lanes || []).find((one) => one.id === held.look.lane) || null);
@@ -232,7 +233,7 @@ const Place = {
       path,
       /** Lines end behind a slash. */
       folders: computed(() => path.value[0].split(/(?<=[/\\])/)),
-      typed: (/** @type {Event} */ event) => choose({ pattern: /** @type {HTMLInputElement} */ (event.target).value.trim() || held.usual.pattern }),
+      typed: (/** @type {string} */ text) => choose({ pattern: text.trim() || held.usual.pattern }),
       answers: [
         ["replace", "Replace", "What is there is replaced once the new file is complete"],
         ["keep", "Keep both", "The new file gets a number: _2"],
@@ -251,9 +252,8 @@ const Place = {
         </div>
       </template>
       <label for="export-path">Path</label>
-      <span class="field mono"><input id="export-path" :value="wish.pattern" aria-label="Path" spellcheck="false"
-          data-tip="{nickname} {result} {project} {dataset_dir} are filled in; the ending comes from the format"
-          @change="typed" @keydown.stop></span>
+      <TypedField class="mono" tall :value="wish.pattern" name="Path" :of="{ id: 'export-path', spellcheck: false }"
+          tip="{nickname} {result} {project} {dataset_dir} are filled in; the ending comes from the format" @typed="typed" @keydown.stop />
       <label></label>
       <div v-if="held.look.path">
         <p class="dim first">{{ count > 1 ? 'First of ' + count : 'This file' }}, with run.json beside it</p>

@@ -117,6 +117,7 @@ export const FeatureScales = {
     const fresh = ref(""),
       unit = ref("px"),
       edited = ref(-1),
+      typed = ref(""),
       root = ref(/** @type {HTMLElement | null} */ (null));
     /** @param {string} text @param {string} [of] @returns {number | null} pixels */
     const parsed = (text, of = "px") => {
@@ -134,13 +135,14 @@ export const FeatureScales = {
     const edit = async (/** @type {number} */ at) => {
       if (drafting.locked) return;
       edited.value = at;
+      typed.value = String(drafting.draft?.scales[at] ?? "");
       await nextTick();
       const field = root.value?.querySelector("input");
       field?.select();
       field?.focus();
     };
-    const change = (/** @type {Event} */ event) => {
-      const scale = parsed(/** @type {HTMLInputElement} */ (event.target).value),
+    const change = () => {
+      const scale = parsed(typed.value),
         at = edited.value;
       edited.value = -1;
       if (scale !== null && at >= 0 && drafting.draft) drafting.draft = withChangedScale(drafting.draft, at, scale, drafting.filters, drafting.sizes);
@@ -150,6 +152,7 @@ export const FeatureScales = {
       fresh,
       unit,
       edited,
+      typed,
       root,
       wrong,
       add,
@@ -171,7 +174,7 @@ export const FeatureScales = {
       <div class="sec-h"><h3>Scales</h3></div>
       <div class="scalechips" ref="root">
         <span v-for="(scale, at) in d.draft.scales" :key="scale" class="scalechip">
-          <input v-if="edited === at" class="scalefield" inputmode="decimal" :value="scale" aria-label="Sigma in pixels"
+          <input v-if="edited === at" class="scalefield" inputmode="decimal" v-model="typed" aria-label="Sigma in pixels"
               @keydown.enter="change" @keydown.esc.stop="edited = -1" @blur="change">
           <button v-else type="button" class="scalevalue" :disabled="d.locked" :aria-label="'Change ' + scaleText(scale) + ' px'"
               :data-tip="'Change ' + scaleText(scale) + ' px' + (micrometres ? ', ' + inMicrometres(scale) + ' µm' : '')" @click="edit(at)">

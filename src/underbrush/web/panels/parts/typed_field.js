@@ -3,7 +3,15 @@ import { nextTick, ref, watch } from "vue";
 
 /** Emits `typed` with the text; then shows the value that came of it. */
 export const TypedField = {
-  props: { value: String, name: String, tip: { type: String, default: "" } },
+  props: {
+    value: String,
+    name: String,
+    tip: { type: String, default: "" },
+    /** As high as other fields of a form, not as those in rows. */
+    tall: Boolean,
+    /** Attributes of the field itself. */
+    of: { type: Object, default: () => ({}) },
+  },
   emits: ["typed"],
   setup(/** @type {any} */ props, /** @type {any} */ { emit }) {
     const text = ref(props.value),
@@ -26,5 +34,5 @@ export const TypedField = {
     };
     return { text, input, done };
   },
-  template: `<span class="field s"><input :value="text" :aria-label="name" :data-tip="tip || null" @input="input" @change="done"></span>`,
+  template: `<span class="field" :class="{ s: !tall }"><input v-bind="of" :value="text" :aria-label="name" :data-tip="tip || null" @input="input" @change="done"></span>`,
 };

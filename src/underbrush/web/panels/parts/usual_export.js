@@ -16,8 +16,10 @@ async function ask(options) {
   try {
     const said = await asked(address("/api/usual-export"), options);
     if (mine !== usual.turn) return;
+    // An answer that comes while somebody types leaves what was typed.
+    const kept = !options && usual.said && usual.name !== usual.said.name;
     usual.said = said;
-    usual.name = said.name;
+    if (!kept) usual.name = said.name;
     usual.problem = said.problem;
   } catch (error) {
     if (mine !== usual.turn) return;
