@@ -16,7 +16,7 @@ from underbrush.errors import UsageError
 from underbrush.sources.array import ArrayImage
 from underbrush.sources.opening import open_image
 from underbrush.web import planes
-from underbrush.web.glances import histogram, is_rgb, pixel, sample_boxes, thumbnail
+from underbrush.web.glances import histogram, is_rgb, large_picture, pixel, sample_boxes, thumbnail
 from underbrush.web.planes import CancelledError, clipped, levels_of, read_labels, read_plane, wanted_pixels
 
 RNG = np.random.default_rng(0)
@@ -306,6 +306,33 @@ def test_a_thumbnail_shows_the_picture():
     picture = np.asarray(Pictures.open(io.BytesIO(thumbnail(ArrayImage(values, "yx")))))
     assert (picture[:, :40] == 0).all()
     assert (picture[:, -40:] == 255).all()
+
+
+def test_a_picture_is_that_of_the_slice_time_and_channel_that_was_asked_for():
+    values = np.zeros((2, 3, 4, 40, 60), np.uint16)
+    for t, c, z in np.ndindex(2, 3, 4):
+        values[t, c, z, :, : 10 * t + 5 * c + z + 1] = 900
+    image = ArrayImage(values, "tczyx")
+    for t, c, z in ((0, 0, 0), (1, 2, 3), (0, 1, 2)):
+        picture = np.asarray(Pictures.open(io.BytesIO(large_picture(image, (t, z, c)))))
+        assert picture.shape == (40, 60)
+        assert np.array_equal(picture == 255, values[t, c, z] == 900)
+    with pytest.raises(UsageError, match="z 4"):
+        large_picture(image, (0, 4, 0))
+    read = np.asarray(image.with_axes("tzcyx").shape5)
+    assert tuple(read) == (2, 4, 3, 40, 60)
+    assert large_picture(image.with_axes("tzcyx"), (1, 2, 3)) == large_picture(image, (1, 3, 2)), (
+        "follows axes"
+    )
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_picture_of_every_kind_fits(kind):
+    values, axes = made(kind)
+    image = ArrayImage(values, axes)
+    picture = Pictures.open(io.BytesIO(large_picture(image, (0, image.shape5[2] // 2, 0))))
+    assert picture.size[0] <= 960 and picture.size[1] <= 640
+    assert picture.mode == ("RGB" if kind == "RGB" else "L")
 
 
 def test_colours_are_told_from_channels():

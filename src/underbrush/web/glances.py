@@ -21,6 +21,8 @@ LOW, HIGH = 0.1, 99.9
 """Percentiles of the automatic contrast."""
 THUMBNAIL = (128, 96)
 """Columns and rows that a thumbnail has at most."""
+PICTURE = (960, 640)
+"""Columns and rows of the picture below the table of images at most."""
 
 _FRAMES = 6
 _BLOCK = 64
@@ -131,25 +133,60 @@ def thumbnail(image: Image, cancelled: Callable[[], bool] = lambda: False) -> by
 
     Of images that are too large to be read whole for this, their middle.
     """
+    shape = image.shape5
+    level = _level_for(shape, THUMBNAIL)
+    rows, columns = (level_size(n, 1 << level) for n in shape[3:])
+    place = _readable(image, Place(0, "xy", shape[2] // 2, level, 0, 0, columns, rows))
+    values = read_plane(image, place, (0, 1, 2) if is_rgb(image) else (0,), cancelled).astype(np.float64)
+    return _png(values, (0.0, 255.0) if is_rgb(image) else _range(values[np.isfinite(values)]), THUMBNAIL)
+
+
+def large_picture(
+    image: Image, where: tuple[int, int, int], cancelled: Callable[[], bool] = lambda: False
+) -> bytes:
+    """A PNG of the plane at ``where`` (t, z, c), at most 960 x 640, of the contrast that a new image has.
+
+    Images of colours are shown in colours, whatever channel is asked for. Of planes that are too large to be
+    read whole for this, their middle.
+
+    Raises
+    ------
+    UsageError
+        There is no such plane.
+    ImageError
+        The file cannot be read.
+    """
+    (t, z, c), shape = where, image.shape5
+    if not (t < shape[0] and z < shape[2] and c < shape[1]):
+        raise UsageError(f"the plane t {t}, z {z}, c {c} lies outside of the image")
+    level = _level_for(shape, PICTURE)
+    rows, columns = (level_size(n, 1 << level) for n in shape[3:])
+    place = _readable(image, Place(t, "xy", z, level, 0, 0, columns, rows))
+    colours = is_rgb(image)
+    values = read_plane(image, place, (0, 1, 2) if colours else (c,), cancelled).astype(np.float64)
+    return _png(values, (0.0, 255.0) if colours else histogram(image, c, cancelled).auto, PICTURE)
+
+
+def _readable(image: Image, place: Place) -> Place:
+    """The whole plane at a level, or its middle where too much would have to be read for it."""
+    shape, level = image.shape5, place.level
+    if len(image.levels) > 1 or shape[3] * shape[4] <= 16 * _CENTRE**2:
+        return place
+    across, down = min(place.width, max(1, _CENTRE >> level)), min(place.height, max(1, _CENTRE >> level))
+    x, y = (place.width - across) // 2, (place.height - down) // 2
+    return Place(place.t, "xy", place.slice, level, x, y, across, down)
+
+
+def _png(values: NDArray[np.float64], contrast: tuple[float, float], most: tuple[int, int]) -> bytes:
+    """Channels x rows x columns, one or three channels, as a PNG of at most these columns and rows."""
     from PIL import Image as Pictures  # noqa: PLC0415  (not needed by who starts without one)
 
-    shape = image.shape5
-    level = _thumbnail_level(shape)
-    rows, columns = (level_size(n, 1 << level) for n in shape[3:])
-    place = Place(0, "xy", shape[2] // 2, level, 0, 0, columns, rows)
-    if len(image.levels) == 1 and shape[3] * shape[4] > 16 * _CENTRE**2:
-        across, down = min(columns, max(1, _CENTRE >> level)), min(rows, max(1, _CENTRE >> level))
-        x, y = (columns - across) // 2, (rows - down) // 2
-        place = Place(0, "xy", place.slice, level, x, y, across, down)
-    channels = (0, 1, 2) if is_rgb(image) else (0,)
-    values = read_plane(image, place, channels, cancelled).astype(np.float64)
-    finite = values[np.isfinite(values)]
-    low, high = (0.0, 255.0) if is_rgb(image) else _range(finite)
+    low, high = contrast
     with np.errstate(invalid="ignore", over="ignore"):
         scaled = np.clip((values - low) / (high - low) * 255.0, 0, 255)
     grey = np.nan_to_num(scaled).astype(np.uint8)
     picture = Pictures.fromarray(np.ascontiguousarray(grey.transpose(1, 2, 0)) if len(grey) == 3 else grey[0])
-    picture.thumbnail(THUMBNAIL, Pictures.Resampling.BOX)
+    picture.thumbnail(most, Pictures.Resampling.BOX)
     data = io.BytesIO()
     picture.save(data, "PNG")
     return data.getvalue()
@@ -162,9 +199,9 @@ def _range(finite: NDArray[np.float64]) -> tuple[float, float]:
     return low, _above(low, high)
 
 
-def _thumbnail_level(shape: Shape5) -> int:
-    """The coarsest level that still has as many pixels as a thumbnail along one axis."""
+def _level_for(shape: Shape5, most: tuple[int, int]) -> int:
+    """The coarsest level that still has as many pixels as a picture along one axis."""
     level = 0
-    while any(level_size(n, 2 << level) >= most for n, most in zip(shape[4:2:-1], THUMBNAIL, strict=True)):
+    while any(level_size(n, 2 << level) >= edge for n, edge in zip(shape[4:2:-1], most, strict=True)):
         level += 1
     return level

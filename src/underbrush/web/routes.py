@@ -19,7 +19,7 @@ from underbrush.core.looking import PLANES, Place
 from underbrush.errors import ImageError, OutputError, ProjectError, UnderbrushError, UsageError
 from underbrush.web.addresses import check_net, is_on_the_net, seen_address
 from underbrush.web.browse import AccessError, Wanted
-from underbrush.web.glances import histogram, pixel, thumbnail
+from underbrush.web.glances import histogram, large_picture, pixel, thumbnail
 from underbrush.web.planes import Cancelled, CancelledError, clipped, read_labels, read_outside, read_plane
 from underbrush.web.reading import Reading, image_identity
 from underbrush.web.state import state_of
@@ -239,6 +239,17 @@ def _add_glances(router: APIRouter, hub: Hub, reading: Reading) -> None:
             data = remembered((image_identity(image), "thumbnail"), lambda: thumbnail(image, cancelled))
             if lane == session.document.lane_order[0]:
                 hub.recent_list.keep_thumbnail(ident, data)
+            return Response(data, media_type="image/png", headers={"cache-control": "private, max-age=60"})
+
+        return await reading.run(work, _gone(request))
+
+    @router.get("/lanes/{lane}/picture")
+    async def picture_of(ident: str, lane: str, request: Request) -> Response:
+        session = await hub.ready(ident)
+        where = _whole(request, "t", 0), _whole(request, "z", 0), _whole(request, "c", 0)
+
+        def work(cancelled: Cancelled) -> Response:
+            data = large_picture(session.image(_checked_lane(session, lane)), where, cancelled)
             return Response(data, media_type="image/png", headers={"cache-control": "private, max-age=60"})
 
         return await reading.run(work, _gone(request))

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { featureCount, impossible, turnsOn, withCells, withFlat, withoutScale, withScale } from "../../../src/underbrush/web/panels/parts/choice.js";
 import { gammaAt, gammaPlace, movedRange, outline, shareOf, shown, typed, valueAt } from "../../../src/underbrush/web/panels/parts/contrast.js";
-import { bytes, counted, crumbsOf, dayAndTime, halves, percent, pixelSize, sizes, spot } from "../../../src/underbrush/web/panels/parts/words.js";
+import { bytes, counted, crumbsOf, dayAndTime, halves, percent, pixelSize, placeParts, rangeText, sizes, spot } from "../../../src/underbrush/web/panels/parts/words.js";
 
 const histogram = { edges: [0, 50, 100, 200], counts: [10, 0, 1], auto: [1, 99] };
 
@@ -135,4 +135,19 @@ test("a long name keeps its end, letters outside the plain ones whole", () => {
   assert.deepEqual(halves("nuclei_fluo_520x696_6b6d4e6f"), ["nuclei_fluo_520x696_", "6b6d4e6f"]);
   assert.deepEqual(halves("nuclei_01"), ["nuclei_01", ""]);
   assert.deepEqual(halves("x".repeat(10) + "\u{1F52C}".repeat(8)), ["x".repeat(10), "\u{1F52C}".repeat(8)]);
+});
+
+test("a range of values is short, and one value is one", () => {
+  assert.equal(rangeText(0, 255), "0 to 255");
+  assert.equal(rangeText(481.6, 64123), "482 to 64,123");
+  assert.equal(rangeText(-0.123456, 1), "-0.123 to 1");
+  assert.equal(rangeText(7, 7), "7");
+});
+
+test("of a place the name is kept apart from its folder", () => {
+  assert.deepEqual(placeParts("/data/screen/a.tif"), ["/data/screen", "/a.tif"]);
+  assert.deepEqual(placeParts("a.tif"), ["", "a.tif"]);
+  assert.deepEqual(placeParts("C:\\data\\a.tif"), ["C:\\data", "\\a.tif"]);
+  assert.deepEqual(placeParts("/data/image.zarr/"), ["/data", "/image.zarr/"]);
+  assert.deepEqual(placeParts("https://host/x/image.zarr"), ["https://host/x", "/image.zarr"]);
 });

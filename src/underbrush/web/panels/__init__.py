@@ -27,7 +27,15 @@ def _style() -> None:
     """The look, in the head: the page is never seen without it."""
     css = "\n".join(
         (LOOK / name).read_text(encoding="utf-8")
-        for name in ("tokens.css", "app.css", "export.css", "features.css", "settings.css", "states.css")
+        for name in (
+            "tokens.css",
+            "app.css",
+            "export.css",
+            "features.css",
+            "settings.css",
+            "images.css",
+            "states.css",
+        )
     )
     ui.add_head_html(f"<style>\n{css}\n</style>")
 

@@ -6,6 +6,7 @@ import { typed } from "./contrast.js";
 import { useDrafts } from "./drafts.js";
 import { address, command, link, say } from "./link.js";
 import { UNITS, commonFields, sizesOf } from "./pixel_sizes.js";
+import { valuesOf } from "./image_values.js";
 import { selection } from "./selection.js";
 import { bytes, counted, sizes } from "./words.js";
 
@@ -152,6 +153,7 @@ export const ImageProperties = {
       display,
       counted,
       sizes,
+      valuesOf,
       sizeTexts: drafts.texts,
       unit,
       pixels,
@@ -241,6 +243,10 @@ export const ImageProperties = {
             <template v-if="one">
               <span>Sizes</span>
               <span class="fg">{{ sizes(one.shape, one.axes) }}</span>
+              <template v-if="valuesOf(one)">
+                <span>Values</span>
+                <span class="fg" data-tip="Of a sample of the first channel">{{ one.dtype }}, {{ valuesOf(one) }}</span>
+              </template>
             </template>
             <span>Display</span>
             <Menu name="Display" :text="range === null ? 'several' : range ? 'Own range' : '0.1 to 99.9 %'" kind="field s select"

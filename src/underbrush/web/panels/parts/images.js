@@ -2,9 +2,11 @@
 import { computed, ref, watch } from "vue";
 import { Icon, IconButton, Menu } from "./basics.js";
 import { clicked, moves } from "./choosing.js";
+import { ImageLook } from "./image_look.js";
+import { findValues, valuesOf } from "./image_values.js";
 import { address, app, command, link, say } from "./link.js";
 import { selection } from "./selection.js";
-import { bytes, counted, halves, pixelSize, sizes } from "./words.js";
+import { bytes, counted, halves, pixelSize, placeParts, sizes } from "./words.js";
 
 const locked = () => !!link.state?.read_only;
 const all = () => link.state?.lanes || [];
@@ -119,7 +121,7 @@ function answered() {
 
 /** The table. */
 export const ImageTable = {
-  components: { Icon, IconButton },
+  components: { Icon, IconButton, ImageLook },
   props: { facts: { type: Object, default: () => ({}) }, questions: { type: Array, default: () => [] } },
   setup(/** @type {any} */ props) {
     const filter = ref(""),
@@ -231,7 +233,12 @@ export const ImageTable = {
       halves,
       sizes,
       pixelSize,
+      placeParts,
       counted,
+      findValues,
+      valuesOf,
+      /** Whether any image is one of several in its file. */
+      inside: computed(() => lanes.value.some((lane) => props.facts[lane.id]?.inner)),
       locked: computed(locked),
       fact: (/** @type {any} */ lane) => props.facts[lane.id] || {},
       replace: () => {
@@ -284,7 +291,9 @@ export const ImageTable = {
               <th class="num">Shape</th>
               <th>Type</th>
               <th class="num">Pixel</th>
+              <th class="values num" data-tip="Of a sample of the first channel">Values</th>
               <th>Location</th>
+              <th v-if="inside" class="inner">Dataset</th>
               <th>Level</th>
               <th>Warnings</th>
             </tr>
@@ -294,7 +303,7 @@ export const ImageTable = {
                 @click="pick(lane.id, $event)" @dblclick="shown(lane)" @keydown.self="key($event, lane)">
               <td>
                 <img v-if="!lane.missing && !broken[lane.id + lane.v]" class="thumb" :src="picture(lane)" alt="" loading="lazy"
-                    @error="broken[lane.id + lane.v] = true">
+                    @load="findValues(lane)" @error="broken[lane.id + lane.v] = true">
                 <span v-else class="thumb ph"><Icon n="file" /></span>
               </td>
               <td class="nm"><span class="parted" :data-tip="lane.nickname"><span class="trunc">{{ halves(lane.nickname)[0] }}</span><span v-if="halves(lane.nickname)[1]">{{ halves(lane.nickname)[1] }}</span></span></td>
@@ -305,9 +314,12 @@ export const ImageTable = {
                 <template v-if="pixelSize(lane.pixel_size)">{{ pixelSize(lane.pixel_size) }}</template>
                 <span v-else class="dim">–</span>
               </td>
+              <td class="values num">{{ valuesOf(lane) || '–' }}</td>
               <td class="place" :data-tip="lane.location || ''">
-                {{ fact(lane).storage === 'embedded' ? 'embedded' : lane.location || '–' }}
+                <template v-if="fact(lane).storage === 'embedded' || !lane.location">{{ lane.location ? 'embedded' : '–' }}</template>
+                <span v-else class="parted"><span class="trunc folder">{{ placeParts(lane.location)[0] }}</span><span class="trunc">{{ placeParts(lane.location)[1] }}</span></span>
               </td>
+              <td v-if="inside" class="inner" :data-tip="fact(lane).inner || ''">{{ fact(lane).inner || '–' }}</td>
               <td>{{ fact(lane).level || '–' }}</td>
               <td class="warns">
                 <template v-if="lane.missing">
@@ -334,6 +346,7 @@ export const ImageTable = {
           <p v-if="!filter">Drop images here, or add them on the left. They stay where they are.</p>
         </div>
       </div>
+      <ImageLook />
     </div>
   `,
 };

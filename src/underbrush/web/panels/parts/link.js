@@ -177,6 +177,9 @@ export function shownLane() {
   return lanes.find((lane) => lane.id === link.position.lane) || lanes[0] || null;
 }
 
+/** Whether there is something to take back or do again, in a project that can be written. @param {"undo" | "redo"} way */
+export const undoable = (way) => !!link.state && !link.state.read_only && !!link.state[way];
+
 /** Keys of an action as texts, e.g. ["Ctrl", "Z"]; empty where it has none. @param {string} action @returns {string[]} */
 export function keysOf(action) {
   const row = link.keys.find((one) => one.action === action);

@@ -1,7 +1,8 @@
 /** Tools and brush sizes; undo and redo. */
 import { computed } from "vue";
 import { Icon, IconButton, Menu } from "./basics.js";
-import { app, keysOf, link } from "./link.js";
+import { app, keysOf, link, undoable } from "./link.js";
+import { TypedField } from "./typed_field.js";
 
 const TOOLS = [
   ["navigate", "hand", "Navigate"],
@@ -16,7 +17,7 @@ const RADII = [1, 1.6, 2.3, 3.1, 4.2, 5.6, 7.2, 9];
 
 /** The section of the tools. */
 export const Tools = {
-  components: { Icon, IconButton, Menu },
+  components: { Icon, IconButton, Menu, TypedField },
   setup() {
     const key = (/** @type {string} */ action) => keysOf(action).join(" ");
     const more = computed(() => [
@@ -50,23 +51,24 @@ export const Tools = {
       chosen,
       sized,
       roving,
-      undoTip: computed(() => (link.state?.undo ? `Undo: ${link.state.undo}` : "Nothing to undo")),
-      redoTip: computed(() => (link.state?.redo ? `Redo: ${link.state.redo}` : "Nothing to redo")),
+      can: undoable,
+      undoTip: computed(() => (undoable("undo") ? `Undo: ${link.state?.undo}` : "Nothing to undo")),
+      redoTip: computed(() => (undoable("redo") ? `Redo: ${link.state?.redo}` : "Nothing to redo")),
       choose: (/** @type {string} */ tool) => app()?.setTool(tool),
       size: (/** @type {number} */ n) => app()?.setBrushSize(n),
       undo: () => app()?.undo(),
       redo: () => app()?.redo(),
       fillBy: (/** @type {string} */ by) => app()?.setFill({ by, tolerance: link.tool.fill?.tolerance ?? 10 }),
-      tolerance: (/** @type {any} */ event) => app()?.setFill({ by: "value", tolerance: Number(event.target.value) || 0 }),
+      tolerance: (/** @type {string} */ text) => app()?.setFill({ by: "value", tolerance: Number(text) || 0 }),
     };
   },
   template: `
     <section class="sec">
       <div class="sec-h">
         <h3>Tools</h3>
-        <IconButton icon="undo" :name="undoTip" :keyed="key('undo')" :disabled="!link.state || !link.state.undo"
+        <IconButton icon="undo" :name="undoTip" :keyed="key('undo')" :disabled="!can('undo')"
             @click="undo" />
-        <IconButton icon="redo" :name="redoTip" :keyed="key('redo')" :disabled="!link.state || !link.state.redo"
+        <IconButton icon="redo" :name="redoTip" :keyed="key('redo')" :disabled="!can('redo')"
             @click="redo" />
       </div>
       <div class="seg" role="toolbar" aria-label="Tools" @keydown="roving">
@@ -94,7 +96,7 @@ export const Tools = {
         </div>
         <label v-if="link.tool.fill?.by === 'value'" class="hstack sizehead">
           <span class="grow">Tolerance</span>
-          <span class="field s short"><input type="number" min="0" :value="link.tool.fill?.tolerance" @change="tolerance"></span>
+          <TypedField class="short" :value="String(link.tool.fill?.tolerance ?? '')" name="Tolerance" :of="{ type: 'number', min: 0 }" @typed="tolerance" />
         </label>
       </template>
       <p v-else-if="link.tool.tool === 'lasso'" class="note sizehead">Draw round an area; it is filled with the class.</p>

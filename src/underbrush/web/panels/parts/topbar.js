@@ -1,7 +1,7 @@
 /** The bar above: what is open, whether it is safe, menus, how busy the machine is, Live. */
 import { computed, onBeforeUnmount, onMounted, ref, watch } from "vue";
 import { Icon, Menu, Switch } from "./basics.js";
-import { app, keysOf, link, say, togglePanels } from "./link.js";
+import { app, keysOf, link, say, togglePanels, undoable } from "./link.js";
 
 const MARK = `<svg viewBox="0 0 20 20" aria-hidden="true"><rect x="2" y="2" width="16" height="16" rx="4" fill="none" stroke="currentColor" stroke-width="1.5"/><path d="M6 14c0-4 1-6 4-8M10 14V9M14 14c0-2.5-.7-4-2.5-5" fill="none" stroke="currentColor" stroke-width="1.5" stroke-linecap="round"/></svg>`;
 
@@ -58,8 +58,8 @@ function menus(project) {
     all.push([
       "Edit",
       [
-        { ...item("undo", state?.undo ? `Undo: ${state.undo}` : "Undo"), icon: "undo", off: !state?.undo },
-        { ...item("redo", state?.redo ? `Redo: ${state.redo}` : "Redo"), icon: "redo", off: !state?.redo },
+        { ...item("undo", undoable("undo") ? `Undo: ${state?.undo}` : "Undo"), icon: "undo", off: !undoable("undo") },
+        { ...item("redo", undoable("redo") ? `Redo: ${state?.redo}` : "Redo"), icon: "redo", off: !undoable("redo") },
         { line: true },
         { id: "settings", text: "Settings ..." },
       ],

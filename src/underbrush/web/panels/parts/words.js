@@ -79,6 +79,22 @@ export function pixelSize(pixelSize) {
   return [flat, deep && `z ${deep}`].filter(Boolean).join(", ");
 }
 
+/** Between which values pixels lie: "481 to 5,647", "0.002 to 1". @param {number} low @param {number} high */
+export function rangeText(low, high) {
+  const said = (/** @type {number} */ n) =>
+    Math.abs(n) >= 1000 ? Math.round(n).toLocaleString("en-US") : String(Number(n.toPrecision(3)));
+  return low === high ? said(low) : `${said(low)} to ${said(high)}`;
+}
+
+/**
+ * The folder and the name of where an image lies: the name is what is looked for.
+ * @param {string} location @returns {[string, string]}
+ */
+export function placeParts(location) {
+  const at = Math.max(location.replace(/[\\/]+$/, "").lastIndexOf("/"), location.lastIndexOf("\\"));
+  return at < 1 ? ["", location] : [location.slice(0, at), location.slice(at)];
+}
+
 /**
  * The folders on the way to a path, each with its own path: of Unix, of Windows (`C:\\data`), of a share (`\\\\host\\share`).
  * @param {string} path @returns {{name: string, path: string}[]}
