@@ -14,13 +14,16 @@ import textwrap
 from pathlib import Path
 from types import ModuleType
 
+import llvmlite.binding
+import numpy as np
 import pytest
 import tifffile
 
 import underbrush as ub
 from underbrush import config
 from underbrush.cli import main
-from underbrush.engine.sample_project import BRIGHTNESS, FINE, make_sample
+from underbrush.engine.sample_forests import FILE, PROCESSOR, stored_forests
+from underbrush.engine.sample_project import BRIGHTNESS, FINE, make_sample, trained_forests
 
 ROOT = Path(__file__).parents[1]
 NODE = shutil.which("node")
@@ -120,7 +123,7 @@ def test_pages_are_in_the_menu_of_the_site_and_build_without_a_warning(tmp_path:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where a reader of the documents stands: with the sample beside."""
     made = tmp_path_factory.mktemp("reader")
-    make_sample(made / "sample", 2)
+    make_sample(made / "sample")
     return made
 
 
@@ -174,3 +177,16 @@ def test_the_sample_teaches_what_the_tutorial_says(folder: Path) -> None:
     with ub.open_project(folder / "sample" / "tissue.ilp") as project, project.image(0) as image:
         assert (image.axes, len(project.classes)) == ("yxc", 3)
         assert all((project.labels(0) == value).sum() > 200 for value in (1, 2, 3))
+
+
+def test_the_classifiers_of_the_sample_are_what_training_gives(folder: Path) -> None:
+    stored, trained = stored_forests(), trained_forests(folder / "sample", 2)
+    assert set(stored) == set(trained) and len(stored) == 4
+    again = "run packaging/train_samples.py"
+    with np.load(FILE, allow_pickle=False) as file:
+        same_processor = str(file[PROCESSOR]) == llvmlite.binding.get_host_cpu_name()
+    for name, forest in trained.items():
+        if same_processor:
+            assert stored[name].digest == forest.digest, again
+        # On another kind sums are rounded otherwise, and some thresholds lie a little elsewhere.
+        assert abs(len(stored[name].feature) / len(forest.feature) - 1) < 0.1, again

@@ -63,13 +63,12 @@ START = "import sys; sys.path = [p for p in sys.path if p]; from underbrush.cli.
 
 def test_the_wheel_has_every_file_of_the_window(installed: Path) -> None:
     source = ROOT / "src" / "underbrush"
-    wanted = [
-        p for p in source.rglob("*") if p.suffix in {".js", ".css", ".svg", ".py"} or p.name == "py.typed"
-    ]
+    kinds = {".js", ".css", ".svg", ".py", ".npz"}
+    wanted = [p for p in source.rglob("*") if p.suffix in kinds or p.name == "py.typed"]
     missing = [p for p in wanted if not (installed / "underbrush" / p.relative_to(source)).exists()]
     assert len(wanted) > 300 and not missing
     strange = {p.suffix for p in (installed / "underbrush").rglob("*") if p.is_file()}
-    assert strange <= {".js", ".css", ".svg", ".py", ".ts", ".typed"}
+    assert strange <= kinds | {".ts", ".typed"}
 
 
 def test_the_wheel_says_what_it_is(installed: Path) -> None:

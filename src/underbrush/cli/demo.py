@@ -41,7 +41,7 @@ def demo(
 
         # A sample that somebody has worked on is theirs: it is used as it is.
         if not project.exists():
-            make_sample(folder, usable_cores())
+            make_sample(folder)
 
     typer.echo(f"Sample project: {project}")
     if not picture:

@@ -28,6 +28,7 @@ from underbrush.core.forest.train import TrainingOptions, train_forest
 from underbrush.core.geometry import Box, shape_to_internal, to_internal
 from underbrush.core.labels import make_block, trimmed
 from underbrush.engine import sample, sample_tissue
+from underbrush.engine.sample_forests import stored_forests
 from underbrush.engine.training import joined, labelled_rows
 from underbrush.project.document import document_of, project_of
 from underbrush.project.entries import FrozenClassifier, Trained, Use
@@ -72,8 +73,26 @@ class _Picture:
         return {} if self.pixel_size is None else dict.fromkeys("yx", (self.pixel_size, "µm"))
 
 
-def make_sample(folder: Path, threads: int = 1) -> Path:
+@dataclass(frozen=True, slots=True)
+class _Design:
+    """A project of the sample before it is written."""
+
+    file: str
+    pictures: tuple[_Picture, ...]
+    classes: tuple[ClassInfo, ...]
+    wanted: Mapping[str, FeatureSelection]
+    """Features by classifier: those under "" are in force, others are kept by name."""
+
+    @property
+    def keys(self) -> dict[str, str]:
+        """The names of its classifiers in `stored_forests`."""
+        return {name: f"{self.file}/{name}" for name in self.wanted}
+
+
+def make_sample(folder: Path) -> Path:
     """Write the samples with their images into ``folder`` and give the path of the first project.
+
+    Nothing is trained: their classifiers come with the program, so that they can be looked at at once.
 
     Raises
     ------
@@ -89,7 +108,24 @@ def make_sample(folder: Path, threads: int = 1) -> Path:
             _write_image(painted, folder / "strokes")
         truth = _Picture(f"{one.name}_truth", one.truth, "yx", sample.PIXEL_SIZE, one.strokes)
         _write_image(truth, folder / "truth")
-    _make_tissue(folder, threads)
+    forests = stored_forests()
+    # The project that is opened comes last: where it is there, all is there.
+    for design in (_tissue_design(), _nuclei_design(seen)):
+        _write_project(design, folder, forests)
+    return folder / PROJECT_NAME
+
+
+def trained_forests(folder: Path, threads: int = 1) -> dict[str, Forest]:
+    """What `stored_forests` gives, trained anew on the samples in ``folder``; some seconds."""
+    forests = {}
+    for design in (_tissue_design(), _nuclei_design(sample.sample_images())):
+        for name, selection in design.wanted.items():
+            options = TrainingOptions(KEPT_TREES if name else TREES, seed=SEED, n_threads=threads)
+            forests[design.keys[name]] = _trained(folder, design.pictures, selection, options)
+    return forests
+
+
+def _nuclei_design(seen: Sequence[sample.SampleImage]) -> _Design:
     everything = FeatureSelection.recommended(shape_to_internal(sample.SIZE, "yx")).with_in_2d(True)
     wanted = {
         "": everything,
@@ -97,16 +133,15 @@ def make_sample(folder: Path, threads: int = 1) -> Path:
         FINE: FeatureSelection.all((0.7, 1.0)).with_in_2d(True),
     }
     classes = _classes(sample.CLASSES, sample.COLOURS)
-    # The project that is opened comes last: where it is there, all is there.
-    return _make(folder / PROJECT_NAME, [_nuclei(one) for one in seen], classes, wanted, threads)
+    return _Design(PROJECT_NAME, tuple(_nuclei(one) for one in seen), classes, wanted)
 
 
-def _make_tissue(folder: Path, threads: int) -> None:
+def _tissue_design() -> _Design:
     tissue = sample_tissue.tissue_image()
     picture = _Picture("tissue", tissue.pixels, "yxc", None, tissue.strokes)
     wanted = {"": FeatureSelection.all((0.7, 1.6, 3.5)).with_in_2d(True)}
     classes = _classes(sample_tissue.CLASSES, sample_tissue.COLOURS)
-    _make(folder / TISSUE_NAME, (picture,), classes, wanted, threads)
+    return _Design(TISSUE_NAME, (picture,), classes, wanted)
 
 
 def _nuclei(one: sample.SampleImage) -> _Picture:
@@ -126,55 +161,42 @@ def _smoothing(selection: FeatureSelection) -> FeatureSelection:
     return replace(selection, matrix=on)
 
 
-def _make(
-    path: Path,
-    pictures: Sequence[_Picture],
-    classes: tuple[ClassInfo, ...],
-    wanted: Mapping[str, FeatureSelection],
-    threads: int,
-) -> Path:
-    """Write images and a project; of ``wanted`` features those under "" are in force, others kept by name."""
-    for picture in pictures:
-        _write_image(picture, path.parent)
-    lanes = tuple(_lane(picture) for picture in pictures)
-    current = wanted[""]
+def _write_project(design: _Design, folder: Path, stored: Mapping[str, Forest]) -> None:
+    """Write the images of a project, then the project."""
+    for picture in design.pictures:
+        _write_image(picture, folder)
+    current = design.wanted[""]
     bare = Project(
-        lanes=lanes,
-        classes=classes,
+        lanes=tuple(_lane(picture) for picture in design.pictures),
+        classes=design.classes,
         selection=current,
         feature_ids=current.filters,
         scales=current.scales,
         own=MappingProxyType({PROJECT_ID: uuid.uuid4().hex}),
     )
-    forests = {}
-    for name, one in wanted.items():
-        options = TrainingOptions(KEPT_TREES if name else TREES, seed=SEED, n_threads=threads)
-        forests[name] = _trained(path.parent, pictures, lanes, one, options)
     now = datetime.now(UTC).isoformat(timespec="seconds")
+    forests = {name: stored[key] for name, key in design.keys.items()}
     kept = {
-        name: FrozenClassifier(name, forest, now, "", Use(wanted[name], None, classes))
+        name: FrozenClassifier(name, forest, now, "", Use(design.wanted[name], None, design.classes))
         for name, forest in forests.items()
         if name
     }
     document = replace(document_of(bare), frozen=MappingProxyType(kept))
-    channels = 1 if pictures[0].axes == "yx" else pictures[0].pixels.shape[2]
-    info = ClassifierInfo("forest", forests[""].n_trees, (), current.names(channels))
-    write_project(project_of(document, Trained(document.training_key, forests[""], info)), path)
-    return path
+    first = design.pictures[0]
+    names = current.names(1 if first.axes == "yx" else first.pixels.shape[2])
+    info = ClassifierInfo("forest", forests[""].n_trees, (), names)
+    trained = Trained(document.training_key, forests[""], info)
+    write_project(project_of(document, trained), folder / design.file)
 
 
 def _trained(
-    folder: Path,
-    pictures: Sequence[_Picture],
-    lanes: Sequence[Lane],
-    selection: FeatureSelection,
-    options: TrainingOptions,
+    folder: Path, pictures: Sequence[_Picture], selection: FeatureSelection, options: TrainingOptions
 ) -> Forest:
     parts, channels = [], 1
-    for picture, lane in zip(pictures, lanes, strict=True):
+    for picture in pictures:
         with open_image(folder / picture.file) as image:
             channels = image.shape5[1]
-            parts.append(labelled_rows(image, lane.labels, selection, options.n_threads))
+            parts.append(labelled_rows(image, _lane(picture).labels, selection, options.n_threads))
     rows = joined(parts, selection.count(channels))
     return train_forest(rows.x, rows.y, options).forest
 

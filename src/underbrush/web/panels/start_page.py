@@ -152,5 +152,5 @@ def open_sample(hub: Hub) -> str:
     folder = hub.settings.new_projects / "sample"
     path = folder / PROJECT_NAME
     if not path.exists():
-        make_sample(folder, hub.settings.threads)
+        make_sample(folder)
     return hub.open(path)

@@ -228,6 +228,9 @@ export const Banner = {
       const kept = link.unsent.count ? ` ${strokes} kept in this browser and sent again.` : "";
       if (link.connection.state === "closed")
         return { kind: "err", icon: "error", strong: "Connection closed.", text: link.connection.sentence };
+      // Nothing was lost that never was there: a project that is only now read, or made, takes its time.
+      if (link.connection.banner && link.connection.state === "connecting" && !link.state)
+        return { kind: "", icon: "info", strong: "Opening.", text: "The image appears as soon as the project is read." };
       if (link.connection.banner)
         return { kind: "warn", icon: "warn", strong: "Connection lost.", text: `Reconnecting. You can go on painting.${kept}` };
       if (link.save && link.save.state === "failing")
