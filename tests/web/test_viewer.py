@@ -542,3 +542,39 @@ def test_a_viewer_that_is_destroyed_leaves_nothing(opened: Open) -> None:
     page.evaluate("viewer.setView(50, 60, 3); viewer.destroy()")
     page.wait_for_timeout(300)
     assert page.evaluate("document.getElementById('stage').childElementCount") == 0
+
+
+@BOTH
+def test_in_each_of_the_eight_orientations_everything_is_drawn_at_its_place(
+    opened: Open, server: ViewerServer, renderer: str
+) -> None:
+    page = opened("grey", renderer)
+    page.evaluate("viewer.setView(300, 200, 6); viewer.setLayer('segmentation', {opacity: 1})")
+    page.evaluate("viewer.settled()")
+    # Three pixels of the image, and a stroke of five along x that is on its way, with what lies round it.
+    page.evaluate("viewer.echo([0, 0, 205, 290, 5], 2, 'one')")
+    spots = [(300.5, 200.5), (281.5, 171.5), (330.5, 213.5)]
+    spots += [(289.5, 205.5), (290.5, 205.5), (294.5, 205.5), (295.5, 205.5), (292.5, 204.5), (292.5, 206.5)]
+    read = """(spots) => {
+      viewer.renderNow();
+      const places = spots.map(([u, v]) => viewer.imageToScreen(u, v));
+      return places.map(({px, py}) => viewer.renderer.readPixel(px, py).slice(0, 3));
+    }"""
+    upright = page.evaluate(read, spots)
+    assert [tuple(one) == FOREGROUND for one in upright[3:]] == [False, True, True, False, False, False]
+    ways = [[0, -1, 1, 0], [-1, 0, 0, -1], [0, 1, -1, 0]]
+    ways += [[0, 1, 1, 0], [-1, 0, 0, 1], [1, 0, 0, -1], [0, -1, -1, 0]]
+    for way in ways:
+        page.evaluate("way => { viewer.setOrientation(way); return viewer.settled(); }", way)
+        assert page.evaluate(read, spots) == upright, way
+        # The overview lies as the view does, and is clicked as it is seen.
+        box = page.evaluate(
+            "(({x, y, width, height}) => [x, y, width, height])("
+            "viewer.minimap.element.getBoundingClientRect())"
+        )
+        assert (box[2] > box[3]) == (way[0] != 0), "the image is wider than high"
+        page.mouse.click(box[0] + 4 + (box[2] - 8) * 0.75, box[1] + box[3] * 0.5)
+        look = page.evaluate("viewer.look")
+        middle = [700 * (0.5 + way[0] / 4), 500 * (0.5 + way[1] / 4)]
+        assert [look["cx"], look["cy"]] == pytest.approx(middle, abs=8), way
+        page.evaluate("viewer.setView(300, 200, 6)")

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { UPRIGHT } from "../../../src/underbrush/web/viewer/orientation.js";
 import { niceBelow, scaleBar } from "../../../src/underbrush/web/viewer/scalebar.js";
 import { minimapArea, minimapSight } from "../../../src/underbrush/web/viewer/minimap.js";
 import { autoContrast, bars, ticks } from "../../../src/underbrush/web/viewer/histogram.js";
@@ -26,7 +27,7 @@ test("the scale bar says a round length in a fitting unit and is that long", () 
 });
 
 test("the minimap comes when something is out of sight and there is room", () => {
-  const frame = { ox: 0, oy: 0, sx: 4, sy: 4, width: 1000, height: 700, ratio: 1 }, size = { width: 400, height: 300 };
+  const frame = { ox: 0, oy: 0, sx: 4, sy: 4, width: 1000, height: 700, ratio: 1, orientation: UPRIGHT }, size = { width: 400, height: 300 };
   const area = minimapArea(frame, size);
   assert.deepEqual(area, { left: 1000 - 16 - 116, top: 700 - 16 - 87, width: 116, height: 87 });
   const sight = minimapSight(frame, size, area);

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { UPRIGHT } from "../../../src/underbrush/web/viewer/orientation.js";
 import { Echoes } from "../../../src/underbrush/web/viewer/echoes.js";
 import { LabelTiles } from "../../../src/underbrush/web/viewer/labeltiles.js";
 import { OverlayTiles } from "../../../src/underbrush/web/viewer/overlaytiles.js";
@@ -140,7 +141,7 @@ test("echoes are of their plane, and the renderer sees when they grow", () => {
 });
 
 test("a tile is drawn where its pixels lie, and no further than it reaches", () => {
-  const frame = { ox: 100, oy: 50, sx: 2, sy: 2 };
+  const frame = { ox: 100, oy: 50, sx: 2, sy: 2, orientation: UPRIGHT };
   const source = { texture: 1, width: 3, height: 2, u: 8, v: 0, du: 4, dv: 4 };
   assert.deepEqual(drawOf(source, [10, 0, 40, 4], frame), { texture: 1, src: [0.5, 0, 3, 1], dst: [120, 50, 140, 58] });
   assert.equal(drawOf(source, [20, 0, 40, 4], frame), null);

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { changesOf, isChanged, ownerOf, settingsFrom, withKey, withUsual, withoutKey } from "../../../src/underbrush/web/panels/parts/keychoice.js";
 import { axesOf, placeFrom } from "../../../src/underbrush/web/panels/parts/placing.js";
+import { UPRIGHT } from "../../../src/underbrush/web/viewer/orientation.js";
 import { stride } from "../../../src/underbrush/web/viewer/hand.js";
 import { Keys } from "../../../src/underbrush/web/viewer/keys.js";
 import { levelled } from "../../../src/underbrush/web/viewer/levelling.js";
@@ -112,7 +113,7 @@ test("contrast by dragging", () => {
 });
 
 test("a picture of the view: its part and its name", () => {
-  const frame = { width: 800, height: 600, ox: 100.5, oy: -50, sx: 2, sy: 2 };
+  const frame = { width: 800, height: 600, ox: 100.5, oy: -50, sx: 2, sy: 2, orientation: UPRIGHT };
   assert.deepEqual(seenOf(frame, { width: 200, height: 200 }), [100, 0, 501, 350]);
   assert.equal(seenOf({ ...frame, ox: 900 }, { width: 200, height: 200 }), null);
   assert.equal(nameOf("a/b: c?", { t: 3, z: 7 }, [1, 1, 1, 9, 9]), "a_b_ c__view.png");

@@ -54,7 +54,7 @@ const HELD = Object.freeze({
 const SLICES = Object.freeze({ first: -(2 ** 31), last: 2 ** 31 });
 
 /** Nothing of this may happen under a stroke that is being painted. */
-const DISTURBING = /^(undo|redo|fit|centre|slice:|time:|maximise:|tool:|class:)/;
+const DISTURBING = /^(undo|redo|fit|centre|slice:|time:|maximise:|turn:|tool:|class:)/;
 
 /**
  * @param {Mounted} app
@@ -70,6 +70,7 @@ export function act(app, action, repeat = false) {
   else if (kind === "class") app.tools.setClassAt(Number(value));
   else if (kind === "slice") app.places.step(SLICES[value] ?? Number(value));
   else if (kind === "maximise") app.places.maximise(ALONG[value]);
+  else if (kind === "turn") app.facing.turn(/** @type {import("./orientation.js").Turn} */ (value));
   else if (kind === "time") app.setTime(app.viewer.place.t + Number(value));
   else if (kind === "channel") stepChannel(app, Number(value));
   else if (PAGE.has(action)) app.emit("action", { action });

@@ -1,6 +1,8 @@
 // Draws the same scene where there is no WebGL2 (remote desktops): raw, labels with echoes, and the topmost other overlay.
 // Outlines are one pixel of the image's level wide here, not one of the screen.
+import { screenBox } from "./geometry.js";
 import { nameColour } from "./names.js";
+import { UPRIGHT } from "./orientation.js";
 
 /** @typedef {import("./scene.js").Scene} Scene */
 /** @typedef {import("./scene.js").RawDraw} RawDraw */
@@ -26,6 +28,7 @@ export class Canvas2dRenderer {
     this.kind = /** @type {const} */ ("canvas2d");
     this.lost = false;
     this.sheet = document.createElement("canvas");
+    this.orientation = UPRIGHT;
   }
 
   /** @param {string} dtype @param {number} width @param {number} height @param {Uint8Array | Uint16Array | Float32Array} data @returns {Texture} */
@@ -52,6 +55,7 @@ export class Canvas2dRenderer {
   /** @param {Scene} scene */
   draw(scene) {
     const { pen, canvas } = this;
+    this.orientation = scene.frame.orientation;
     pen.globalCompositeOperation = "source-over";
     pen.globalAlpha = 1;
     pen.fillStyle = "#08090a";
@@ -84,17 +88,17 @@ export class Canvas2dRenderer {
    *  @param {CanvasRenderingContext2D} pen @param {HTMLCanvasElement} picture @param {Box} src @param {Box} dst @param {boolean} smooth
    *  @param {boolean} [over] takes away what lies below */
   put(pen, picture, src, dst, smooth, over = false) {
-    // Far more than the screen is drawn at high zoom: cut to it first, in steps of whole source pixels.
-    const kx = (dst[2] - dst[0]) / (src[2] - src[0]), ky = (dst[3] - dst[1]) / (src[3] - src[1]);
-    const x0 = Math.max(src[0], Math.floor(src[0] - dst[0] / kx)), x1 = Math.min(src[2], Math.ceil(src[0] + (this.canvas.width - dst[0]) / kx));
-    const y0 = Math.max(src[1], Math.floor(src[1] - dst[1] / ky)), y1 = Math.min(src[3], Math.ceil(src[1] + (this.canvas.height - dst[1]) / ky));
-    if (x1 <= x0 || y1 <= y0) return;
-    const left = Math.round(dst[0] + (x0 - src[0]) * kx), right = Math.round(dst[0] + (x1 - src[0]) * kx);
-    const top = Math.round(dst[1] + (y0 - src[1]) * ky), bottom = Math.round(dst[1] + (y1 - src[1]) * ky);
+    const [a, b, c, d] = this.orientation, across = a === 0, { width, height } = this.canvas;
+    const sides = [[src[0], src[2]], [src[1], src[3]]];
+    const wide = cut(sides[across ? 1 : 0], [dst[0], dst[2]], a + b, width), high = cut(sides[across ? 0 : 1], [dst[1], dst[3]], c + d, height);
+    if (!wide || !high) return;
+    const [left, right] = wide.to, [top, bottom] = high.to, [u, v] = across ? [high, wide] : [wide, high];
     pen.imageSmoothingEnabled = smooth;
-    if (right <= left || bottom <= top) return;
     if (over) pen.clearRect(left, top, right - left, bottom - top);
-    pen.drawImage(picture, x0, y0, x1 - x0, y1 - y0, left, top, right - left, bottom - top);
+    // Columns and rows of the picture, from the corner of the screen in which its first pixel lies.
+    pen.setTransform(a, c, b, d, a + b > 0 ? left : right, c + d > 0 ? top : bottom);
+    pen.drawImage(picture, u.from[0], v.from[0], u.from[1] - u.from[0], v.from[1] - v.from[0], 0, 0, u.to[1] - u.to[0], v.to[1] - v.to[0]);
+    pen.resetTransform();
   }
 
   /** @private @param {Scene} scene @param {Overlay} overlay */
@@ -133,11 +137,25 @@ function fillSpans(pen, { frame }, spans, paint) {
   pen.fillStyle = `rgb(${r},${g},${b})`;
   for (let i = 0; i < spans.count; i++) {
     const [u, v, n] = spans.data.subarray(i * 3, i * 3 + 3);
-    const [x, w] = whole(frame.ox + u * frame.sx, frame.ox + (u + n) * frame.sx), [y, h] = whole(frame.oy + v * frame.sy, frame.oy + (v + 1) * frame.sy);
+    const [left, top, right, bottom] = screenBox(frame, [u, v, u + n, v + 1]), [x, w] = whole(left, right), [y, h] = whole(top, bottom);
     if (x + w < 0 || y + h < 0 || x > frame.width || y > frame.height) continue;
     if (clear) pen.clearRect(x, y, w, h);
     else pen.fillRect(x, y, w, h);
   }
+}
+
+/**
+ * One side of a picture, cut to the screen: far more than that is drawn at high zoom. In steps of whole pixels of the picture.
+ * @param {number[]} src from, to @param {number[]} dst where that lies on the screen @param {number} way 1, or -1 where it
+ * runs against the screen @param {number} end of the screen
+ * @returns {{from: [number, number], to: [number, number]} | null} null: nothing of it is in sight
+ */
+function cut([s0, s1], [d0, d1], way, end) {
+  const k = (d1 - d0) / (s1 - s0), at = (/** @type {number} */ s) => Math.round(way > 0 ? d0 + (s - s0) * k : d1 - (s - s0) * k);
+  const [before, after] = way > 0 ? [-d0, end - d0] : [d1 - end, d1];
+  const from = Math.max(s0, Math.floor(s0 + before / k)), to = Math.min(s1, Math.ceil(s0 + after / k));
+  const [start, stop] = way > 0 ? [at(from), at(to)] : [at(to), at(from)];
+  return to > from && stop > start ? { from: [from, to], to: [start, stop] } : null;
 }
 
 /** Start and length in whole device pixels, at least one: that in the middle. @param {number} from @param {number} to */

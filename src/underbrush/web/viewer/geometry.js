@@ -1,8 +1,10 @@
 // Where a pixel lies: planes and axes, levels, screen and image. Pure; no DOM.
 // u: columns of a plane, v: its rows, both in pixels of level 0; w: the axis that is not shown. All doubles.
+import { UPRIGHT, back, onto } from "./orientation.js";
 
 /** @typedef {"xy" | "xz" | "zy"} Plane */
 /** @typedef {"x" | "y" | "z"} Axis */
+/** @typedef {import("./orientation.js").Orientation} Orientation */
 /**
  * What the viewer needs of a lane of the state; shape is t, c, z, y, x.
  * @typedef {{id: string, shape: number[], dtype: string, rgb?: boolean, v: string, levels: number, tile?: number,
@@ -13,10 +15,14 @@
 /** @typedef {[number, number, number, number]} Box  x0, y0, x1, y1: start inclusive, stop exclusive */
 /**
  * A view that nobody changes: centre in u, v; zoom; the viewport in device pixels; device pixels per CSS pixel.
- * `ox`, `oy`: where u = 0, v = 0 lies, in device pixels, whole, so that at 100 % image and screen pixels coincide.
+ * `sx`, `sy`: device pixels a pixel along u and v. `ox`, `oy`: where u = 0, v = 0 lies, in device pixels, whole, so that
+ * at 100 % image and screen pixels coincide.
  * @typedef {{cx: number, cy: number, zoom: number, width: number, height: number, ratio: number,
- *   sx: number, sy: number, ox: number, oy: number}} Frame
+ *   sx: number, sy: number, ox: number, oy: number, orientation: Orientation}} Frame
  */
+
+/** Part of a device pixel, far below what anybody sees and far above what doubles round off. */
+const HAIR = 1 / 1024;
 
 /** @type {Record<Plane, {u: Axis, v: Axis, w: Axis}>} */
 export const PLANES = {
@@ -84,23 +90,61 @@ export function levelSize(size, plane, level) {
 /**
  * @param {Lane} lane @param {Plane} plane
  * @param {{cx: number, cy: number, zoom: number}} view @param {{width: number, height: number, ratio: number}} port
+ * @param {Orientation} [orientation]
  * @returns {Frame}
  */
-export function frameOf(lane, plane, view, port) {
+export function frameOf(lane, plane, view, port, orientation = UPRIGHT) {
   const { u, v } = PLANES[plane];
   const sx = view.zoom * stretch(lane, u), sy = view.zoom * stretch(lane, v);
-  const ox = Math.round(port.width / 2 - view.cx * sx), oy = Math.round(port.height / 2 - view.cy * sy);
-  return { ...view, ...port, sx, sy, ox, oy };
+  const [right, down] = onto(orientation, view.cx * sx, view.cy * sy);
+  const ox = Math.round(port.width / 2 - right), oy = Math.round(port.height / 2 - down);
+  return { ...view, ...port, sx, sy, ox, oy, orientation };
+}
+
+/** Device pixels -> u, v. @param {Frame} frame @param {number} x @param {number} y */
+function fromDevice({ ox, oy, sx, sy, orientation }, x, y) {
+  const [along, across] = back(orientation, x - ox, y - oy);
+  return { u: along / sx, v: across / sy };
 }
 
 /** CSS pixels -> u, v. @param {Frame} frame @param {number} px @param {number} py */
 export function screenToImage(frame, px, py) {
-  return { u: (px * frame.ratio - frame.ox) / frame.sx, v: (py * frame.ratio - frame.oy) / frame.sy };
+  return fromDevice(frame, px * frame.ratio, py * frame.ratio);
+}
+
+/**
+ * What a pointer at a position is on. Where that lies between two pixels of the image it is the one to the right and
+ * below, as it is on the screen, however the plane is turned.
+ * @param {Frame} frame @param {number} px @param {number} py CSS pixels
+ */
+export function pointToImage(frame, px, py) {
+  const [a, b, c, d] = frame.orientation;
+  return fromDevice(frame, px * frame.ratio + (a + b < 0 ? HAIR : 0), py * frame.ratio + (c + d < 0 ? HAIR : 0));
 }
 
 /** u, v -> CSS pixels. @param {Frame} frame @param {number} u @param {number} v */
 export function imageToScreen(frame, u, v) {
-  return { px: (frame.ox + u * frame.sx) / frame.ratio, py: (frame.oy + v * frame.sy) / frame.ratio };
+  const [right, down] = onto(frame.orientation, u * frame.sx, v * frame.sy);
+  return { px: (frame.ox + right) / frame.ratio, py: (frame.oy + down) / frame.ratio };
+}
+
+/** Where a part of the plane lies on the screen, in device pixels. @param {Pick<Frame, "ox" | "oy" | "sx" | "sy" | "orientation">} frame @param {Box} part u0, v0, u1, v1 @returns {Box} */
+export function screenBox({ ox, oy, sx, sy, orientation }, [u0, v0, u1, v1]) {
+  const [x0, y0] = onto(orientation, u0 * sx, v0 * sy), [x1, y1] = onto(orientation, u1 * sx, v1 * sy);
+  return [ox + Math.min(x0, x1), oy + Math.min(y0, y1), ox + Math.max(x0, x1), oy + Math.max(y0, y1)];
+}
+
+/** Where the plane lies on the screen, in device pixels. @param {Frame} frame @param {{width: number, height: number}} size @returns {Box} */
+export function imageArea(frame, size) {
+  return screenBox(frame, [0, 0, size.width, size.height]);
+}
+
+/** The frame in which the whole plane fills an area of the screen. @param {Frame} frame @param {{width: number, height: number}} size @param {Box} area @returns {Frame} */
+export function frameIn(frame, size, area) {
+  const { orientation } = frame, [along, across] = back(orientation, area[2] - area[0], area[3] - area[1]);
+  const small = { ...frame, sx: Math.abs(along) / size.width, sy: Math.abs(across) / size.height, ox: 0, oy: 0 };
+  const [left, top] = imageArea(small, size);
+  return { ...small, ox: area[0] - left, oy: area[1] - top };
 }
 
 /**
@@ -109,14 +153,13 @@ export function imageToScreen(frame, u, v) {
  */
 export function visibleBox(frame, size, plane, level) {
   const { du, dv } = levelStep(plane, level), end = levelSize(size, plane, level);
-  const from = screenToImage(frame, 0, 0);
-  const to = screenToImage(frame, frame.width / frame.ratio, frame.height / frame.ratio);
-  const x0 = Math.max(0, Math.floor(from.u / du)), y0 = Math.max(0, Math.floor(from.v / dv));
-  const x1 = Math.min(end.width, Math.ceil(to.u / du)), y1 = Math.min(end.height, Math.ceil(to.v / dv));
+  const a = fromDevice(frame, 0, 0), b = fromDevice(frame, frame.width, frame.height);
+  const x0 = Math.max(0, Math.floor(Math.min(a.u, b.u) / du)), y0 = Math.max(0, Math.floor(Math.min(a.v, b.v) / dv));
+  const x1 = Math.min(end.width, Math.ceil(Math.max(a.u, b.u) / du)), y1 = Math.min(end.height, Math.ceil(Math.max(a.v, b.v) / dv));
   return x1 > x0 && y1 > y0 ? [x0, y0, x1, y1] : null;
 }
 
-/** The zoom at which the whole plane is in sight with a margin. @param {Lane} lane @param {Plane} plane @param {{width: number, height: number}} port */
+/** The zoom at which the whole plane is in sight with a margin. @param {Lane} lane @param {Plane} plane @param {{width: number, height: number}} port along u and v */
 export function fitZoom(lane, plane, port) {
   const size = planeSize(lane, plane), { u, v } = PLANES[plane], margin = 0.98;
   const across = (port.width * margin) / (size.width * stretch(lane, u));
@@ -137,7 +180,7 @@ export function clampZoom(lane, plane, port, zoom, fit = fitZoom(lane, plane, po
 /** The view after zooming by a factor with the point under the pointer fixed. @param {Frame} frame @param {number} px @param {number} py @param {number} zoom */
 export function zoomedAt(frame, px, py, zoom) {
   const { u, v } = screenToImage(frame, px, py), grow = zoom / frame.zoom;
-  const dx = px * frame.ratio - frame.width / 2, dy = py * frame.ratio - frame.height / 2;
+  const [dx, dy] = back(frame.orientation, px * frame.ratio - frame.width / 2, py * frame.ratio - frame.height / 2);
   return { cx: u - dx / (frame.sx * grow), cy: v - dy / (frame.sy * grow), zoom };
 }
 

@@ -1,6 +1,7 @@
 // Draws a scene with WebGL2.
 import { COLOURS, DIRECT, NUMBERS, OUTLINES, QUAD, RAW_FLOAT, RAW_WHOLE, SPAN, SPAN_DIRECT, SPAN_NUMBER } from "./shaders.js";
 import { WELL } from "./scene.js";
+import { UPRIGHT, onto } from "./orientation.js";
 
 /** @typedef {import("./scene.js").Scene} Scene */
 /** @typedef {import("./scene.js").Box} Box */
@@ -16,10 +17,10 @@ import { WELL } from "./scene.js";
  */
 
 const UNIFORMS = {
-  raw: ["dst", "src", "screen", "tile", "colour", "look", "unit", "soft", "random"],
-  numbers: ["dst", "src", "screen", "tile"],
-  direct: ["dst", "src", "screen", "tile", "table", "opacity"],
-  spans: ["from", "offset", "scale", "screen", "id", "table", "opacity"],
+  raw: ["dst", "src", "screen", "orientation", "tile", "colour", "look", "unit", "soft", "random"],
+  numbers: ["dst", "src", "screen", "orientation", "tile"],
+  direct: ["dst", "src", "screen", "orientation", "tile", "table", "opacity"],
+  spans: ["from", "offset", "scale", "screen", "orientation", "id", "table", "opacity"],
   colours: ["dst", "src", "screen", "numbers", "table", "opacity", "line", "bounds"],
 };
 
@@ -35,6 +36,7 @@ export class GlRenderer {
     if (!gl) throw new Error("WebGL2 is not available.");
     this.gl = gl;
     this.canvas = canvas;
+    this.orientation = UPRIGHT;
     this.kind = /** @type {const} */ ("webgl2");
     this.lost = gl.isContextLost();
     this.onLost = (/** @type {Event} */ event) => {
@@ -159,6 +161,7 @@ export class GlRenderer {
   draw(scene) {
     if (this.lost) return;
     const { gl } = this;
+    this.orientation = scene.frame.orientation;
     gl.bindFramebuffer(gl.FRAMEBUFFER, null);
     gl.viewport(0, 0, gl.drawingBufferWidth, gl.drawingBufferHeight);
     gl.disable(gl.SCISSOR_TEST);
@@ -204,12 +207,19 @@ export class GlRenderer {
     gl.disable(gl.BLEND);
   }
 
+  /** How columns and rows run on the screen; a matrix is given column by column. @private @param {Record<string, WebGLUniformLocation | null>} at */
+  lay(at) {
+    const [a, b, c, d] = this.orientation;
+    this.gl.uniformMatrix2fv(at.orientation, false, [a, c, b, d]);
+  }
+
   /** @private @param {Record<string, WebGLUniformLocation | null>} at @param {WebGLTexture} texture @param {Box} src @param {Box} dst */
   quad(at, texture, src, dst) {
     const { gl } = this;
     gl.activeTexture(gl.TEXTURE0);
     gl.bindTexture(gl.TEXTURE_2D, texture);
     gl.uniform1i(at.tile, 0);
+    this.lay(at);
     gl.uniform4f(at.src, src[0], src[1], src[2], src[3]);
     gl.uniform4f(at.dst, dst[0], dst[1], dst[2], dst[3]);
     gl.drawArrays(gl.TRIANGLE_STRIP, 0, 4);
@@ -285,7 +295,9 @@ export class GlRenderer {
     gl.useProgram(program);
     gl.uniform2f(at.screen, gl.drawingBufferWidth, gl.drawingBufferHeight);
     gl.uniform2i(at.from, fromU, fromV);
-    gl.uniform2f(at.offset, frame.ox + fromU * frame.sx, frame.oy + fromV * frame.sy);
+    const [right, down] = onto(frame.orientation, fromU * frame.sx, fromV * frame.sy);
+    gl.uniform2f(at.offset, frame.ox + right, frame.oy + down);
+    this.lay(at);
     gl.uniform2f(at.scale, frame.sx, frame.sy);
     if (at.table) gl.uniform1i(at.table, 1);
     if (at.opacity) gl.uniform1f(at.opacity, paint.opacity);

@@ -4,6 +4,7 @@
  * and the pixels under it are told as those under a mouse are.
  */
 import { PLANES, planeSize } from "./geometry.js";
+import { back } from "./orientation.js";
 
 /** @typedef {import("./geometry.js").Plane} Plane */
 /** No pointer of a browser has this number. */
@@ -123,7 +124,8 @@ export class Hand {
     if (!frame) return;
     this.repetition = repeat ? this.repetition + 1 : 0;
     const far = (/** @type {number} */ scale) => stride(scale / frame.ratio, this.repetition);
-    this.goTo({ u: this.at.u + right * far(frame.sx), v: this.at.v + below * far(frame.sy) });
+    const [along, across] = back(frame.orientation, right, below);
+    this.goTo({ u: this.at.u + along * far(frame.sx), v: this.at.v + across * far(frame.sy) });
   }
 
   /** To a pixel of the plane; the image moves where it would leave the view. @param {{u: number, v: number}} at */

@@ -4,6 +4,8 @@
  * sight it is so again when the banner has gone, or the pointer.
  */
 
+import { UPRIGHT, back } from "./orientation.js";
+
 /** @typedef {{left: number, top: number, width: number, height: number}} Rect CSS pixels of the window */
 /** @typedef {{rect: Rect, window: string}} Measure window: its size and pixels, as text */
 /** @typedef {{cx: number, cy: number, zoom: number}} Look */
@@ -21,11 +23,11 @@ export function fromAbove(before, after) {
 
 /**
  * The view with which all pixels stay where they are on the screen.
- * @param {{look: Look, sx: number, sy: number, ratio: number}} view before @param {Rect} a where it was @param {Rect} b where it is now
+ * @param {{look: Look, sx: number, sy: number, ratio: number, orientation?: import("./orientation.js").Orientation}} view before @param {Rect} a where it was @param {Rect} b where it is now
  * @returns {Look}
  */
-export function held({ look, sx, sy, ratio }, a, b) {
-  const dx = b.left + b.width / 2 - a.left - a.width / 2, dy = b.top + b.height / 2 - a.top - a.height / 2;
+export function held({ look, sx, sy, ratio, orientation = UPRIGHT }, a, b) {
+  const [dx, dy] = back(orientation, b.left + b.width / 2 - a.left - a.width / 2, b.top + b.height / 2 - a.top - a.height / 2);
   return { cx: look.cx + (dx * ratio) / sx, cy: look.cy + (dy * ratio) / sy, zoom: look.zoom };
 }
 

@@ -6,6 +6,7 @@ import { Connection } from "./connection.js";
 import { Courier } from "./courier.js";
 import { Deeds } from "./deeds.js";
 import { Emitter } from "./emitter.js";
+import { Facing } from "./facing.js";
 import { Hand } from "./hand.js";
 import { Keys } from "./keys.js";
 import { levelling } from "./levelling.js";
@@ -21,6 +22,7 @@ import { copyPicture } from "./snapshot.js";
 import { SwipeLine } from "./swipeline.js";
 import { Tools } from "./tools.js";
 import { PLAIN, SHIFTED, turned } from "./turning.js";
+import { ViewMenus } from "./viewmenu.js";
 import { Wheel } from "./wheel.js";
 
 /**
@@ -102,6 +104,8 @@ export class Mounted extends Emitter {
     /** @type {Places} */
     this.places = new Places({ viewer: this.viewer, store: this.store, painting: this.painting, shown });
     this.hand = new Hand(this);
+    this.facing = new Facing(this, here(() => globalThis.localStorage));
+    this.menus = new ViewMenus(this);
     this.swipe = new SwipeLine(this);
     this.wheel = new Wheel();
     /** @type {{plain: import("./turning.js").Plain, shifted: import("./turning.js").Shifted}} */
@@ -167,6 +171,8 @@ export class Mounted extends Emitter {
     painting.listen();
     this.hand.listen();
     this.swipe.listen();
+    this.facing.listen();
+    this.menus.listen();
     connection.start();
     void store.refresh();
   }

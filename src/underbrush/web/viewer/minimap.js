@@ -1,5 +1,7 @@
 // The minimap: a frame over a corner of the picture. The picture inside is drawn by the renderer; the frame shows what
 // is in sight and moves it by click and drag.
+import { imageArea } from "./geometry.js";
+import { UPRIGHT, partOf } from "./orientation.js";
 
 /** @typedef {import("./geometry.js").Box} Box */
 /** @typedef {import("./geometry.js").Frame} Frame */
@@ -14,7 +16,7 @@ const MOST_WIDE = 116, MOST_HIGH = 96, LEAST = 24, EDGE = 4, AWAY = 12;
  * @param {Frame} frame @param {{width: number, height: number}} size of the plane @returns {Area | null}
  */
 export function minimapArea(frame, size) {
-  const wide = size.width * frame.sx, high = size.height * frame.sy;
+  const [x0, y0, x1, y1] = imageArea(frame, size), wide = x1 - x0, high = y1 - y0;
   if (wide <= frame.width * 1.001 && high <= frame.height * 1.001) return null;
   const port = { width: frame.width / frame.ratio, height: frame.height / frame.ratio };
   const fit = Math.min(Math.min(MOST_WIDE, PART * port.width) / wide, Math.min(MOST_HIGH, PART * port.height) / high);
@@ -28,13 +30,12 @@ export function minimapArea(frame, size) {
  * @param {Frame} frame @param {{width: number, height: number}} size @param {Area} area @returns {Area}
  */
 export function minimapSight(frame, size, area) {
-  const kx = area.width / size.width, ky = area.height / size.height;
-  const u0 = Math.max(0, -frame.ox / frame.sx), u1 = Math.min(size.width, (frame.width - frame.ox) / frame.sx);
-  const v0 = Math.max(0, -frame.oy / frame.sy), v1 = Math.min(size.height, (frame.height - frame.oy) / frame.sy);
-  const width = Math.max(4, (u1 - u0) * kx), height = Math.max(4, (v1 - v0) * ky);
+  const [left, top, right, bottom] = imageArea(frame, size), kx = area.width / (right - left), ky = area.height / (bottom - top);
+  const x0 = Math.max(0, -left), x1 = Math.min(right, frame.width) - left, y0 = Math.max(0, -top), y1 = Math.min(bottom, frame.height) - top;
+  const width = Math.max(4, (x1 - x0) * kx), height = Math.max(4, (y1 - y0) * ky);
   return {
-    left: Math.max(0, Math.min(area.width - width, ((u0 + u1) / 2) * kx - width / 2)),
-    top: Math.max(0, Math.min(area.height - height, ((v0 + v1) / 2) * ky - height / 2)),
+    left: Math.max(0, Math.min(area.width - width, ((x0 + x1) / 2) * kx - width / 2)),
+    top: Math.max(0, Math.min(area.height - height, ((y0 + y1) / 2) * ky - height / 2)),
     width, height,
   };
 }
@@ -56,6 +57,7 @@ export class Minimap {
     parent.append(this.element);
     /** @type {{area: Area, size: {width: number, height: number}} | null} */
     this.shown = null;
+    this.orientation = UPRIGHT;
     this.element.addEventListener("pointerdown", (event) => this.start(event));
     this.element.addEventListener("pointermove", (event) => this.element.hasPointerCapture(event.pointerId) && this.go(event));
   }
@@ -75,12 +77,14 @@ export class Minimap {
     event.stopPropagation();
     const { area, size } = this.shown, box = this.element.getBoundingClientRect();
     const x = (event.clientX - box.left - EDGE) / area.width, y = (event.clientY - box.top - EDGE) / area.height;
-    this.move(Math.min(1, Math.max(0, x)) * size.width, Math.min(1, Math.max(0, y)) * size.height);
+    const [u, v] = partOf(this.orientation, Math.min(1, Math.max(0, x)), Math.min(1, Math.max(0, y)));
+    this.move(u * size.width, v * size.height);
   }
 
   /** @param {Frame} frame @param {{width: number, height: number}} size @param {Area | null} area */
   show(frame, size, area) {
     this.shown = area && { area, size };
+    this.orientation = frame.orientation;
     this.element.style.display = area ? "block" : "none";
     if (!area) return;
     const place = { left: area.left - EDGE, top: area.top - EDGE, width: area.width, height: area.height };

@@ -8,6 +8,7 @@
 import { Emitter } from "./emitter.js";
 import { PLANES, fitZoom, planeSize, stretch } from "./geometry.js";
 import { Holding } from "./holding.js";
+import { nameOf } from "./orientation.js";
 import { SlicesBox } from "./slicesbox.js";
 import { Viewer } from "./viewer.js";
 
@@ -25,7 +26,7 @@ import { Viewer } from "./viewer.js";
 export const ALL = Object.freeze(/** @type {Plane[]} */ (["xy", "zy", "xz"]));
 /** The axis that stands still in a view names it for who maximises. @type {Readonly<Record<string, Plane>>} */
 export const ALONG = Object.freeze({ x: "zy", y: "xz", z: "xy" });
-const NAMES = Object.freeze({ xy: "XY", xz: "XZ", zy: "YZ" });
+export const NAMES = Object.freeze({ xy: "XY", xz: "XZ", zy: "YZ" });
 /** Bytes of raw tiles that each view keeps. */
 const RAW_BYTES = 160 * 1024 * 1024;
 /** The box of the slices is drawn at most so often (milliseconds). */
@@ -169,7 +170,7 @@ export class OrthoView extends Emitter {
       if (!pane) continue;
       pane.box.style.display = this.isShown(plane) ? "block" : "none";
       pane.box.style.order = String(ALL.indexOf(plane));
-      for (const sign of [pane.says.parentElement, pane.button]) if (sign) sign.style.display = this.volume ? "" : "none";
+      pane.button.style.display = this.volume ? "" : "none";
       // Whoever shows tips knows the key of the action.
       Object.assign(pane.button.dataset, { tip: maximised ? "All views" : "Maximise", action: `maximise:${PLANES[plane].w}` });
       pane.button.setAttribute("aria-label", maximised ? "All views" : `Maximise ${NAMES[plane]}`);
@@ -258,8 +259,9 @@ export class OrthoView extends Emitter {
   placed() {
     const { at, volume } = this;
     for (const [plane, { viewer, says, box, mark }] of this.panes) {
-      const { u, v, w } = PLANES[plane];
-      says.textContent = `${w} ${at[w]}`;
+      const { u, v, w } = PLANES[plane], turned = nameOf(viewer.orientation);
+      says.textContent = [volume ? `${w} ${at[w]}` : "", turned].filter(Boolean).join(" · ");
+      if (says.parentElement) says.parentElement.style.display = volume || turned ? "" : "none";
       if (volume) viewer.setCrosshair(this.crossing ? { u: at[u] + 0.5, v: at[v] + 0.5 } : null);
       const marked = volume && this.maximised === null && plane === this.current;
       mark.style.display = marked ? "block" : "none";
@@ -267,6 +269,13 @@ export class OrthoView extends Emitter {
     }
     this.drawBox();
     this.emit("place");
+  }
+
+  /** How a plane lies in its view. @param {Plane} plane @param {import("./orientation.js").Orientation} orientation */
+  setOrientation(plane, orientation) {
+    this.pane(plane).setOrientation(orientation);
+    this.refit();
+    this.placed();
   }
 
   /** @param {boolean} on the lines through all views of a volume */
@@ -315,10 +324,10 @@ export class OrthoView extends Emitter {
 
   // -- zoom and middle, one for all ---------------------------------------------------------------------------------
 
-  /** @private @param {Lane} lane @param {Plane} own @param {{width: number, height: number, ratio: number}} port of the own view */
+  /** @private @param {Lane} lane @param {Plane} own @param {{width: number, height: number, ratio: number}} port room of the own view */
   commonZoom(lane, own, port) {
     const zooms = ALL.filter((plane) => plane !== own && this.isShown(plane) && this.panes.has(plane))
-      .map((plane) => fitZoom(lane, plane, /** @type {Pane} */ (this.panes.get(plane)).viewer.port));
+      .map((plane) => fitZoom(lane, plane, /** @type {Pane} */ (this.panes.get(plane)).viewer.room));
     return Math.min(fitZoom(lane, own, port), ...zooms);
   }
 

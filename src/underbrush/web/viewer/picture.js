@@ -1,5 +1,5 @@
 // All tiles of a view: what is asked for, and the scene that they make. Knows the renderer only as a maker of textures.
-import { levelStep, planeSize, visibleBox } from "./geometry.js";
+import { frameIn, imageArea, levelStep, planeSize, visibleBox } from "./geometry.js";
 import { cellBox, cellKey, cellRect, cellsIn, coarserBox, firstLevel, levelFor, piecesFor, reducedScale, ringAround } from "./pyramid.js";
 import { laidOver, maskPaints, paintOf, rawMode, shownChannels, shownFeature } from "./layers.js";
 import { LabelTiles } from "./labeltiles.js";
@@ -8,7 +8,7 @@ import { OverlayTiles } from "./overlaytiles.js";
 import { FeatureRange } from "./featurerange.js";
 import { Echoes } from "./echoes.js";
 import { TileStore } from "./tilestore.js";
-import { drawOf, imageArea, overlayOf } from "./scene.js";
+import { drawOf, overlayOf } from "./scene.js";
 
 /** @typedef {import("./geometry.js").Lane} Lane */
 /** @typedef {import("./geometry.js").Plane} Plane */
@@ -320,9 +320,7 @@ export class Picture {
 
   /** The whole plane in an area of the screen. @private @param {Sight} sight @param {Box} area */
   overview(sight, area) {
-    const size = planeSize(sight.lane, sight.plane);
-    const sx = (area[2] - area[0]) / size.width, sy = (area[3] - area[1]) / size.height;
-    return this.rawDraws(sight, this.overviewCells(sight), { ...sight.frame, sx, sy, ox: area[0], oy: area[1] });
+    return this.rawDraws(sight, this.overviewCells(sight), frameIn(sight.frame, planeSize(sight.lane, sight.plane), area));
   }
 
   /** Everything in sight is there at its own level, and nothing of it is out of date. @param {Sight} sight */

@@ -3,13 +3,14 @@
  * ends before the place changes under it.
  */
 import { PLANES, planeSize } from "./geometry.js";
+import { nameOf } from "./orientation.js";
 
 /**
  * @typedef {"xy" | "xz" | "zy"} Plane
  * @typedef {import("./orthoview.js").Spot} Spot
  * @typedef {{lane: string | null, t: number, z: number, y: number, x: number, plane: Plane, slice: number, canBack: boolean,
- *            crosshair: boolean, maximised: Plane | null}} Position
- *   z, y, x: of a volume where the slices are, otherwise the middle of the view; plane, slice: of the current view
+ *            crosshair: boolean, maximised: Plane | null, turned: string}} Position
+ *   z, y, x: of a volume where the slices are, otherwise the middle of the view; plane, slice, turned: of the current view
  */
 
 /** How long goTo marks the place that it went to, in milliseconds. */
@@ -65,8 +66,8 @@ export class Places {
   get position() {
     const { lane, at, current: plane, look, volume, maximised } = this.viewer;
     const { z, y, x } = volume ? at : { z: at.z, y: Math.floor(look.cy), x: Math.floor(look.cx) };
-    const crosshair = volume ? this.viewer.crossing : this.crosshair;
-    return { lane: lane?.id ?? null, t: at.t, z, y, x, plane, slice: at[PLANES[plane].w], canBack: this.trail.length > 0, crosshair, maximised };
+    const turned = nameOf(this.viewer.pane(plane).orientation), crosshair = volume ? this.viewer.crossing : this.crosshair;
+    return { lane: lane?.id ?? null, t: at.t, z, y, x, plane, slice: at[PLANES[plane].w], canBack: this.trail.length > 0, crosshair, maximised, turned };
   }
 
   /** @returns {number} how many slices there are in the plane that is shown */

@@ -1,5 +1,6 @@
 // The scale bar: how long it is and what it says (pure), and the small element that shows it.
 import { PLANES, pixelMetres, stretch } from "./geometry.js";
+import { UPRIGHT, isAcross } from "./orientation.js";
 
 /** @typedef {import("./geometry.js").Lane} Lane */
 /** @typedef {import("./geometry.js").Plane} Plane */
@@ -16,12 +17,12 @@ export function niceBelow(value) {
 
 /**
  * @param {Lane} lane @param {Plane} plane
- * @param {{zoom: number, ratio: number}} frame
+ * @param {{zoom: number, ratio: number, orientation?: import("./orientation.js").Orientation}} frame
  * @param {number} [most] CSS pixels that it may be long
  * @returns {Bar}
  */
 export function scaleBar(lane, plane, frame, most = 150) {
-  const axis = PLANES[plane].u, metres = pixelMetres(lane, axis);
+  const axis = PLANES[plane][isAcross(frame.orientation ?? UPRIGHT) ? "v" : "u"], metres = pixelMetres(lane, axis);
   const perPixel = (frame.zoom * stretch(lane, axis)) / frame.ratio;
   if (metres === null) {
     const pixels = Math.max(1, niceBelow(most / perPixel));

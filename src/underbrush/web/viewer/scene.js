@@ -1,8 +1,9 @@
 // What is drawn, as data: positions in device pixels, parts of textures in their pixels. Pure.
+import { screenBox } from "./geometry.js";
 
 /** @typedef {import("./geometry.js").Frame} Frame */
 /** @typedef {import("./geometry.js").Box} Box */
-/** A part of a texture (from, to, in its pixels) and where it goes. @typedef {{texture: any, src: Box, dst: Box}} Draw */
+/** A part of a texture (from, to, in its pixels) and where it goes, lying there as the frame's orientation says. @typedef {{texture: any, src: Box, dst: Box}} Draw */
 /** @typedef {Draw & {low: number, high: number, gamma: number, colour: [number, number, number], smooth: boolean, random?: boolean}} RawDraw */
 /** Spans along u (three numbers each) that are set to an id. `version` grows with every change of `data`.
  *  `bounds`: u0, v0, u1, v1 of all of them. @typedef {{id: number, data: Int32Array, count: number, version: number, bounds: Box}} Spans */
@@ -28,17 +29,11 @@ export function drawOf(tile, rect, frame) {
   const u0 = Math.max(rect[0], tile.u), v0 = Math.max(rect[1], tile.v);
   const u1 = Math.min(rect[2], tile.u + tile.width * tile.du), v1 = Math.min(rect[3], tile.v + tile.height * tile.dv);
   if (u1 <= u0 || v1 <= v0) return null;
-  const { ox, oy, sx, sy } = frame;
   return {
     texture: tile.texture,
     src: [(u0 - tile.u) / tile.du, (v0 - tile.v) / tile.dv, (u1 - tile.u) / tile.du, (v1 - tile.v) / tile.dv],
-    dst: [ox + u0 * sx, oy + v0 * sy, ox + u1 * sx, oy + v1 * sy],
+    dst: screenBox(frame, [u0, v0, u1, v1]),
   };
-}
-
-/** Where the plane lies on the screen, in device pixels. @param {Frame} frame @param {{width: number, height: number}} size @returns {Box} */
-export function imageArea(frame, size) {
-  return [frame.ox, frame.oy, frame.ox + size.width * frame.sx, frame.oy + size.height * frame.sy];
 }
 
 /**
@@ -47,7 +42,7 @@ export function imageArea(frame, size) {
  */
 export function overlayOf(parts, frame) {
   const { draws, spans, paint } = parts;
-  const boxes = [...draws.map((draw) => draw.dst), ...spans.map(({ bounds }) => onScreen(bounds, frame))];
+  const boxes = [...draws.map((draw) => draw.dst), ...spans.map(({ bounds }) => screenBox(frame, bounds))];
   if (!boxes.length) return null;
   // Two pixels more: spans are never thinner than one, and outlines look at their neighbours.
   /** @type {Box} */
@@ -59,11 +54,6 @@ export function overlayOf(parts, frame) {
   // A span over a label is right at once only where it hides it.
   const opaque = !spans.length || (paint.opacity === 1 && spans.every(({ id }) => paint.colours[id * 4 + 3] === 255));
   return { ...parts, area, direct: !paint.outline && opaque && !overlapping(draws) };
-}
-
-/** @param {Box} bounds u, v @param {Frame} frame @returns {Box} */
-function onScreen(bounds, { ox, oy, sx, sy }) {
-  return [ox + bounds[0] * sx, oy + bounds[1] * sy, ox + bounds[2] * sx, oy + bounds[3] * sy];
 }
 
 /** Whether any two share a pixel of the screen. @param {Draw[]} draws */

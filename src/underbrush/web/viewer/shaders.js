@@ -5,12 +5,12 @@ const HEAD = `#version 300 es
 precision highp float; precision highp int; precision highp sampler2D; precision highp usampler2D;
 `;
 
-/** A rectangle: dst in device pixels, src in pixels of the texture. */
+/** A rectangle: dst in device pixels, src in pixels of the texture, which lies in it as orientation.js says. */
 export const QUAD = HEAD + `
 layout(location = 0) in vec2 corner;
-uniform vec4 dst; uniform vec4 src; uniform vec2 screen; out vec2 at;
+uniform vec4 dst; uniform vec4 src; uniform vec2 screen; uniform mat2 orientation; out vec2 at;
 void main() {
-  at = mix(src.xy, src.zw, corner);
+  at = mix(src.xy, src.zw, (corner - 0.5) * orientation + 0.5);
   vec2 p = mix(dst.xy, dst.zw, corner) / screen * 2.0 - 1.0;
   gl_Position = vec4(p.x, -p.y, 0.0, 1.0);
 }`;
@@ -18,10 +18,11 @@ void main() {
 /** One span a instance (u, v, n); whole numbers are subtracted before they become floats. Never thinner than a screen pixel. */
 export const SPAN = HEAD + `
 layout(location = 0) in vec2 corner; layout(location = 1) in ivec3 span;
-uniform ivec2 from; uniform vec2 offset; uniform vec2 scale; uniform vec2 screen;
+uniform ivec2 from; uniform vec2 offset; uniform vec2 scale; uniform vec2 screen; uniform mat2 orientation;
 void main() {
   ivec2 start = span.xy - from;
-  vec2 a = offset + vec2(start) * scale, b = offset + vec2(start + ivec2(span.z, 1)) * scale;
+  vec2 one = offset + orientation * (vec2(start) * scale), other = offset + orientation * (vec2(start + ivec2(span.z, 1)) * scale);
+  vec2 a = min(one, other), b = max(one, other);
   if (b.x - a.x < 1.0) { a.x = floor((a.x + b.x) * 0.5); b.x = a.x + 1.0; }
   if (b.y - a.y < 1.0) { a.y = floor((a.y + b.y) * 0.5); b.y = a.y + 1.0; }
   vec2 p = mix(a, b, corner) / screen * 2.0 - 1.0;

@@ -1,7 +1,7 @@
 /**
  * Where the three slices lie in the volume: a box in a slanted view, with what the views show at its place in it.
  */
-import { PLANES, imageToScreen, planeSize, stretch } from "./geometry.js";
+import { PLANES, imageArea, planeSize, stretch } from "./geometry.js";
 
 /**
  * @typedef {import("./geometry.js").Lane} Lane
@@ -74,13 +74,15 @@ export class SlicesBox {
     if (kept.key !== key || kept.canvas.width !== width || kept.canvas.height !== height) Object.assign(kept.canvas, { width, height });
     kept.key = key;
     this.kept.set(place.plane, kept);
-    const from = imageToScreen(frame, 0, 0), to = imageToScreen(frame, size.width, size.height), { ratio } = frame;
-    const [x0, y0] = [Math.max(0, from.px * ratio), Math.max(0, from.py * ratio)];
-    const [x1, y1] = [Math.min(canvas.width, to.px * ratio), Math.min(canvas.height, to.py * ratio)];
+    const [left, top, right, bottom] = imageArea(frame, size);
+    const x0 = Math.max(0, left), y0 = Math.max(0, top), x1 = Math.min(canvas.width, right), y1 = Math.min(canvas.height, bottom);
     const pen = kept.canvas.getContext("2d");
     if (!pen || x1 - x0 < 1 || y1 - y0 < 1) return;
-    const kx = width / (size.width * frame.sx), ky = height / (size.height * frame.sy);
-    pen.drawImage(canvas, x0, y0, x1 - x0, y1 - y0, (x0 - frame.ox) * kx, (y0 - frame.oy) * ky, (x1 - x0) * kx, (y1 - y0) * ky);
+    // Kept upright, however the view is turned.
+    const [a, b, c, d] = frame.orientation, kx = width / (size.width * frame.sx), ky = height / (size.height * frame.sy);
+    pen.setTransform(kx * a, ky * b, kx * c, ky * d, -kx * (a * frame.ox + c * frame.oy), -ky * (b * frame.ox + d * frame.oy));
+    pen.drawImage(canvas, x0, y0, x1 - x0, y1 - y0, x0, y0, x1 - x0, y1 - y0);
+    pen.resetTransform();
   }
 
   /** @param {Lane} lane @param {Voxel} at */

@@ -2,9 +2,8 @@
  * A picture of what is on the screen: all views as they are drawn, with the scale bar; of a single view only as far as
  * the image reaches. A pixel of the picture is a pixel of the screen.
  */
-import { planeSize } from "./geometry.js";
+import { imageArea, planeSize } from "./geometry.js";
 import { scaleBar } from "./scalebar.js";
-import { imageArea } from "./scene.js";
 
 /** @typedef {import("./geometry.js").Box} Box */
 /** How far the scale bar is from the corner, and the least room in which there is one (CSS pixels). */

@@ -1,5 +1,6 @@
 // One plane of an image in an element. See docs/design/viewer.md for what may be called.
-import { PLANES, clampZoom, fitZoom, frameOf, imageToScreen, planeSize, screenToImage, voxelAt, zoomedAt } from "./geometry.js";
+import { PLANES, clampZoom, fitZoom, frameOf, imageToScreen, planeSize, pointToImage, screenToImage, voxelAt, zoomedAt } from "./geometry.js";
+import { UPRIGHT, back, isSame, roomAlong } from "./orientation.js";
 import { initialLayers, shownChannels, shownFeature, wantedLayers, withLayer } from "./layers.js";
 import { minimapArea, Minimap } from "./minimap.js";
 import { scaleBar, ScaleBar } from "./scalebar.js";
@@ -20,7 +21,7 @@ import { Canvas2dRenderer } from "./canvas2d.js";
  *   resizing?: () => void, resized?: () => void, drawn?: () => void, move?: (u: number, v: number, zoom: number) => void}} Together */
 /** @typedef {{u: number, v: number, t: number, z: number, y: number, x: number, inside: boolean}} Place */
 /** @typedef {{lane: string, t: number, plane: Plane, slice: number, cx: number, cy: number, zoom: number, level: number,
- *   box: Box | null, layers: string[]}} View */
+ *   box: Box | null, layers: string[], orientation: import("./orientation.js").Orientation}} View */
 
 /** How long the old picture may stay while that of a new slice or image comes (milliseconds). */
 const HOLD = 120;
@@ -45,6 +46,7 @@ export class Viewer {
     this.swipe = null;
     this.place = { t: 0, plane: /** @type {Plane} */ (options.plane ?? "xy"), slice: 0 };
     this.look = { cx: 0, cy: 0, zoom: 1 };
+    this.orientation = UPRIGHT;
     this.port = { width: 1, height: 1, ratio: 1 };
     /** @type {DOMRect | null} where the element was when it got its size */
     this.box = null;
@@ -232,14 +234,14 @@ export class Viewer {
     if (!this.lane) return;
     const { width, height } = planeSize(this.lane, this.place.plane);
     const within = (/** @type {number} */ value, /** @type {number} */ end) => Math.min(end, Math.max(0, Number.isFinite(value) ? value : end / 2));
-    const zoom = clampZoom(this.lane, this.place.plane, this.port, view.zoom, this.fitting(this.lane));
+    const zoom = clampZoom(this.lane, this.place.plane, this.room, view.zoom, this.fitting(this.lane));
     this.look = { cx: within(view.cx, width), cy: within(view.cy, height), zoom };
     this.touch({ picture: true, cursor: true, wants: true });
   }
 
   /** @private @param {Lane} lane @returns {number} the zoom at which all is in sight */
   fitting(lane) {
-    return (this.options.fitZoom ?? fitZoom)(lane, this.place.plane, this.port);
+    return (this.options.fitZoom ?? fitZoom)(lane, this.place.plane, this.room);
   }
 
   /** The whole plane. */
@@ -259,14 +261,29 @@ export class Viewer {
   zoomAt(px, py, factor) {
     const frame = this.frame;
     if (!frame || !this.lane) return;
-    const zoom = clampZoom(this.lane, this.place.plane, this.port, this.look.zoom * factor, this.fitting(this.lane)), view = zoomedAt(frame, px, py, zoom);
+    const zoom = clampZoom(this.lane, this.place.plane, this.room, this.look.zoom * factor, this.fitting(this.lane)), view = zoomedAt(frame, px, py, zoom);
     this.setView(view.cx, view.cy, view.zoom);
   }
 
   /** The picture moves by that much. @param {number} dx @param {number} dy CSS pixels */
   panBy(dx, dy) {
     const frame = this.frame;
-    if (frame) this.setView(this.look.cx - (dx * frame.ratio) / frame.sx, this.look.cy - (dy * frame.ratio) / frame.sy, this.look.zoom);
+    if (!frame) return;
+    const [along, across] = back(frame.orientation, dx * frame.ratio, dy * frame.ratio);
+    this.setView(this.look.cx - along / frame.sx, this.look.cy - across / frame.sy, this.look.zoom);
+  }
+
+  /** How the plane lies in the view; its middle stays. @param {import("./orientation.js").Orientation} orientation */
+  setOrientation(orientation) {
+    if (isSame(orientation, this.orientation)) return;
+    this.orientation = orientation;
+    if (this.fitted) this.fit();
+    this.touch({ picture: true, cursor: true, wants: true });
+  }
+
+  /** The size of the view along columns and rows of the plane. */
+  get room() {
+    return roomAlong(this.port, this.orientation);
   }
 
   /** @param {string} name @param {Record<string, any>} props @throws {TypeError} */
@@ -389,7 +406,7 @@ export class Viewer {
   // ---- positions -----------------------------------------------------------------------------------------------
 
   get frame() {
-    return this.lane && frameOf(this.lane, this.place.plane, this.look, this.port);
+    return this.lane && frameOf(this.lane, this.place.plane, this.look, this.port, this.orientation);
   }
 
   /** @param {number} px @param {number} py */
@@ -408,7 +425,7 @@ export class Viewer {
     const box = this.element.getBoundingClientRect();
     // A press may come before the new size was told.
     if (this.box && (box.width !== this.box.width || box.height !== this.box.height)) this.resize();
-    const { u, v } = this.screenToImage(event.clientX - box.left, event.clientY - box.top);
+    const { u, v } = pointToImage(/** @type {import("./geometry.js").Frame} */ (this.frame), event.clientX - box.left, event.clientY - box.top);
     const { width, height } = planeSize(this.lane, this.place.plane), { t, plane, slice } = this.place;
     return { u, v, t, ...voxelAt(plane, slice, u, v), inside: u >= 0 && v >= 0 && u < width && v < height };
   }
@@ -418,7 +435,7 @@ export class Viewer {
     const sight = this.sight();
     if (!sight || !this.picture) return null;
     const { t, plane, slice } = sight;
-    return { lane: sight.lane.id, t, plane, slice, ...this.look, level: this.picture.level(sight), box: this.picture.box(sight), layers: wantedLayers(this.layers) };
+    return { lane: sight.lane.id, t, plane, slice, ...this.look, orientation: this.orientation, level: this.picture.level(sight), box: this.picture.box(sight), layers: wantedLayers(this.layers) };
   }
 
   // ---- drawing -------------------------------------------------------------------------------------------------

@@ -43,7 +43,7 @@ export interface Link {
   unsent: { count: number; oldest: number }; storage: { durable: boolean; sentence: string };
   save: Save | null; training: any; progress: any;
   tool: { tool: string; size: number; class: number; erasing: boolean; hint: string; fill?: any };
-  cursor: any; position: { lane: string; t: number; z: number; y: number; x: number; plane: string; slice: number; canBack: boolean; crosshair?: boolean; maximised?: string | null };
+  cursor: any; position: { lane: string; t: number; z: number; y: number; x: number; plane: string; slice: number; canBack: boolean; crosshair?: boolean; maximised?: string | null; turned?: string };
   zoom: { zoom: number; level: number }; layers: Record<string, Layer>; keys: KeyRow[];
   step: number; panels: boolean; rightOpen: boolean | null; dialog: string;
   toast: { text: string; undo: boolean; level: string } | null; hint: string; live: boolean | null;
