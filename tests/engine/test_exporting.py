@@ -456,3 +456,73 @@ def test_of_a_classifier_that_came_with_the_file_only_what_is_known_is_said(sess
 
 def session_copy(session, folder):
     return session.save_copy(folder / "again.ilp")
+
+
+def test_only_unchanged_results_of_this_project_are_deleted(session, exporter, tmp_path):
+    assert run(exporter, Wish())["state"] == "done"
+    assert run(exporter, Wish(result="probabilities", format="ome-zarr"), ["a1"])["state"] == "done"
+    folder = tmp_path / "p_results"
+    foreign = folder / "notes.txt"
+    foreign.write_text("mine")
+    touched = folder / "image1_segmentation.tif"
+    touched.write_bytes(touched.read_bytes() + b"more")
+    found = {one.path.name: one for one in exporter.results(Wish())}
+    assert {name: one.changed for name, one in found.items()} == {
+        "image0_segmentation.tif": False,
+        "image1_segmentation.tif": True,
+        "image0_probabilities.ome.zarr": False,
+    }
+    for other in (foreign, tmp_path / "p.ilp", folder / "run.json", folder / ".." / "p.ilp"):
+        with pytest.raises(UsageError, match="no result"):
+            exporter.delete(Wish(), [folder / "image0_segmentation.tif", other])
+    assert (folder / "image0_segmentation.tif").exists(), "nothing is deleted where one is refused"
+    gone, left = exporter.delete(Wish(), [one.path for one in found.values()])
+    assert {path.name for path in gone} == {"image0_segmentation.tif", "image0_probabilities.ome.zarr"}
+    assert left == ["image1_segmentation.tif was changed since it was written and stays."]
+    assert sorted(path.name for path in folder.iterdir()) == [touched.name, "notes.txt", "run.json"]
+    results = [
+        name for one in json.loads((folder / "run.json").read_text())["runs"] for name in one["results"]
+    ]
+    assert results == [touched.name]
+
+
+def test_a_file_put_into_a_result_that_is_a_folder_keeps_it(exporter, tmp_path):
+    assert run(exporter, Wish(result="probabilities", format="ome-zarr"), ["a1"])["state"] == "done"
+    (result,) = exporter.results(Wish())
+    inner = next(path for path in result.path.rglob("*") if path.is_file() and path.parent != result.path)
+    os.utime(inner, (inner.stat().st_atime, inner.stat().st_mtime + 60))
+    assert exporter.results(Wish())[0].changed
+    assert exporter.delete(Wish(), [result.path])[0] == [] and result.path.is_dir()
+
+
+def test_results_of_another_project_and_of_a_batch_are_left_alone(exporter, screen, tmp_path):
+    assert run(exporter, Wish(), ["a1"])["state"] == "done"
+    record = tmp_path / "p_results" / "run.json"
+    said = json.loads(record.read_text())
+    said["runs"][0]["results"]["image0_segmentation.tif"]["project"] = str(tmp_path / "other.ilp")
+    record.write_text(json.dumps(said))
+    assert exporter.results(Wish()) == []
+    exporter.choose(screen[:1])
+    assert exporter.wait(60)
+    exporter.run_batch(Wish(existing="keep"))
+    assert exporter.wait(60) and exporter.state()["batch"]["rows"][0]["state"] == "done"
+    assert exporter.results(Wish()) == []
+
+
+def test_a_result_that_cannot_be_deleted_is_told_and_kept_in_the_record(exporter, tmp_path):
+    assert run(exporter, Wish())["state"] == "done"
+    paths = [one.path for one in exporter.results(Wish())]
+
+    class Stuck(files.FileLayer):
+        def remove(self, path):
+            if str(path).endswith("image0_segmentation.tif"):
+                raise OSError(errno.EACCES, "Permission denied")
+            super().remove(path)
+
+    with files.using(Stuck()):
+        gone, left = exporter.delete(Wish(), paths)
+    assert [path.name for path in gone] == ["image1_segmentation.tif"]
+    assert len(left) == 1 and "image0_segmentation.tif" in left[0]
+    assert [one.path.name for one in exporter.results(Wish())] == ["image0_segmentation.tif"]
+    assert exporter.delete(Wish(), paths[:1])[0] == paths[:1]
+    assert not (tmp_path / "p_results").exists(), "nothing else was in the folder"

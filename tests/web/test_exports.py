@@ -77,6 +77,42 @@ def test_a_small_picture_shows_what_will_be_written(server, project, folder):
     assert server.post(f"{project}/picture", json={"wish": {}, "lane": "a9"}).status_code == 400
 
 
+def test_the_small_picture_of_a_region_is_that_region(server, project):
+    def picture(**wish):
+        answer = server.post(f"{project}/picture", json={"wish": wish, "lane": "a1"})
+        return np.asarray(Image.open(io.BytesIO(answer.content)))
+
+    whole = picture(result="segmentation")
+    for region in (
+        {"x": [10, 51], "y": [20, 80]},
+        {"y": [90, None]},
+        {"x": [None, 7]},
+        {"x": [0, 1], "y": [5, 6]},
+    ):
+        (x0, x1), (y0, y1) = (
+            [a or 0 for a in region.get(k, [0, None])[:1]] + region.get(k, [0, None])[1:] for k in "xy"
+        )
+        assert np.array_equal(picture(result="segmentation", region=region), whole[y0:y1, x0:x1]), region
+
+
+def test_what_a_closed_window_chose_is_kept_and_results_are_listed_and_deleted(server, project, folder):
+    wish = {**server.get(project).json()["stored"], "pattern": "kept/{nickname}_{result}", "format": "npy"}
+    assert server.post(f"{project}/keep", json={"wish": wish}).status_code == 204
+    assert server.get(project).json()["stored"] == wish
+    server.post(f"{project}/start", json={"wish": wish, "lanes": ["a1"]})
+    assert finished(server, project, "export")["state"] == "done"
+    said = server.post(f"{project}/results", json={"wish": wish}).json()
+    (one,) = said["results"]
+    assert (one["name"], one["changed"], said["deleted"]) == ("image0_segmentation.npy", False, 0)
+    refused = server.post(f"{project}/results", json={"wish": wish, "delete": [str(folder / "p.ilp")]})
+    assert refused.status_code == 400 and "no result" in refused.json()["sentence"]
+    said = server.post(f"{project}/results", json={"wish": wish, "delete": [one["path"]]}).json()
+    assert (said["results"], said["deleted"], said["left"]) == ([], 1, [])
+    assert "export" not in said["jobs"] and not (folder / "kept").exists()
+    session = server.hub.projects().popitem()[1]
+    session.apply("somebody", 1, SetExport(ExportSettings()))
+
+
 def test_nobody_without_the_key_may_ask(server, project):
     assert httpx.get(server.base + project).status_code == 401
     foreign = {"origin": "http://evil.example"}

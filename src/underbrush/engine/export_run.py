@@ -303,6 +303,7 @@ class Run:
         result = {
             "image": row.item.address,
             "lane": row.name if row.item.lane else None,
+            "project": str(self._session.path),
             "mask": row.item.mask,
             "stamps": _stamps(row.item),
             "output_stamp": file_stamp(row.output),

@@ -25,6 +25,7 @@ from underbrush.engine.export_plan import (
     request_of,
     spec_facts,
 )
+from underbrush.engine.export_removal import Result, delete_results, results_of
 from underbrush.engine.export_run import Run
 from underbrush.engine.export_texts import command_text, method_facts, methods_text, python_text
 from underbrush.engine.export_wish import Wish, result_path
@@ -124,6 +125,42 @@ class Exporter:
         """All jobs, by kind."""
         with self._lock:
             return {kind: job.to_json() for kind, job in self._jobs.items()}
+
+    # -- deleting -------------------------------------------------------------------------------------
+
+    def results(self, wish: Wish) -> list[Result]:
+        """What exports of this project's images left where this wish, or a job of this window, writes."""
+        return results_of(self._session.path, self._result_folders(wish))
+
+    def delete(self, wish: Wish, paths: Sequence[Path]) -> tuple[list[Path], list[str]]:
+        """Delete these of `results`; gives what is gone, and sentences about what stayed.
+
+        Raises
+        ------
+        UsageError
+            One is no result of this project, lies where nothing may be written, or results are being written.
+        """
+        with self._lock:
+            self._check_free()
+            folders = self._result_folders(wish)
+            gone, left = delete_results(self._session.path, folders, paths, self._check_place)
+            job = self._jobs.get("export")
+            if job is not None:
+                job.rows = [row for row in job.rows if row.output not in gone]
+                if not job.rows:
+                    del self._jobs["export"]
+            return gone, left
+
+    def _result_folders(self, wish: Wish) -> set[Path]:
+        rows = [row for job in self._jobs.values() for row in job.rows]
+        folders = {row.output.parent for row in rows if row.output is not None}
+        for lane in self._session.document.lane_order:
+            try:
+                item = lane_item(self._session, lane)
+                folders.add(result_path(wish, self._session.path, item.address, item.nickname).parent)
+            except UnderbrushError:
+                continue  # a missing image, or a path that cannot be: told where they are chosen
+        return folders
 
     # -- jobs -----------------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,16 +26,20 @@ BUDGET = 100e6
 """Bytes that one tile may take, about."""
 OUTSIDE = (8, 9, 10)
 """Where a mask leaves nothing."""
+Region = Mapping[str, tuple[int | None, int | None]]
 Colours = NDArray[np.uint8]
 """(n, 3) RGB."""
 
 
-def preview(session: Session, lane: str, kind: str, classifier: str | None) -> NDArray[np.uint8] | None:
+def preview(
+    session: Session, lane: str, kind: str, classifier: str | None, region: Region | None = None
+) -> NDArray[np.uint8] | None:
     """The middle plane of an image as (rows, columns, 3) uint8 RGB; None where there is nothing to be shown.
 
     ``kind`` is ``segmentation``, ``probabilities`` (class colours, as strong as they are likely) or
-    ``uncertainty``; ``classifier`` the name of a kept one, None the one in force. Every pixel is one that the
-    export writes: the same forest, at every 2^k-th pixel.
+    ``uncertainty``; ``classifier`` the name of a kept one, None the one in force; ``region`` start and stop
+    for some of t, z, y, x: then it is the middle plane of that part, and nothing outside of it. Every pixel
+    is one that the export writes: the same forest, at every 2^k-th pixel.
 
     Raises
     ------
@@ -49,7 +54,7 @@ def preview(session: Session, lane: str, kind: str, classifier: str | None) -> N
     image, mask = session.image(lane), session.mask(lane)
     product = ForestProduct(lesson.recipe, mask=mask)
     product.check(image)
-    whole, scene = middle(image.shape5), scene_of(image)
+    whole, scene = middle(image.shape5, region), scene_of(image)
     values = np.full((lesson.recipe.n_classes, whole.height, whole.width), np.nan, np.float32)
     box = (whole.x, whole.y, whole.x + whole.width, whole.y + whole.height)
     size = plane_size(image.shape5, whole.plane, whole.level)
@@ -66,9 +71,13 @@ def preview(session: Session, lane: str, kind: str, classifier: str | None) -> N
     return drawn(values, kind, np.array(colours, np.uint8).reshape(-1, 3))
 
 
-def middle(shape: Shape5) -> Place:
-    """The part of the middle slice of the first time point that a picture shows: all of it, or its middle."""
-    sizes = shape[4], shape[3]
+def middle(shape: Shape5, region: Region | None = None) -> Place:
+    """What a picture shows of an image (t c z y x), or of a region of it: the middle slice of its first time.
+
+    All of that plane, or its middle where it is too large.
+    """
+    ends = _ends_of(shape, region)
+    sizes = extent(shape, region)
     if sizes[0] * sizes[1] > MOST:
         sizes = min(sizes[0], int(MOST**0.5)), min(sizes[1], int(MOST**0.5))
     level = 0
@@ -76,8 +85,28 @@ def middle(shape: Shape5) -> Place:
         level += 1
     whole = plane_size(shape, "xy", level)
     wide, high = (min(n, level_size(size, 1 << level)) for n, size in zip(whole, sizes, strict=True))
-    x, y = (whole[0] - wide) // 2, (whole[1] - high) // 2
-    return Place(0, "xy", shape[2] // 2, level, x, y, wide, high)
+    x, y = (
+        min(n - size, ((a + b) >> level) - size + 1 >> 1)
+        for n, size, (a, b) in zip(whole, (wide, high), (ends["x"], ends["y"]), strict=True)
+    )
+    return Place(ends["t"][0], "xy", sum(ends["z"]) // 2, level, max(0, x), max(0, y), wide, high)
+
+
+def extent(shape: Shape5, region: Region | None = None) -> tuple[int, int]:
+    """Columns and rows of a region of an image (t c z y x)."""
+    ends = _ends_of(shape, region)
+    return ends["x"][1] - ends["x"][0], ends["y"][1] - ends["y"][0]
+
+
+def _ends_of(shape: Shape5, region: Region | None) -> dict[str, tuple[int, int]]:
+    return {a: _ends((region or {}).get(a), shape["tczyx".index(a)]) for a in "tzyx"}
+
+
+def _ends(told: tuple[int | None, int | None] | None, size: int) -> tuple[int, int]:
+    """First pixel and the one behind the last, inside of an axis, at least one pixel apart."""
+    first, last = told or (None, None)
+    start = min(max(0, first or 0), size - 1)
+    return start, max(start + 1, min(size, size if last is None else last))
 
 
 def drawn(values: NDArray[np.float32], kind: str, colours: Colours) -> NDArray[np.uint8]:

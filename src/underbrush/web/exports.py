@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 import threading
+import uuid
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -83,15 +84,15 @@ def _picture(session: Session, wish: Wish, lane: str) -> tuple[bytes, bool]:
     import numpy as np  # noqa: PLC0415  (late)
     from PIL import Image as Pillow  # noqa: PLC0415
 
-    from underbrush.engine.preview import MOST, preview  # noqa: PLC0415  (numba: late)
+    from underbrush.engine.preview import MOST, extent, preview  # noqa: PLC0415  (numba: late)
 
-    pixels = preview(session, lane, wish.result, wish.classifier)
+    pixels = preview(session, lane, wish.result, wish.classifier, wish.region)
     if pixels is None:
         return b"", False
     out = io.BytesIO()
     Pillow.fromarray(np.ascontiguousarray(pixels)).save(out, "PNG")
-    shape = session.image(lane).shape5
-    return out.getvalue(), shape[3] * shape[4] > MOST
+    wide, high = extent(session.image(lane).shape5, wish.region)
+    return out.getvalue(), wide * high > MOST
 
 
 def check_place(path: Path, allowed: Roots) -> None:
@@ -232,6 +233,17 @@ def _looked(session: Session, exporter: Exporter, wish: Wish, lane: str) -> dict
     return {**exporter.look(wish, lane), "settings": export_to_json(kept), "stored": stored}
 
 
+def _keep(session: Session, wish: Wish) -> None:
+    """Store in the project what a window chose that is closed before it could send it itself."""
+    from underbrush.engine.export_wish import settings_of  # noqa: PLC0415
+    from underbrush.project.commands import SetExport  # noqa: PLC0415
+
+    before = session.document.settings.export
+    kept = settings_of(wish, before, _axes_of_first(session), session.path.stem)
+    if kept != before:
+        session.apply(f"closed-{uuid.uuid4().hex}", 1, SetExport(kept))
+
+
 def _opened(folder: str) -> bool:
     """Show a folder in the desktop's own program, where this machine has a desktop."""
     opener = _OPENERS.get(sys.platform, "xdg-open")
@@ -275,6 +287,13 @@ def add_exports(app: FastAPI, hub: Hub) -> Exports:
         session, exporter = await ready(ident)
         wish, lane = _wish(said), str(said.get("lane", ""))
         return answer(await asyncio.to_thread(_looked, session, exporter, wish, lane))
+
+    @router.post("/keep")
+    async def keep(ident: str, request: Request) -> Response:
+        said = await _body(request)
+        session, _ = await ready(ident)
+        await asyncio.to_thread(_keep, session, _wish(said))
+        return Response(status_code=204)
 
     @router.post("/picture")
     async def picture(ident: str, request: Request) -> Response:
@@ -389,6 +408,17 @@ def _add_jobs(router: APIRouter, hub: Hub, exports: Exports) -> None:
         exporter.cancel()
         await asyncio.to_thread(exporter.wait, 1.0)
         return now(exporter)
+
+    @router.post("/results")
+    async def results(ident: str, request: Request) -> Response:
+        """What exports of this project left, to be deleted; with ``delete``, the paths of those that go."""
+        said = await _body(request)
+        _, exporter = await ready(ident)
+        wish, wanted = _wish(said), [Path(one) for one in _texts_of(said, "delete")]
+        gone, left = await asyncio.to_thread(exporter.delete, wish, wanted) if wanted else ([], [])
+        found = await asyncio.to_thread(exporter.results, wish)
+        told = {"results": [one.to_json() for one in found], "deleted": len(gone), "left": left}
+        return JSONResponse({**told, "jobs": exporter.state()}, headers={"cache-control": "no-store"})
 
     @router.post("/folder")
     async def folder(ident: str, request: Request) -> Response:

@@ -93,6 +93,9 @@ class ImageFacts:
             },
             "ImageProperties": {"facts": facts},
             "AddImages": {"facts": facts},
+            "BatchPage": {
+                "files": {k: file_of(document.lanes[k].raw, self._session.path.parent) for k in facts}
+            },
         }
 
     def answers(self) -> dict[KindOfFile, str]:
@@ -181,6 +184,14 @@ def entry_facts(entry: LaneEntry, folder: Path) -> dict[str, Any]:
         "container": _container(raw, folder),
         "auto": raw.display_range is None or raw.normalize_display is False,
     }
+
+
+def file_of(raw: Source, folder: Path) -> str:
+    """Where an image lies, as files of a batch are named: links followed, with what is named in the file."""
+    if raw.kind != "file" or len(raw.files) != 1:
+        return raw.stored
+    path = os.path.realpath(folder.absolute() / raw.files[0])
+    return f"{path}/{raw.inner}" if raw.inner else path
 
 
 def _container(raw: Source, folder: Path) -> str:

@@ -4,7 +4,7 @@ import { Icon } from "./basics.js";
 import { anyBusy, busy, cancel, copyText, held, openFolder, retry, start, takeFiles } from "./export_store.js";
 import { FORMATS, jobText, KINDS, leftText, RESULTS, STATES, timeText } from "./export_words.js";
 import { WhichClassifier } from "./exports.js";
-import { link } from "./link.js";
+import { app, link } from "./link.js";
 import { counted, pixelSize } from "./words.js";
 
 /** The left panel. */
@@ -77,10 +77,39 @@ export const BatchChoice = {
   `,
 };
 
+/**
+ * A file of the batch in step 3, with its result: as an image of the project, which it becomes where it is none yet.
+ * @param {any} row @param {Record<string, string>} files where the images of the project lie
+ * @param {(wanted: any) => void} act
+ */
+function openRow(row, files, act) {
+  const show = (/** @type {string} */ id) => {
+    app()?.setLane(id);
+    link.step = 3;
+  };
+  const there = (link.state?.lanes || []).find((lane) => !lane.missing && files[lane.id] === row.image);
+  if (there) return show(there.id);
+  const before = new Set((link.state?.lanes || []).map((lane) => lane.id));
+  const stop = watch(
+    () => (link.state?.lanes || []).filter((lane) => !before.has(lane.id)).map((lane) => lane.id),
+    (fresh) => {
+      if (!fresh.length) return;
+      stop();
+      clearTimeout(patience);
+      show(fresh[0]);
+    },
+  );
+  // Where it cannot be added, that is said; nothing that is added much later moves the window.
+  const patience = window.setTimeout(stop, 20_000);
+  act({ name: "add", paths: [row.image] });
+}
+
 /** The page. */
 export const BatchPage = {
   components: { Icon },
-  setup() {
+  props: { files: { type: Object, default: () => ({}) } },
+  emits: ["act"],
+  setup(/** @type {any} */ props, /** @type {any} */ { emit }) {
     const job = computed(() => held.jobs.batch || null);
     const only = ref(false);
     const rows = computed(() =>
@@ -108,6 +137,8 @@ export const BatchPage = {
       row.state === "failed" ? row.sentence : row.warnings.map((/** @type {string[]} */ w) => w[1]).join("; ") || row.sentence;
     return {
       held, job, only, rows, running, differing, key, said, start, cancel, retry, anyBusy, jobText, leftText, timeText, counted, STATES,
+      open: (/** @type {any} */ row) => openRow(row, props.files, (wanted) => emit("act", wanted)),
+      locked: computed(() => !!link.state?.read_only),
       failed: computed(() => of("failed")),
       stopped: computed(() => of("cancelled")),
       over: computed(() => of("done", "skipped") > 0),
@@ -168,7 +199,9 @@ export const BatchPage = {
               </td>
               <td class="num">{{ row.seconds ? timeText(row.seconds) : '–' }}</td>
               <td class="said" :data-tip="said(row) || null"><span class="hstack"><Icon v-if="row.warnings.length && row.state !== 'failed'" n="warn" class="warnicon" /><span class="trunc">{{ said(row) }}</span></span></td>
-              <td class="num"><button v-if="row.state === 'failed' && !running" type="button" class="btn s" :aria-label="'Retry ' + row.name" @click.stop="retry('batch', [row.n])">Retry</button></td>
+              <td class="num"><button v-if="row.state === 'failed' && !running" type="button" class="btn s" :aria-label="'Retry ' + row.name" @click.stop="retry('batch', [row.n])">Retry</button>
+                <button v-else-if="(row.state === 'done' || row.state === 'skipped') && !locked" type="button" class="btn-quiet rowact" :aria-label="'Open ' + row.name"
+                    data-tip="Shown in step 3 with its result, to paint where it is wrong; it becomes an image of the project" @click.stop="open(row)">Open</button></td>
             </tr>
           </tbody>
         </table>

@@ -250,6 +250,28 @@ async function copied(text) {
   }
 }
 
+/**
+ * What exports of this project left where results go now.
+ * @param {string[]} [paths] those that are deleted before
+ * @returns {Promise<{results: any[], deleted: number, left: string[]}>}
+ */
+export async function results(paths = []) {
+  const said = await asked("/results", { wish: held.wish, delete: paths });
+  if (paths.length) {
+    took(said.jobs);
+    await lookNow();
+  }
+  return said;
+}
+
+// A window that is closed at once after a choice: the request outlives it. A reload has it in `kept`, too.
+window.addEventListener("pagehide", () => {
+  if (!own.kept || !link.project || !link.state || link.state.read_only) return;
+  const headers = { "content-type": "application/json" };
+  const body = JSON.stringify({ wish: held.wish });
+  fetch(address(`/api/p/${link.project}/exports/keep`), { method: "POST", headers, body, keepalive: true }).catch(() => {});
+});
+
 const shown = () => link.step === 4 || link.step === 5;
 watch(
   () => [link.step, link.project, link.state?.revision, link.training?.state === "done", link.position.lane],

@@ -23,6 +23,7 @@ import {
   typesOf,
   wholeOrNull,
 } from "./export_words.js";
+import { DeleteResults } from "./export_results.js";
 import { link, shownLane } from "./link.js";
 import { ResultPicture } from "./result_picture.js";
 import { TypedField } from "./typed_field.js";
@@ -271,7 +272,7 @@ const Place = {
 
 /** The page. */
 export const ExportPage = {
-  components: { Form, Icon, Place },
+  components: { DeleteResults, Form, Icon, Place },
   setup() {
     const wish = held.wish;
     const count = computed(() => (held.all ? link.state?.lanes.length || 0 : 1));
@@ -360,6 +361,7 @@ export const ExportPage = {
                 @click="copyText('export', 'methods')">
               <Icon n="copy" />Copy methods text
             </button>
+            <DeleteResults />
           </div>
           <div v-if="job?.sentence" class="callout inset" :class="{ err: job.state === 'failed', info: job.state === 'cancelled' }" role="alert">
             <Icon :n="job.state === 'cancelled' ? 'info' : 'error'" /><p>{{ job.sentence }}</p>

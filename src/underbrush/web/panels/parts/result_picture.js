@@ -15,11 +15,11 @@ export const ResultPicture = {
       asked = 0;
     /** All that the picture depends on; empty while it is not looked at or the machine is busy with the results themselves. */
     const key = computed(() => {
-      const { result, classifier } = held.wish;
+      const { result, classifier, region } = held.wish;
       if (link.step !== 4 || !held.look.lane || anyBusy() || !["segmentation", "probabilities", "uncertainty"].includes(result)) return "";
       const trained = classifier ? "" : [link.training?.state, link.training?.key].join();
       const colours = (link.state?.classes || []).map((one) => one.colour.join()).join(";");
-      return [result, classifier, held.look.lane, trained, colours].join("|");
+      return [result, classifier, held.look.lane, trained, colours, JSON.stringify(region)].join("|");
     });
     const forget = () => {
       if (url.value) URL.revokeObjectURL(url.value);
@@ -57,13 +57,19 @@ export const ResultPicture = {
       forget();
     });
     const shown = computed(() => ["segmentation", "probabilities", "uncertainty"].includes(held.wish.result));
-    return { url, state, shown, held, part };
+    const said = computed(() => {
+      const cut = Object.values(held.wish.region).some((ends) => ends[0] !== null || ends[1] !== null);
+      const range = held.wish.result === "uncertainty" && held.look.range;
+      const place = part.value ? `The middle of the ${cut ? "region" : "image"}.` : cut ? "The region alone." : "";
+      return [place, range ? `Black is written as ${range[0]}, white as ${range[1]}.` : ""].filter(Boolean).join(" ");
+    });
+    return { url, state, shown, held, said };
   },
   template: `<div>
     <div v-if="shown" class="preview result" :aria-busy="state ? 'true' : 'false'">
       <img v-if="url" :src="url" :class="{ old: state }" :alt="'The ' + held.wish.result + ' as it would be written'">
       <span v-else class="dim" role="status">{{ state }}</span>
     </div>
-    <p v-if="shown && url && part" class="note below">The middle of the image.</p></div>
+    <p v-if="shown && url && said" class="note below">{{ said }}</p></div>
   `,
 };
