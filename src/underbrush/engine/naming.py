@@ -17,7 +17,7 @@ _PLACEHOLDER = re.compile(r"\{([a-z_]*)\}")
 _INNER = re.compile(r"\.(h5|hdf5|hdf|ilp|npz|n5|zarr|zip|ozx)/", re.IGNORECASE)
 _OPTIONS = re.compile(r"#((series|level|scale|scene|stack)=[^/]*)?$")
 _SUFFIXES = re.compile(
-    r"\.((ome\.)?zarr\.zip|ozx|precomputed|ome\.tiff?|ome\.zarr|nii\.gz|tiff?|h5|hdf5|hdf|ilp|npz|npy|n5|zarr|png|jpe?g|bmp|gif|p[bgpn]m)$",
+    r"\.((ome\.)?zarr\.zip|ozx|precomputed|ome\.tiff?|ome\.zarr|nii\.gz|tiff?|h5|hdf5|hdf|ilp|npz|npy|n5|zarr|png|jpe?g|bmp|gif|p[bgpn]m|czi|lif|lof|nd2|exr)$",
     re.IGNORECASE,
 )
 

@@ -27,14 +27,15 @@ _RASTER = (
     (b"#?RADIANCE\n", "Radiance HDR"),
     (b"#?RGBE\n", "Radiance HDR"),
 )
+_OTHERS = (
+    (b"ZISRAWFILE", "CZI"),
+    (b"\xda\xce\xbe\x0a", "ND2"),
+    (b"v/1\x01", "OpenEXR"),
+)
 _NOT_READ = (
-    (b"ZISRAWFILE", "a Zeiss CZI file"),
-    (b"\xda\xce\xbe\x0a", "a Nikon ND2 file"),
-    (b"\x70\x00\x00\x00\x2a", "a Leica LIF file"),
     (b"\x00\x00\x00\x0cjP  ", "a JPEG 2000 file"),
     (b"\xff\x4f\xff\x51", "a JPEG 2000 file"),
     (b"\xff\x0a", "a JPEG XL file"),
-    (b"v/1\x01", "an OpenEXR file"),
     (b"%PDF", "a PDF document"),
     (b"\xd0\xcf\x11\xe0", "an OLE file (Olympus OIB, Zeiss ZVI or an Office document)"),
     (b"NRRD", "an NRRD file"),
@@ -68,6 +69,10 @@ _SUFFIXES = {
     "WebP": {".webp"},
     "Sun raster": {".ras", ".sun"},
     "Radiance HDR": {".hdr"},
+    "CZI": {".czi"},
+    "LIF": {".lif", ".lof"},
+    "ND2": {".nd2"},
+    "OpenEXR": {".exr"},
     "npy": {".npy"},
     "npz": {".npz"},
     "Zarr": {".zarr", ".ozx"},
@@ -119,7 +124,9 @@ def _by_head(head: bytes) -> str:
         return "PBM" if head[1:2] in b"14" else "PNM"
     if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
         return "WebP"
-    return next((kind for magic, kind in _RASTER if head.startswith(magic)), "")
+    if head[:4] == b"\x70\0\0\0" and head[8:9] == b"\x2a":
+        return "LIF"
+    return next((kind for magic, kind in (*_OTHERS, *_RASTER) if head.startswith(magic)), "")
 
 
 def _has_user_block(file: BinaryIO, size: int) -> bool:

@@ -24,6 +24,10 @@ _READERS = {
     "Zarr": "zarr",
     "N5": "n5",
     "Precomputed": "precomputed",
+    "CZI": "czi",
+    "LIF": "lif",
+    "ND2": "nd2",
+    "OpenEXR": "exr",
 }
 _LEVELS_BY_NAME = {"Zarr", "N5", "Precomputed"}
 
