@@ -10,10 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from browser.running import Hand, until
+from browser.windows import open_path
 
 Point = tuple[int, int]
 """Column and row."""
 Mask = NDArray[np.bool_]
+
+
+NOTHING_OVER = """async () => {
+  document.querySelector(".toast [aria-label=Close]")?.click();
+  return !document.querySelector(".toast, .tip:not([hidden])");
+}"""
+"""Closes what is said over the picture; whether nothing is any more."""
 
 
 def dice(a: Mask, b: Mask) -> float:
@@ -157,8 +165,7 @@ class Painter(Hand):
     def seen(self) -> NDArray[np.uint8]:
         """The view as it is on the screen, without the pointer and without what is said over it."""
         self.page.mouse.move(self.corner()["x"] + 60, 5)
-        for over in (".toast", ".tip:not([hidden])"):
-            self.page.wait_for_selector(over, state="detached")
+        until(self.page, NOTHING_OVER)
         for viewer in ("view.settled()", "view.renderNow()"):
             self.view(f"view => {viewer}")
         return super().seen()
@@ -188,21 +195,17 @@ class Painter(Hand):
                   await new Promise((resolve) => setTimeout(resolve, 1500));
                   return over();
                 }""",
-                seconds=90,
             )
         except AssertionError as failure:
             raise AssertionError(f"{self.told('training')}, {self.told('progress')}") from failure
         self.drawn()
 
     def drawn(self) -> None:
-        """Wait until all pixels and labels in view are there."""
+        """Wait until all pixels and labels of the plane are there."""
         self.view("view => view.settled()")
 
     def start(self, address: str, image: Path) -> None:
         """A new project of one image, by its path; the field for a name is closed."""
-        self.page.goto(address)
-        self.page.fill("[aria-label^=Path]", str(image))
-        self.page.keyboard.press("Enter")
-        self.page.wait_for_selector(".cls input.rename")
+        open_path(self.page, address, image)
         self.close_name()
         self.ready()

@@ -27,6 +27,9 @@ NEEDS_CHROMIUM = pytest.mark.skipif(
 """Without a browser these tests say so; where a submission is judged they fail."""
 ARGUMENTS = ["--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--no-sandbox"]
 
+PATIENCE = 120
+"""Seconds that anything may take; who waits for what comes loses none of them."""
+
 # The disk of this server is full while the file that is named first is there.
 PROGRAM = """
 import errno, os, sys
@@ -97,7 +100,7 @@ class Server:
         """As a power cut would."""
         assert self.process is not None
         self.process.send_signal(signal.SIGKILL)
-        self.process.wait(20)
+        self.process.wait(PATIENCE)
         self._close()
 
     def stop(self) -> None:
@@ -105,7 +108,7 @@ class Server:
         assert self.process is not None
         self.process.send_signal(signal.SIGINT)
         try:
-            self.process.wait(30)
+            self.process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
             self.process.kill()
             raise
@@ -117,7 +120,17 @@ class Server:
             self.process.stdout.close()
 
 
-def until(page: Any, holds: str, arg: Any = None, seconds: float = 60) -> None:
+def soon(page: Any, holds: Callable[[], bool], seconds: float = PATIENCE) -> bool:
+    """Whether it holds within some seconds; the page goes on meanwhile."""
+    end = time.monotonic() + seconds
+    while not holds():
+        if time.monotonic() > end:
+            return False
+        page.wait_for_timeout(100)
+    return True
+
+
+def until(page: Any, holds: str, arg: Any = None, seconds: float = PATIENCE) -> None:
     """Wait until an ``async () => ...`` of the page gives what is true, also across a reload.
 
     Playwright's `wait_for_function` takes the promise itself for true, and so waits for nothing.
@@ -133,6 +146,14 @@ def until(page: Any, holds: str, arg: Any = None, seconds: float = 60) -> None:
         if time.monotonic() > end:
             raise AssertionError(f"waited in vain for {holds}") from failure
         page.wait_for_timeout(50)
+
+
+def wait_for_strokes(page: Any, ident: int, count: int) -> None:
+    """Wait until the panel counts so many strokes of a class."""
+    page.wait_for_function(
+        "([id, n]) => document.querySelector(`.cls[data-class='${id}'] .st`)?.innerText === String(n)",
+        arg=[ident, count],
+    )
 
 
 class Wire:
@@ -154,7 +175,7 @@ class Wire:
             end = 4 + int.from_bytes(data[:4], "little")
             self.came.append(json.loads(data[4:end]))
 
-    def wait(self, since: int, fits: Callable[[dict[str, Any]], bool], seconds: float = 60) -> int:
+    def wait(self, since: int, fits: Callable[[dict[str, Any]], bool], seconds: float = PATIENCE) -> int:
         """Wait for a message at or after ``since``; gives the place behind it."""
         until = time.monotonic() + seconds
         at = since
@@ -189,6 +210,10 @@ class Hand:
             }""",
         )
         self.page.wait_for_selector(".histo svg")
+
+    def drawn(self) -> None:
+        """Wait until all pixels and labels in view are there."""
+        self.viewer("app => app.viewer.settled()")
 
     def told(self, what: str) -> Any:
         """What the panels of this tab know, by its name in ``link``."""
@@ -254,6 +279,10 @@ class Hand:
             }""",
         )
 
+    def kept(self) -> None:
+        """Wait until the browser holds on its disk what the server does not have."""
+        self.page.evaluate("async () => { await (await import('underbrush-panels')).app().outbox.writing; }")
+
     def choose(self, number: int) -> None:
         """Take a class by its key."""
         self.page.keyboard.press(str(number))
@@ -261,10 +290,7 @@ class Hand:
 
     def strokes(self, ident: int, count: int) -> None:
         """Wait until the panel counts so many strokes of a class."""
-        self.page.wait_for_function(
-            "([id, n]) => document.querySelector(`.cls[data-class='${id}'] .st`)?.innerText === String(n)",
-            arg=[ident, count],
-        )
+        wait_for_strokes(self.page, ident, count)
 
     def labels(self) -> NDArray[np.uint8]:
         """The labels of the image in view as the server has them: y, x."""

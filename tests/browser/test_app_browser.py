@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 import tifffile
 
-from browser.running import ARGUMENTS, CHROMIUM, NEEDS_CHROMIUM, Server
+from browser.running import NEEDS_CHROMIUM, Server, wait_for_strokes
+from browser.windows import browser_context, running
 
-playwright = pytest.importorskip("playwright.sync_api")
+pytest.importorskip("playwright.sync_api")
 pytestmark = NEEDS_CHROMIUM
 
 
@@ -23,23 +24,17 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         image = noise.copy()
         image[at : at + 60, 80:160] += 150
         tifffile.imwrite(home / f"{name}.tif", image)
-    server = Server(home)
-    yield server
-    if server.process is not None and server.process.poll() is None:
-        server.stop()
+    with running(home) as server:
+        yield server
 
 
 @pytest.fixture(scope="module")
-def page(server: Server) -> Iterator[Any]:
+def page(chromium: Any, server: Server) -> Iterator[Any]:
     """One page that goes through all tests, in their order."""
-    address = server.start()
-    with playwright.sync_playwright() as p:
-        chromium = p.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
-        page = chromium.new_page(viewport={"width": 1440, "height": 900})
-        page.set_default_timeout(45_000)
-        page.goto(address)
+    with browser_context(chromium) as context:
+        page = context.new_page()
+        page.goto(server.address)
         yield page
-        chromium.close()
 
 
 def stroke(page: Any, start: tuple[float, float], end: tuple[float, float]) -> None:
@@ -57,17 +52,10 @@ def strokes(page: Any, ident: int) -> str:
     return text
 
 
-def wait_for_strokes(page: Any, ident: int, count: int) -> None:
-    page.wait_for_function(
-        "([id, n]) => document.querySelector(`.cls[data-class='${id}'] .st`)?.innerText === String(n)",
-        arg=[ident, count],
-    )
-
-
 def test_an_image_becomes_a_project_and_two_strokes_a_result(page: Any, server: Server) -> None:
     page.fill("[aria-label^=Path]", str(server.home / "first.tif"))
     page.keyboard.press("Enter")
-    page.wait_for_selector(".cls input.rename")
+    page.wait_for_selector(".cls input.rename:focus")
     page.keyboard.type("Cell")
     page.keyboard.press("Enter")
     page.wait_for_selector(".cls >> text=Cell")
@@ -79,7 +67,7 @@ def test_an_image_becomes_a_project_and_two_strokes_a_result(page: Any, server: 
     page.wait_for_selector(".cls[data-class='1'][aria-selected=true]")
     stroke(page, (0.42, 0.85), (0.55, 0.88))
     wait_for_strokes(page, 1, 1)
-    page.wait_for_selector("text=Out-of-bag error", timeout=120_000)
+    page.wait_for_selector("text=Out-of-bag error")
     page.wait_for_selector("text=Feature importance")
 
 
@@ -92,6 +80,7 @@ def test_undo_and_redo_from_the_panel_and_by_key(page: Any) -> None:
 
 def test_a_class_is_added_and_taken_back(page: Any) -> None:
     page.click("text=Add class")
+    page.wait_for_selector("input:focus")
     page.keyboard.type("Debris")
     page.keyboard.press("Enter")
     page.wait_for_selector(".cls:nth-child(3) >> text=Debris")
@@ -111,7 +100,7 @@ def test_an_image_of_this_computer_is_added_in_place(page: Any, server: Server) 
     page.dblclick(".fileline:has-text('second.tif')")
     page.wait_for_selector(".tbl >> text=second.tif")
     page.click("[aria-label='Step'] .step:nth-child(3)")
-    assert page.locator(".lane").count() == 2
+    page.wait_for_function("document.querySelectorAll('.lane').length === 2")
 
 
 def test_a_file_dropped_from_elsewhere_is_copied_beside_the_project(page: Any, server: Server) -> None:
@@ -138,7 +127,6 @@ def test_a_stroke_painted_while_the_server_is_dead_is_there_when_it_is_back(
     page.wait_for_selector(".banner >> text=Connection lost.")
     stroke(page, (0.60, 0.85), (0.66, 0.85))
     page.wait_for_selector("text=1 stroke is kept in this browser")
-    page.wait_for_timeout(300)
     server.start()
     page.wait_for_selector(".banner", state="detached")
     wait_for_strokes(page, 1, before + 1)

@@ -6,7 +6,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,13 +18,12 @@ import tifffile
 from numpy.typing import NDArray
 
 from browser.painter import Mask, Painter, dice
-from browser.running import ARGUMENTS, CHROMIUM, NEEDS_CHROMIUM, Server, until
+from browser.running import NEEDS_CHROMIUM, Server, soon, until
 from browser.tutorial import Reader
+from browser.windows import browser_context
 
-if os.environ.get("CI"):
-    import playwright.sync_api as playwright
-else:
-    playwright = pytest.importorskip("playwright.sync_api")
+if not os.environ.get("CI"):
+    pytest.importorskip("playwright.sync_api")
     pytestmark = NEEDS_CHROMIUM
 
 LABELLED = ("nuclei_fluo_520x696_6b6d4e6f", "nuclei_fluo_520x696_80559575")
@@ -34,34 +32,11 @@ OTHERS = ("nuclei_fluo_512x640_40b00d70", "nuclei_fluo_512x640_80632d6b")
 YELLOW = (255, 225, 25)
 
 
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    with playwright.sync_playwright() as p:
-        chromium = p.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
-        yield chromium
-        chromium.close()
-
-
-@pytest.fixture(scope="module")
-def server(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    server = Server(tmp_path_factory.mktemp("home"))
-    server.start()
-    yield server
-    server.stop()
-
-
 @pytest.fixture
-def page(chromium: Any) -> Iterator[Any]:
+def page(chromium: Any, server: Server) -> Iterator[Any]:
     """A browser that was never here; what breaks in it fails the test."""
-    context = chromium.new_context(
-        viewport={"width": 1440, "height": 900}, permissions=["clipboard-read", "clipboard-write"]
-    )
-    context.set_default_timeout(45_000)
-    troubles: list[str] = []
-    context.on("weberror", lambda error: troubles.append(str(error.error)))
-    yield context.new_page()
-    context.close()
-    assert not troubles
+    with browser_context(chromium, permissions=["clipboard-read", "clipboard-write"]) as context:
+        yield context.new_page()
 
 
 def folder_of(data: Path, name: str) -> Path:
@@ -152,6 +127,7 @@ class Course(Painter):
         page.click(".step:nth-child(3)")
         for ident, name in enumerate(names, 1):
             page.dblclick(f".cls[data-class='{ident}'] .name")
+            page.wait_for_selector("input.rename:focus")
             page.keyboard.type(name)
             page.keyboard.press("Enter")
             page.wait_for_selector(f".cls[data-class='{ident}'] .name:has-text('{name}')")
@@ -168,18 +144,21 @@ class Course(Painter):
 
     def looks(self, expected: NDArray[np.uint8]) -> None:
         """What is seen is soon, pixel by pixel, what was seen before."""
-        until = time.monotonic() + 20
-        while True:
-            other = (self.at_pixels(self.seen(), expected.shape[:2]) != expected).any(-1)
-            if not other.any():
-                return
-            assert time.monotonic() < until, f"something else is seen than before: {self.told_of(other)}"
+
+        def other() -> Mask:
+            return np.asarray((self.at_pixels(self.seen(), expected.shape[:2]) != expected).any(-1))
+
+        if not soon(self.page, lambda: not other().any()):
+            raise AssertionError(f"something else is seen than before: {self.told_of(other())}")
 
     def shows(self, expected: Mask) -> None:
         """The second class on the screen is soon what is expected, pixel by pixel."""
-        until = time.monotonic() + 20
-        while (wrong := self.coloured(expected.shape, YELLOW) ^ expected).any():
-            assert time.monotonic() < until, f"not seen as exported: {self.told_of(wrong)}"
+
+        def wrong() -> Mask:
+            return self.coloured(expected.shape, YELLOW) ^ expected
+
+        if not soon(self.page, lambda: not wrong().any()):
+            raise AssertionError(f"not seen as exported: {self.told_of(wrong())}")
 
     def told_of(self, wrong: Mask) -> str:
         """Where pixels are wrong, and how the view lies."""
@@ -383,8 +362,8 @@ def test_a_volume_is_painted_in_two_planes(page: Any, server: Server, data: Path
         assert dice(hand.coloured(plane.shape, YELLOW), plane) > 0.6
     whole = exported(person, server)
     page.click(".step:nth-child(3)")
-    assert np.array_equal(whole[z] == 2, person.coloured(truth[z].shape, YELLOW))
-    assert np.array_equal((whole[:, :, x] == 2).T, side.coloured(truth[:, :, x].T.shape, YELLOW))
+    person.shows(whole[z] == 2)
+    side.shows((whole[:, :, x] == 2).T)
 
 
 def inside(mask: Mask, by: int) -> Mask:
@@ -403,14 +382,14 @@ def test_a_movie_is_painted_at_one_time_and_seen_at_another(page: Any, server: S
     page.focus("[aria-label=Time]")
     for _ in range(2):
         page.keyboard.press("ArrowRight")
-    assert person.told("position")["t"] == 2
+    assert soon(page, lambda: person.told("position")["t"] == 2)
     person.drawn()
     person.copy(tifffile.imread(folder / f"{name}_scribble.tif")[2], 8)
     person.settled()
     assert person.labels().any()
     page.focus("[aria-label=Time]")
     page.keyboard.press("End")
-    assert person.told("position")["t"] == 9
+    assert soon(page, lambda: person.told("position")["t"] == 9)
     person.opaque()
     assert not person.labels().any()
     person.settled()

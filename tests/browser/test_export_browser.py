@@ -12,56 +12,23 @@ from typing import Any
 import numpy as np
 import pytest
 import tifffile
-from test_app_browser import ARGUMENTS, CHROMIUM, Server
 
-from browser.running import NEEDS_CHROMIUM, until
+from browser.running import NEEDS_CHROMIUM, Server, soon, until
+from browser.windows import audited, browser_context
 
 playwright = pytest.importorskip("playwright.sync_api")
-
 pytestmark = NEEDS_CHROMIUM
 
-AUDIT = (Path(__file__).parent / "audit.js").read_text(encoding="utf-8").partition("\n")[2]
-SIZES = [(1440, 900), (1280, 580)]
-
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    server = Server(tmp_path_factory.mktemp("home"))
-    yield server
-    if server.process is not None and server.process.poll() is None:
-        server.stop()
-
-
-@pytest.fixture(scope="module")
-def page(server: Server) -> Iterator[Any]:
+def page(chromium: Any, server: Server) -> Iterator[Any]:
     """The sample project, its classifier as it came; all tests go on where the last one ended."""
-    address = server.start()
-    errors: list[str] = []
-    with playwright.sync_playwright() as p:
-        chromium = p.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
-        context = chromium.new_context(
-            viewport={"width": 1440, "height": 900}, permissions=["clipboard-read", "clipboard-write"]
-        )
+    with browser_context(chromium, permissions=["clipboard-read", "clipboard-write"]) as context:
         page = context.new_page()
-        page.set_default_timeout(30_000)
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        page.goto(address)
+        page.goto(server.address)
         page.click("text=Try the sample")
         page.wait_for_selector(".cls")
         yield page
-        chromium.close()
-    assert errors == []
-
-
-def audited(page: Any) -> list[str]:
-    """What is wrong with the page at both sizes."""
-    found: list[str] = []
-    for width, height in SIZES:
-        page.set_viewport_size({"width": width, "height": height})
-        page.wait_for_timeout(200)
-        found += page.evaluate(AUDIT)
-    page.set_viewport_size({"width": SIZES[0][0], "height": SIZES[0][1]})
-    return found
 
 
 def folder_of(server: Server) -> Path:
@@ -79,7 +46,8 @@ def test_all_images_are_exported_with_one_press(page: Any, server: Server) -> No
     assert audited(page) == []
     page.click("button.primary:has-text('Export 2 images')")
     page.wait_for_selector("td:has-text('nuclei_2_segmentation.tif') + td:has-text('done')")
-    assert results(server) == ["nuclei_1_segmentation.tif", "nuclei_2_segmentation.tif", "run.json"]
+    expected = ["nuclei_1_segmentation.tif", "nuclei_2_segmentation.tif", "run.json"]
+    assert soon(page, lambda: results(server) == expected), "what was done is told once all are done"
     with tifffile.TiffFile(folder_of(server) / "sample_results" / "nuclei_1_segmentation.tif") as file:
         values = file.asarray()
     assert values.dtype == np.uint8 and set(np.unique(values)) == {1, 2}
@@ -113,7 +81,7 @@ def test_the_wish_is_chosen_by_keys_alone_and_kept_in_the_project(page: Any, ser
     page.wait_for_selector("[role=menuitemcheckbox]:has-text('PNG: not for this')[aria-disabled=true]")
     for _ in range(4):
         page.keyboard.press("ArrowDown")
-    assert page.evaluate("document.activeElement.innerText").strip() == "NumPy (.npy)"
+    page.wait_for_function("document.activeElement.innerText.trim() === 'NumPy (.npy)'")
     page.keyboard.press("Enter")
     page.wait_for_selector(".expform .path:has-text('nuclei_1_probabilities.npy')")
     page.wait_for_selector("button:has-text('y x c, as the image')")
@@ -130,15 +98,41 @@ def test_what_cannot_be_says_why_and_cannot_be_pressed(page: Any) -> None:
     page.fill("#export-path", "{nickname}_{colour}")
     page.keyboard.press("Enter")
     page.wait_for_selector("[role=alert]:has-text('unknown placeholder {colour}')")
-    assert page.is_disabled("button.primary:has-text('Export 1 image')")
+    page.wait_for_selector("button.primary:has-text('Export 1 image'):disabled")
     assert audited(page) == []
     page.click("button:text-is('Reset')")
     page.wait_for_selector(".expform .path:has-text('segmentation')")
-    assert page.is_enabled("button.primary:has-text('Export 1 image')")
+    page.wait_for_selector("button.primary:has-text('Export 1 image'):enabled")
+
+
+def test_a_path_that_is_typed_stays_while_an_answer_of_the_server_comes(page: Any) -> None:
+    late: list[Any] = []
+
+    def hold(route: Any) -> None:
+        """The first answer comes late, others at once."""
+        if late:
+            route.continue_()
+        else:
+            late.append(route)
+
+    page.route("**/exports/look", hold)
+    page.click("button:text-is('Reset')")
+    assert soon(page, lambda: bool(late))
+    page.fill("#export-path", "{nickname}_mine")
+    with page.expect_response("**/exports/texts"):
+        late[0].continue_()
+    page.unroute("**/exports/look")
+    page.wait_for_timeout(100)
+    assert page.input_value("#export-path") == "{nickname}_mine"
+    page.press("#export-path", "Enter")
+    page.wait_for_selector(".expform .path:has-text('nuclei_1_mine.tif')")
+    page.click("button:text-is('Reset')")
+    page.wait_for_selector(".expform .path:has-text('nuclei_1_segmentation')")
 
 
 def test_a_choice_is_there_again_after_a_reload_that_came_at_once(page: Any) -> None:
     page.click("button[aria-label^='Format: '], button:has-text('TIFF, compressed')")
+    page.wait_for_selector("[role=menuitemcheckbox]:has-text('HDF5')")
     # The page ends before anything could be sent.
     page.evaluate(
         """() => {
@@ -209,8 +203,10 @@ def test_rows_and_the_whole_folder_by_keys(page: Any, server: Server) -> None:
     page.dblclick("[role=dialog] .fileline:has-text('screen')")
     page.wait_for_selector("[role=dialog] .fileline:has-text('w2.tif')")
     page.click("text=The whole folder")
+    page.wait_for_selector("[role=dialog]", state="detached")
+    named = "document.querySelector(\"[aria-label='Folder, file or pattern']\").value"
+    page.wait_for_function(f"([path]) => {named} === path", arg=[str(server.home / "screen")])
     page.wait_for_selector("tr:has-text('w4.tif')")
-    assert page.input_value("[aria-label='Folder, file or pattern']") == str(server.home / "screen")
 
 
 def test_files_unlike_the_training_images_are_told_before_anything_is_computed(
@@ -248,12 +244,13 @@ def test_files_unlike_the_training_images_are_told_before_anything_is_computed(
     assert "uint8, training uint16" in told["type"]
     assert "intensity range" in told["range"] and "training" in told["range"]
     assert "0.2 µm" in told["size"] and "0.65 µm" in told["size"]
-    differing = page.inner_text(".right .kv:has-text('Channel count')").split("\n")
-    assert differing[differing.index("Pixel size") + 1] == "1 file differs"
-    assert differing[differing.index("Channel count") + 1] == "1 file differs"
+    for kind in ("Pixel size", "Channel count"):
+        page.wait_for_selector(f".right .kv span:text-is('{kind}') + span:has-text('1 file differs')")
     page.click("text=Show only these")
     page.wait_for_selector("tr.row:has-text('like.tif')", state="detached")
-    assert page.locator("tr.row:visible").count() == 4
+    page.wait_for_function(
+        "[...document.querySelectorAll('tr.row')].filter((row) => row.checkVisibility()).length === 4"
+    )
     page.click("tr.row:has-text('size.tif')")
     page.wait_for_selector(".right .kv:has-text('0.2 µm')")
     assert audited(page) == []
@@ -272,12 +269,20 @@ def test_a_batch_is_cancelled_and_resumed(page: Any, server: Server) -> None:
     page.keyboard.press("Enter")
     page.wait_for_selector(".right h3:text-is('8 files against the training images')")
     page.click("button.primary:text-is('Start'):enabled")
-    page.wait_for_selector("tr.row:has-text('m0.tif'):has-text('done')")
-    page.click("button.danger:text-is('Cancel'):visible")
+    # Pressed in the page, as soon as the first is done: from here it might be too late.
+    until(
+        page,
+        """async () => {
+          const first = [...document.querySelectorAll("tr.row")].find((r) => r.innerText.includes("m0.tif"));
+          const cancel = [...document.querySelectorAll("button.danger")].find((one) => one.checkVisibility());
+          if (!first?.innerText.includes("done") || !cancel) return false;
+          cancel.click();
+          return true;
+        }""",
+    )
     page.wait_for_selector("tr.row:has-text('m7.tif'):has-text('cancelled')")
     page.click("button.primary:text-is('Resume'):enabled")
-    page.wait_for_selector("text=8 of 8 files done")
-    assert "of them before" in page.inner_text(".jobline:visible")
+    page.wait_for_selector(".jobline:visible:has-text('8 of 8 files done'):has-text('of them before')")
     written = [folder_of(server) / "sample_results" / f"m{n}_segmentation.tif" for n in range(8)]
     assert all(tifffile.imread(file).shape == (1440, 1920) for file in written)
-    assert not list(written[0].parent.glob(".*")) and not list(written[0].parent.glob("*.part"))
+    assert soon(page, lambda: not [*written[0].parent.glob(".*"), *written[0].parent.glob("*.part")])

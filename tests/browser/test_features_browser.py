@@ -11,11 +11,12 @@ import pytest
 import tifffile
 from PIL import Image
 
-from browser.running import NEEDS_CHROMIUM
-from browser.test_app_browser import ARGUMENTS, CHROMIUM, Server, playwright
+from browser.running import NEEDS_CHROMIUM, Server, soon
+from browser.windows import browser_context, open_path, running
 from underbrush.core.features.compute import compute_features
 from underbrush.core.features.selection import FeatureTerm
 
+pytest.importorskip("playwright.sync_api")
 pytestmark = NEEDS_CHROMIUM
 
 
@@ -27,31 +28,20 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     tifffile.imwrite(
         home / "cells.tif", image, imagej=True, resolution=(2, 2), metadata={"axes": "YX", "unit": "um"}
     )
-    server = Server(home)
-    server.address = server.start()  # type: ignore[attr-defined]
-    yield server
-    server.stop()
+    with running(home) as server:
+        yield server
 
 
 @pytest.fixture(scope="module")
-def page(server: Server) -> Iterator[Any]:
+def page(chromium: Any, server: Server) -> Iterator[Any]:
     """One page that goes through all tests, in their order."""
-    with playwright.sync_playwright() as p:
-        chromium = p.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
-        page = chromium.new_page(viewport={"width": 1440, "height": 900})
-        page.set_default_timeout(25_000)
-        errors: list[str] = []
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        page.goto(server.address)  # type: ignore[attr-defined]
-        page.fill("[aria-label^=Path]", str(server.home / "cells.tif"))
-        page.keyboard.press("Enter")
-        page.wait_for_selector(".cls input.rename")
+    with browser_context(chromium) as context:
+        page = context.new_page()
+        open_path(page, server.address, server.home / "cells.tif")
         page.keyboard.press("Enter")
         page.click(".step:nth-child(2)")
         page.wait_for_selector(".featureimage")
         yield page
-        chromium.close()
-        assert errors == []
 
 
 def cell(page: Any, filter_: str, scale: str) -> Any:
@@ -66,11 +56,11 @@ def shot(page: Any) -> Any:
 def test_the_sheet_tells_counts_and_what_they_cost(page: Any) -> None:
     page.wait_for_selector(".sheet .foot >> text=49 features")
     page.wait_for_selector(".sheet .foot >> text=ms per Mpx")
-    assert page.locator(".featureimage").count() == 49
+    page.wait_for_function("document.querySelectorAll('.featureimage').length === 49")
     impossible = cell(page, "Laplacian of Gaussian", "0.3")
     assert impossible.get_attribute("aria-disabled") == "true"
     assert "too small for this filter" in impossible.get_attribute("data-tip")
-    assert "0.50" in page.inner_text(".mx thead")  # micrometres of 1.0 px
+    page.wait_for_selector(".mx thead >> text=0.50")  # micrometres of 1.0 px
 
 
 def test_a_feature_image_is_shown_with_its_values_and_its_reach(page: Any, server: Server) -> None:
@@ -92,7 +82,7 @@ def test_a_feature_image_is_shown_with_its_values_and_its_reach(page: Any, serve
     term = FeatureTerm("GaussianGradientMagnitude", 1.6, in_2d=True)
     expected = compute_features(image, (term,), everything)[0, 0, at["y"], at["x"]]
     assert shown == pytest.approx(float(expected), rel=1e-3)
-    assert np.abs(shot(page) - before).max(axis=-1).mean() > 5
+    assert soon(page, lambda: float(np.abs(shot(page) - before).max(axis=-1).mean()) > 5)
     page.click(".featureimage[aria-pressed=true]")
     page.wait_for_selector(".featuretag", state="detached")
 
@@ -120,8 +110,8 @@ def test_scales_are_added_changed_and_removed_in_pixels_and_micrometres(page: An
     page.click(".unitswap")
     page.fill("[aria-label='New scale in micrometres']", "1")  # 2 px
     page.keyboard.press("Enter")
-    page.wait_for_selector("[aria-label='Change 2.0 px']")
     page.click("[aria-label='Change 2.0 px']")
+    page.wait_for_selector(".scalefield:focus")
     page.keyboard.type("2.5")
     page.keyboard.press("Enter")
     page.wait_for_selector("[aria-label='Remove 2.5 px']")
@@ -159,6 +149,7 @@ def test_nothing_is_painted_while_features_are_chosen(page: Any) -> None:
     page.mouse.up()
     page.click(".step:nth-child(3)")
     page.wait_for_selector(".seg button[aria-pressed=true]")
+    page.wait_for_selector(".app[data-step='3']")
     assert page.inner_text(".cls[data-class='2'] .st") == "0"
     page.mouse.move(x, y)
     page.mouse.down()

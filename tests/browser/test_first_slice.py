@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,44 +11,16 @@ import pytest
 import tifffile
 from numpy.typing import NDArray
 
-from browser.running import ARGUMENTS, CHROMIUM, NEEDS_CHROMIUM, Hand, Server, drop, until
+from browser.running import NEEDS_CHROMIUM, Hand, Server, drop, soon, until
+from browser.windows import open_path
 from underbrush.project.read import read_project
 
-playwright = pytest.importorskip("playwright.sync_api")
+pytest.importorskip("playwright.sync_api")
 pytestmark = NEEDS_CHROMIUM
 
 NAME = "nuclei_fluo_520x696_6b6d4e6f"
 Run = tuple[int, int, int]
 """Row, first and last column."""
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    with playwright.sync_playwright() as p:
-        chromium = p.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
-        yield chromium
-        chromium.close()
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    server = Server(tmp_path_factory.mktemp("home"))
-    server.start()
-    yield server
-    if server.running:
-        server.stop()
-
-
-@pytest.fixture
-def context(chromium: Any, server: Server) -> Iterator[Any]:
-    """A browser that was never here; what breaks in one of its pages fails the test."""
-    context = chromium.new_context(viewport={"width": 1440, "height": 900})
-    context.set_default_timeout(45_000)
-    troubles: list[str] = []
-    context.on("weberror", lambda error: troubles.append(str(error.error)))
-    yield context
-    context.close()
-    assert not troubles
 
 
 def runs_of(mask: NDArray[np.bool_], around: int) -> list[Run]:
@@ -75,21 +45,13 @@ def middle(run: Run) -> tuple[tuple[float, float], tuple[float, float]]:
 
 def yellow(hand: Hand, shape: tuple[int, int]) -> NDArray[np.bool_]:
     """Where the result on the screen says Foreground: the image is grey, its fill is yellow."""
+    hand.drawn()
     colours = hand.at_pixels(hand.seen(), shape).astype(int)
     return np.asarray(colours[..., 0] - colours[..., 2] > 35)
 
 
 def dice(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> float:
     return float(2 * (a & b).sum() / (a.sum() + b.sum()))
-
-
-def soon(holds: Callable[[], bool], seconds: float = 10) -> bool:
-    """Whether it holds within some seconds; what is on the screen comes a few frames after what was heard."""
-    until = time.monotonic() + seconds
-    while not holds():
-        if time.monotonic() > until:
-            return False
-    return True
 
 
 def test_from_the_start_screen_to_a_result_and_back_again(context: Any, server: Server, data: Path) -> None:
@@ -138,12 +100,14 @@ def test_from_the_start_screen_to_a_result_and_back_again(context: Any, server: 
     page.keyboard.press("Control+z")
     hand.wire.wait(since, lambda said: said["type"] == "ack")
     hand.wire.result(since)
-    assert soon(lambda: np.array_equal(yellow(hand, truth.shape), first)), "as if it was never painted"
+    assert soon(page, lambda: np.array_equal(yellow(hand, truth.shape), first)), "as if it was never painted"
+    since = len(hand.wire.came)
     page.keyboard.press("Control+y")
-    hand.sent()
+    hand.wire.wait(since, lambda said: said["type"] == "ack")
     hand.wire.result(since)
-    page.wait_for_selector(f".topbar >> text=Saved in {NAME}.ilp", timeout=60_000)
-    labels, result = hand.labels(), yellow(hand, truth.shape)
+    page.wait_for_selector(f".topbar >> text=Saved in {NAME}.ilp")
+    labels, result = hand.labels(), second
+    assert soon(page, lambda: np.array_equal(yellow(hand, truth.shape), result))
 
     def as_it_was() -> None:
         page.click(f".recent:has-text('{NAME}.ilp')")
@@ -152,7 +116,7 @@ def test_from_the_start_screen_to_a_result_and_back_again(context: Any, server: 
         assert np.array_equal(hand.labels(), labels)
         until(page, "async () => (await import('underbrush-panels')).link.progress?.done > 0")
         page.wait_for_selector(".predicting", state="detached")
-        assert soon(lambda: np.array_equal(yellow(hand, truth.shape), result), 20)
+        assert soon(page, lambda: np.array_equal(yellow(hand, truth.shape), result))
 
     page.goto(server.address)
     as_it_was()
@@ -169,16 +133,14 @@ def test_a_digit_as_the_very_first_key_picks_the_class(context: Any, server: Ser
     tifffile.imwrite(server.home / "grey.tif", np.arange(128 * 128, dtype=np.uint16).reshape(128, 128))
     hand = Hand(context.new_page())
     page = hand.page
-    page.goto(server.address)
-    page.fill("[aria-label^=Path]", str(server.home / "grey.tif"))
-    page.keyboard.press("Enter")
-    page.wait_for_selector(".cls input.rename")
+    open_path(page, server.address, server.home / "grey.tif")
     hand.ready()
     page.keyboard.press("1")
     page.wait_for_selector(".cls[data-class='1'][aria-selected=true]")
-    assert page.locator("input.rename").count() == 0
+    page.wait_for_selector("input.rename", state="detached")
     assert hand.told("state")["classes"][1]["name"] == "Foreground"
     page.dblclick(".cls[data-class='2'] .name")
+    page.wait_for_selector("input.rename:focus")
     page.keyboard.type("2nd")  # a name that was asked for may begin with a digit
     page.keyboard.press("Enter")
     page.wait_for_selector(".cls >> text=2nd")

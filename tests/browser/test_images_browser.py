@@ -14,13 +14,12 @@ import tifffile
 import zarr
 from numpy.typing import NDArray
 
-from browser.running import NEEDS_CHROMIUM
-from browser.test_app_browser import ARGUMENTS, CHROMIUM, Server
+from browser.running import NEEDS_CHROMIUM, Server, soon
+from browser.windows import browser_context, open_images, settled_audit
 
-playwright = pytest.importorskip("playwright.sync_api")
+pytest.importorskip("playwright.sync_api")
 pytestmark = NEEDS_CHROMIUM
 
-AUDIT = (Path(__file__).parent / "audit.js").read_text(encoding="utf-8").partition("\n")[2]
 ROW = ".tbl.images tbody tr"
 
 
@@ -38,33 +37,12 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def server(home: Path) -> Server:
-    return Server(home)
-
-
-@pytest.fixture(scope="module")
-def page(server: Server, home: Path) -> Iterator[Any]:
+def page(chromium: Any, server: Server, home: Path) -> Iterator[Any]:
     """One page that goes through all tests, in their order."""
-    address = server.start()
-    with playwright.sync_playwright() as p:
-        chromium = p.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
-        page = chromium.new_page(viewport={"width": 1440, "height": 900})
-        page.set_default_timeout(45_000)
-        errors: list[str] = []
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        page.goto(address)
-        paths = [str(home / "data" / f"stack_{k}.npy") for k in "ab"]
-        found = page.evaluate(
-            "paths => fetch('/api/open', {method: 'POST', body: JSON.stringify({paths}),"
-            " headers: {'content-type': 'application/json'}}).then(r => r.json())",
-            paths,
-        )
-        page.goto(f"{address.partition('/?')[0]}/p/{found['project']}")
-        page.click(".step:nth-child(1)")
+    with browser_context(chromium) as context:
+        page = context.new_page()
+        open_images(page, server.address, *(home / "data" / f"stack_{k}.npy" for k in "ab"))
         yield page
-        chromium.close()
-    server.stop()
-    assert errors == []
 
 
 def cells(page: Any, column: int) -> list[str]:
@@ -79,7 +57,7 @@ def test_one_answer_settles_the_axes_of_all_files_of_a_kind(page: Any) -> None:
         f"[...document.querySelectorAll('{ROW} td:nth-child(3)')].every(e => e.innerText == 't y x')"
     )
     assert cells(page, 3) == ["t y x", "t y x"]
-    assert page.locator(".callout[role=group]").count() == 0
+    page.wait_for_selector(".callout[role=group]", state="detached")
 
 
 def test_several_rows_are_changed_at_once_and_a_wrong_answer_is_refused(page: Any) -> None:
@@ -98,9 +76,8 @@ def test_several_rows_are_changed_at_once_and_a_wrong_answer_is_refused(page: An
 @pytest.mark.parametrize("size", [(1440, 900), (1280, 580)])
 def test_table_and_properties_are_legible_in_every_window(page: Any, size: tuple[int, int]) -> None:
     page.set_viewport_size({"width": size[0], "height": size[1]})
-    page.wait_for_timeout(300)
-    assert page.evaluate(AUDIT) == []
-    assert page.is_visible("text=Properties, 2 rows")
+    page.wait_for_selector("text=Properties, 2 rows")
+    assert settled_audit(page) == []
 
 
 def test_by_keys_alone_a_row_is_chosen_renamed_and_moved(page: Any) -> None:
@@ -130,6 +107,7 @@ def test_what_lies_outside_of_a_mask_is_veiled_until_its_eye_is_closed(page: Any
     page.click(".lane:has-text('renamed')")
     page.wait_for_selector(".layer:has-text('Mask')")
     page.mouse.move(5, 5)
+    page.evaluate("async () => { await (await import('underbrush-panels')).app().viewer.settled(); }")
     viewer = page.locator(".viewer").first
     veiled = still(page, viewer)
     page.click("[aria-label='Hide mask']")
@@ -173,7 +151,7 @@ def test_files_of_a_sequence_become_one_image(page: Any, home: Path) -> None:
     page.click("text=Sequence")
     page.click("text=Slices, along z")
     page.wait_for_selector(f"{ROW}:nth-child(3) >> text=cell")
-    assert cells(page, 4)[2] == "3 × 120 × 160"
+    page.wait_for_selector(f"{ROW}:nth-child(3) td:nth-child(4):has-text('3 × 120 × 160')")
 
 
 def test_a_moved_folder_is_mended_by_naming_one_of_its_files(page: Any, server: Server, home: Path) -> None:
@@ -204,12 +182,12 @@ def test_a_file_of_several_images_is_asked_about_and_those_chosen_are_added(page
         "more/again z y x 6 × 120 × 160, uint8",
         "raw z y x 6 × 120 × 160, uint8",
     ]
-    assert page.is_disabled("text=Take it")
+    page.wait_for_selector("button:has-text('Take it'):disabled")
     options.nth(0).click()
     options.nth(1).click(modifiers=["Control"])
     page.click("text=Take 2 images")
     page.wait_for_function(f"document.querySelectorAll('{ROW}').length === {before + 2}")
-    assert not page.locator('[aria-label="Images of the file"]').is_visible()
+    page.wait_for_selector('[aria-label="Images of the file"]', state="hidden")
     page.fill('input[aria-label^="Path, URL or pattern"]', f"{home}/two.h5/raw")
     page.click(".left .btn:has-text('Add')")
     page.wait_for_function(f"document.querySelectorAll('{ROW}').length === {before + 3}")
@@ -269,20 +247,15 @@ def test_a_file_dropped_onto_a_row_replaces_its_image_once_that_was_told(page: A
     page.click(".dialog .btn:text-is('Replace')")
     page.click(".dialog .btn:text-is('Use it in place')")
     page.wait_for_selector(f"{ROW}:nth-child(1) td:nth-child(7):has-text('other.npy')")
-    assert page.locator(ROW).count() == count and cells(page, 2)[0] == first
+    page.wait_for_function(f"document.querySelectorAll('{ROW}').length === {count}")
+    page.wait_for_selector(f"{ROW}:nth-child(1) td:nth-child(2):has-text('{first}')")
 
 
 def test_a_level_is_chosen_in_the_properties(page: Any, home: Path) -> None:
     with tifffile.TiffWriter(home / "levels.tif") as out:
         out.write(np.zeros((256, 512), np.uint8), subifds=1, tile=(64, 64), photometric="minisblack")
         out.write(np.zeros((128, 256), np.uint8), subfiletype=1, tile=(64, 64), photometric="minisblack")
-    opened = page.evaluate(
-        "path => fetch('/api/open', {method: 'POST', body: JSON.stringify({paths: [path]}),"
-        " headers: {'content-type': 'application/json'}}).then(r => r.json())",
-        str(home / "levels.tif"),
-    )
-    page.goto(page.url.partition("/p/")[0] + f"/p/{opened['project']}")
-    page.click(".step:nth-child(1)")
+    open_images(page, page.url, home / "levels.tif")
     page.click(ROW)
     page.click(".props button:has-text('full of 2')")
     page.click("text=1: 128 × 256")
@@ -307,7 +280,7 @@ def test_the_size_of_a_pixel_is_typed_changed_and_undone(page: Any) -> None:
     page.fill("#p-flat", "-3")
     page.keyboard.press("Enter")
     page.wait_for_selector(".toast >> text=A pixel size is a number above 0")
-    assert page.input_value("#p-flat") == "0.7"
+    page.wait_for_function("document.querySelector('#p-flat').value === '0.7'")
     page.focus(ROW)
     for _ in range(3):
         page.keyboard.press("Control+z")
@@ -341,7 +314,7 @@ def test_a_project_goes_on_under_another_name_and_is_packed(page: Any, home: Pat
     page.fill("[aria-label='Name of the file']", "second")
     page.keyboard.press("Enter")
     page.wait_for_selector(".topbar >> text=second.ilp")
-    assert (home / "study" / "second.ilp").is_file()
+    assert soon(page, (home / "study" / "second.ilp").is_file)
     page.click(".menu >> text=Project")
     page.click("text=Pack with images ...")
     page.wait_for_selector("text=The images are")

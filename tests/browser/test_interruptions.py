@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,43 +10,12 @@ import pytest
 import tifffile
 from numpy.typing import NDArray
 
-from browser.running import ARGUMENTS, CHROMIUM, NEEDS_CHROMIUM, Hand, Server, until
+from browser.running import NEEDS_CHROMIUM, Hand, Server, soon, until
+from browser.windows import open_path
 
-playwright = pytest.importorskip("playwright.sync_api")
+pytest.importorskip("playwright.sync_api")
 pytestmark = NEEDS_CHROMIUM
 SHAPE = (300, 400)
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    with playwright.sync_playwright() as p:
-        chromium = p.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
-        yield chromium
-        chromium.close()
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    server = Server(tmp_path_factory.mktemp("home"))
-    server.start()
-    yield server
-    server.full.unlink(missing_ok=True)
-    if server.running:
-        server.stop()
-
-
-@pytest.fixture
-def context(chromium: Any, server: Server) -> Iterator[Any]:
-    """A browser that was never here; what breaks in one of its pages fails the test."""
-    if not server.running:
-        server.start()
-    context = chromium.new_context(viewport={"width": 1440, "height": 900})
-    context.set_default_timeout(60_000)
-    troubles: list[str] = []
-    context.on("weberror", lambda error: troubles.append(str(error.error)))
-    yield context
-    context.close()
-    assert not troubles
 
 
 def begin(context: Any, server: Server, folder: Path, shape: tuple[int, int]) -> Hand:
@@ -60,10 +27,7 @@ def begin(context: Any, server: Server, folder: Path, shape: tuple[int, int]) ->
     folder.mkdir()
     tifffile.imwrite(folder / "discs.tif", image)
     hand = Hand(context.new_page())
-    hand.page.goto(server.address)
-    hand.page.fill("[aria-label^=Path]", str(folder / "discs.tif"))
-    hand.page.keyboard.press("Enter")
-    hand.page.wait_for_selector(".cls input.rename")
+    open_path(hand.page, server.address, folder / "discs.tif")
     hand.close_name()
     hand.ready()
     return hand
@@ -93,16 +57,6 @@ def stamped(size: int, *points: tuple[int, int], shape: tuple[int, int] = SHAPE)
             y = y0 + ((2 * k * (y1 - y0) + n) // (2 * n) if n else 0)
             mask |= 4 * ((columns - x) ** 2 + (rows - y) ** 2) <= size * size
     return mask
-
-
-def soon(holds: Callable[[], bool], seconds: float = 20) -> bool:
-    """Whether it holds within some seconds."""
-    until = time.monotonic() + seconds
-    while not holds():
-        if time.monotonic() > until:
-            return False
-        time.sleep(0.1)
-    return True
 
 
 OUTLINE = """async () => {
@@ -140,6 +94,27 @@ def farthest(a: NDArray[Any], b: NDArray[Any]) -> float:
     return float(max(np.abs(b - point).max(axis=1).min() for point in a))
 
 
+def outlined(hand: Hand) -> NDArray[np.float64]:
+    """Where white is drawn over the image, in the viewer: n x 2."""
+    return np.array(hand.page.evaluate(OUTLINE), float).reshape(-1, 2) + 0.5
+
+
+def fits(hand: Hand, true: NDArray[np.float64] | None) -> bool:
+    """Whether what is drawn lies along the edge of the pixels, or is a small square."""
+    drawn = outlined(hand)
+    if not len(drawn):
+        return False
+    if true is None:
+        return bool(((np.ptp(drawn, axis=0) >= 2) & (np.ptp(drawn, axis=0) <= 5)).all())
+    return farthest(drawn, true) <= 1 and farthest(true, drawn) <= 1
+
+
+def lit(hand: Hand, row: int, first: int, last: int) -> bool:
+    """Whether a part of a row has the colour of the second class on the screen."""
+    colours = hand.at_pixels(hand.seen(), SHAPE).astype(int)[row, first:last]
+    return bool((colours[:, 0] - colours[:, 2] > 150).all())
+
+
 @pytest.mark.parametrize("zoom", [0.25, 1, 8])
 def test_a_click_paints_what_the_outline_shows(
     zoom: float, context: Any, server: Server, tmp_path: Path
@@ -153,20 +128,16 @@ def test_a_click_paints_what_the_outline_shows(
     for size, spot in ((1, (203, 151)), (11, (190, 140)), (31, (215, 162))):
         hand.viewer(f"app => app.setBrushSize({size})")
         hand.page.mouse.move(*hand.place(*spot), steps=3)
-        hand.page.wait_for_timeout(200)
-        drawn = np.array(hand.page.evaluate(OUTLINE), float).reshape(-1, 2) + 0.5
+        stamp = stamped(size, spot, shape=shape)
+        # Smaller ones are drawn as a square of 3 screen pixels, so that they are seen.
+        true = edges(hand, stamp) if size * zoom >= 4 else None
+        assert soon(hand.page, lambda true=true: fits(hand, true)), outlined(hand)  # type: ignore[misc]
         since = len(hand.wire.came)
         hand.page.mouse.down()
         hand.page.mouse.up()
         hand.wire.wait(since, lambda said: said["type"] == "ack")
-        stamp = stamped(size, spot, shape=shape)
         painted |= stamp
         assert np.array_equal(hand.labels() == 2, painted)
-        if size * zoom >= 4:  # smaller ones are drawn as a square of 3 screen pixels, so that they are seen
-            true = edges(hand, stamp)
-            assert farthest(drawn, true) <= 1 and farthest(true, drawn) <= 1
-        else:
-            assert 2 <= np.ptp(drawn[:, 0]) <= 5 and 2 <= np.ptp(drawn[:, 1]) <= 5
 
 
 def test_a_long_fast_stroke_has_no_gap(hand: Hand) -> None:
@@ -219,32 +190,30 @@ def test_a_closed_tab_with_strokes_that_nobody_has(hand: Hand, context: Any, ser
     hand.stroke((50, 90), (150, 90))
     hand.page.wait_for_selector("text=2 strokes are kept in this browser")
     url = hand.page.url
-    hand.page.wait_for_timeout(300)
+    hand.kept()
     hand.page.close()
     server.start()
     other = Hand(context.new_page())
     other.page.goto(url)
     other.ready()
     expected = stamped(3, (50, 60), (150, 60)) | stamped(3, (50, 90), (150, 90))
-    assert soon(lambda: np.array_equal(other.labels() == 2, expected), 60)
+    assert soon(other.page, lambda: np.array_equal(other.labels() == 2, expected))
     other.strokes(2, 2)
 
 
-def test_twenty_seconds_without_a_network(hand: Hand, context: Any) -> None:
+@pytest.mark.parametrize("seconds", [6, pytest.param(20, marks=pytest.mark.soak)])
+def test_some_seconds_without_a_network(hand: Hand, context: Any, seconds: int) -> None:
     hand.painted((50, 40), (90, 40))
     hand.page.evaluate("void (window.samePage = true)")
     context.set_offline(True)
-    begun = time.monotonic()
     expected = stamped(3, (50, 40), (90, 40))
     for y in (80, 120, 160):
         hand.stroke((50, y), (250, y))
         expected |= stamped(3, (50, y), (250, y))
-        seen = hand.at_pixels(hand.seen(), SHAPE).astype(int)
-        assert (seen[y, 100:200, 0] - seen[y, 100:200, 2] > 150).all(), "it is seen while nobody hears of it"
+        assert soon(hand.page, lambda y=y: lit(hand, y, 100, 200)), "seen while nobody hears of it"  # type: ignore[misc]
         # The banner makes room for itself: where a pixel is in the window is asked for after that.
         hand.page.wait_for_selector(".banner")
-        hand.page.wait_for_timeout(3000)
-    hand.page.wait_for_timeout(max(0, 20_000 - int(1000 * (time.monotonic() - begun))))
+        hand.page.wait_for_timeout(1000 * seconds / 3)
     context.set_offline(False)
     hand.sent()
     assert hand.page.evaluate("window.samePage"), "it was not loaded anew"
@@ -287,7 +256,7 @@ def test_two_tabs_that_paint_at_once_agree_to_the_pixel(hand: Hand, context: Any
 
     for one in (hand, other):
         one.viewer("app => app.setLayer('segmentation', { visible: false })")
-    assert soon(agree)
+    assert soon(hand.page, agree)
 
 
 def test_a_duplicated_tab_loses_nothing(hand: Hand, context: Any) -> None:
@@ -309,7 +278,9 @@ def test_a_duplicated_tab_loses_nothing(hand: Hand, context: Any) -> None:
     other.page.keyboard.press("Control+z")
     other.sent()
     expected &= ~stamped(3, (50, 120), (150, 120))
-    assert soon(lambda: np.array_equal(hand.labels() == 2, expected)), "undo takes back what this tab did"
+    assert soon(hand.page, lambda: np.array_equal(hand.labels() == 2, expected)), (
+        "undo takes back what this tab did"
+    )
 
 
 def test_a_full_disk_is_said_as_long_as_it_lasts(hand: Hand, server: Server) -> None:
@@ -321,8 +292,8 @@ def test_a_full_disk_is_said_as_long_as_it_lasts(hand: Hand, server: Server) -> 
     hand.stroke((50, 120), (150, 120))
     page.wait_for_timeout(6000)
     assert page.locator(".banner:has-text('NOT saved')").count() == 1, "it stands"
-    seen = hand.at_pixels(hand.seen(), SHAPE).astype(int)
-    assert (seen[120, 60:140, 0] - seen[120, 60:140, 2] > 150).all()
+    assert soon(page, lambda: lit(hand, 120, 60, 140))
+    hand.kept()
     page.reload()
     hand.ready()
     page.wait_for_selector(".banner:has-text('NOT saved')")
@@ -334,7 +305,9 @@ def test_a_full_disk_is_said_as_long_as_it_lasts(hand: Hand, server: Server) -> 
     for y in (40, 80, 120):
         expected |= stamped(3, (50, y), (150, y))
     assert np.array_equal(hand.labels() == 2, expected)
+    page.evaluate("() => { window.before = true; }")
     server.kill()
     server.start()
+    until(page, "async () => window.before === undefined")  # loaded again: the new server does not know it
     hand.ready()
     assert np.array_equal(hand.labels() == 2, expected)

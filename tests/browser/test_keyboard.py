@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,12 +15,11 @@ import tifffile
 from numpy.typing import NDArray
 
 from browser.painter import Mask, Painter, dice
-from browser.running import ARGUMENTS, CHROMIUM, NEEDS_CHROMIUM, Server, until
+from browser.running import NEEDS_CHROMIUM, Server, soon, until
+from browser.windows import browser_context, running
 
-if os.environ.get("CI"):
-    import playwright.sync_api as playwright
-else:
-    playwright = pytest.importorskip("playwright.sync_api")
+if not os.environ.get("CI"):
+    pytest.importorskip("playwright.sync_api")
     pytestmark = NEEDS_CHROMIUM
 
 NAMES = ("nuclei_fluo_520x696_6b6d4e6f", "nuclei_fluo_520x696_80559575")
@@ -35,35 +33,13 @@ OPEN = (
 
 
 @pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    with playwright.sync_playwright() as p:
-        chromium = p.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
-        yield chromium
-        chromium.close()
-
-
-@pytest.fixture(scope="module")
-def server(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    server = Server(tmp_path_factory.mktemp("home"))
+def server(data: Path, home: Path) -> Iterator[Server]:
     for folder, names in (("train", NAMES), ("screen", (THIRD,))):
-        (server.home / folder).mkdir()
+        (home / folder).mkdir()
         for name in names:
-            shutil.copy2(folder_of(data) / f"{name}.tif", server.home / folder)
-    server.start()
-    yield server
-    server.stop()
-
-
-@pytest.fixture
-def context(chromium: Any) -> Iterator[Any]:
-    """A browser that was never here; what breaks in it fails the test."""
-    context = chromium.new_context(viewport={"width": 1440, "height": 900}, accept_downloads=True)
-    context.set_default_timeout(45_000)
-    troubles: list[str] = []
-    context.on("weberror", lambda error: troubles.append(str(error.error)))
-    yield context
-    context.close()
-    assert not troubles
+            shutil.copy2(folder_of(data) / f"{name}.tif", home / folder)
+    with running(home) as server:
+        yield server
 
 
 def folder_of(data: Path) -> Path:
@@ -229,11 +205,11 @@ def fewer_features(person: Typist) -> None:
     before = chosen.count()
     person.until(".mx th:last-child .headcell")
     person.press("Enter")
-    column = before - chosen.count()
-    assert column == 6
+    column = 6
+    assert soon(page, lambda: chosen.count() == before - column)
     person.until(".mx [data-cell]")
     person.press("ArrowDown", "ArrowRight", " ")
-    assert chosen.count() == before - column - 1
+    assert soon(page, lambda: chosen.count() == before - column - 1)
     person.until(".sheet .btn.primary")
     person.press("Enter")
     page.wait_for_selector("text=Last used")
@@ -251,33 +227,32 @@ def overlays(person: Typist) -> None:
         if name == "probability:2":
             person.press("2")
         before = person.layers().get(name, False)
-        person.press(key)
-        assert person.layers()[name] is not before
-        person.press(key)
-        assert person.layers()[name] is before
+        for expected in (not before, before):
+            person.press(key)
+            assert soon(page, lambda name=name, expected=expected: person.layers()[name] is expected)  # type: ignore[misc]
     yellow_soon(person, True)
     person.image()
     person.press("d")
     page.wait_for_selector(".swipegrip")
     person.until(".swipegrip")
     person.press("End", "ArrowLeft")
-    assert person.told("swipe")["fraction"] == pytest.approx(0.96)
+    assert soon(page, lambda: person.told("swipe")["fraction"] == pytest.approx(0.96))
     yellow_soon(person, False)
     person.press("Escape")
     page.wait_for_selector(".swipegrip", state="detached")
-    assert person.focused(".viewer"), "what had the focus is gone; the image has it"
+    assert soon(page, lambda: person.focused(".viewer")), "what had the focus is gone; the image has it"
     yellow_soon(person, True)
 
 
 def yellow_soon(person: Typist, expected: bool) -> None:
     """Whether something of the second class soon lies over the left nine tenths of the image."""
-    until = time.monotonic() + 20
-    while True:
+
+    def yellow() -> bool:
         person.drawn()
         picture = person.look()[:, : round(person.corner()["width"] * 0.9)].astype(int)
-        if bool(((picture @ [1, 1, -2]) > 60).any()) == expected:
-            return
-        assert time.monotonic() < until, f"the result is {'not ' if expected else ''}seen"
+        return bool(((picture @ [1, 1, -2]) > 60).any())
+
+    assert soon(person.page, lambda: yellow() == expected), f"the result is {'not ' if expected else ''}seen"
 
 
 def export_and_batch(person: Typist, server: Server, data: Path) -> None:
@@ -308,15 +283,10 @@ def export_and_batch(person: Typist, server: Server, data: Path) -> None:
 @pytest.fixture(scope="module")
 def person(chromium: Any, server: Server) -> Iterator[Typist]:
     """A tab with a new project of one image; its name field is closed."""
-    context = chromium.new_context(viewport={"width": 1440, "height": 900}, accept_downloads=True)
-    context.set_default_timeout(45_000)
-    troubles: list[str] = []
-    context.on("weberror", lambda error: troubles.append(str(error.error)))
-    person = Typist(context.new_page())
-    person.start(server.address, server.home / "screen" / f"{THIRD}.tif")
-    yield person
-    context.close()
-    assert not troubles
+    with browser_context(chromium, accept_downloads=True) as context:
+        person = Typist(context.new_page())
+        person.start(server.address, server.home / "screen" / f"{THIRD}.tif")
+        yield person
 
 
 def test_every_control_of_every_step_is_reached_and_nothing_holds_the_focus(person: Typist) -> None:
@@ -360,7 +330,9 @@ def test_keys_are_changed_told_everywhere_and_kept_for_all_windows(person: Typis
     person.press("Enter", "Control+w")
     page.wait_for_selector("[role=alert]:has-text('Ctrl W belongs to the browser')")
     person.press("Enter", "Escape")
-    assert page.is_visible("[data-of='tool:eraser S']"), "Escape leaves the key, and the dialog open"
+    assert soon(page, lambda: page.is_visible("[data-of='tool:eraser S']")), (
+        "Escape leaves the key, and the dialog open"
+    )
     person.press("Escape")
     page.wait_for_selector("[role=dialog]", state="detached")
     for tab in (page, other):
@@ -390,17 +362,19 @@ def settings(person: Typist, other: Any) -> None:
     person.press("ArrowDown")
     person.until("[role=radiogroup][aria-label='Wheel'] [role=radio]")
     person.press("ArrowUp")
-    assert person.viewer("app => app.wheelMeans") == {"plain": "zoom", "shifted": "time"}
+    meant = {"plain": "zoom", "shifted": "time"}
+    assert soon(page, lambda: person.viewer("app => app.wheelMeans") == meant)
     other.wait_for_selector("[aria-label='Eraser'][data-key='E']")
     other.keyboard.press("p")
     other.wait_for_selector("[aria-label='Hide probability']")
     person.until("[role=dialog] button", "Usual settings")
     person.press("Enter")
     other.wait_for_selector("[aria-label='Show uncertainty'][data-key='U']")
-    assert person.viewer("app => app.wheelMeans") == {"plain": "auto", "shifted": "brush"}
+    usual = {"plain": "auto", "shifted": "brush"}
+    assert soon(page, lambda: person.viewer("app => app.wheelMeans") == usual)
     person.press("Escape")
     page.wait_for_selector("[role=dialog]", state="detached")
-    assert person.focused("nav.menu"), "the focus is where it came from"
+    assert soon(page, lambda: person.focused("nav.menu")), "the focus is where it came from"
 
 
 def test_a_picture_of_the_view_is_what_is_seen(person: Typist) -> None:

@@ -6,6 +6,7 @@ import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -14,9 +15,10 @@ import tifffile
 from numpy.typing import NDArray
 
 from browser.painter import Painter
-from browser.running import ARGUMENTS, CHROMIUM, NEEDS_CHROMIUM, Server
+from browser.running import NEEDS_CHROMIUM, Server, soon
+from browser.windows import browser_context, running
 
-playwright = pytest.importorskip("playwright.sync_api")
+pytest.importorskip("playwright.sync_api")
 pytestmark = NEEDS_CHROMIUM
 
 PROJECT = "ilp/bodenmiller_hubmap_11ch_v132/bodenmiller_imcseg_HubMAP_20191211.ilp"
@@ -48,20 +50,14 @@ def server(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ser
             path, _, inner = stored.rpartition("/")
             with h5py.File(home / path, "w") as image:
                 image[inner] = made_up(tuple(lane["Raw Data/shape"][()]), seed)
-    server = Server(home)
-    server.start()
-    yield server
-    server.stop()
+    with running(home) as server:
+        yield server
 
 
 @pytest.fixture(scope="module")
-def hand(server: Server) -> Iterator[Painter]:
-    errors: list[str] = []
-    with playwright.sync_playwright() as p:
-        chromium = p.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
-        page = chromium.new_page(viewport={"width": 1440, "height": 900})
-        page.set_default_timeout(60_000)
-        page.on("pageerror", lambda error: errors.append(str(error)))
+def hand(chromium: Any, server: Server) -> Iterator[Painter]:
+    with browser_context(chromium) as context:
+        page = context.new_page()
         hand = Painter(page)
         page.goto(server.address)
         page.fill("[aria-label^=Path]", str(server.home / "hubmap.ilp"))
@@ -69,8 +65,6 @@ def hand(server: Server) -> Iterator[Painter]:
         page.wait_for_selector(".cls[data-class='3']")
         hand.ready()
         yield hand
-        chromium.close()
-    assert errors == []
 
 
 def strokes_of(project: Path, lane: int, shape: tuple[int, int]) -> NDArray[np.uint8]:
@@ -108,7 +102,7 @@ def test_it_opens_as_it_was_left(hand: Painter, server: Server) -> None:
         name: sum(int((one == value).sum()) for one in strokes) for value, name in enumerate(counts(hand), 1)
     }
     assert list(pixels) == ["Nuclei", "Cytoplasm", "Background"]
-    assert {name: found[1] for name, found in counts(hand).items()} == pixels
+    assert soon(page, lambda: {name: found[1] for name, found in counts(hand).items()} == pixels)
     assert np.array_equal(hand.labels(), strokes[0])
     hand.drawn()
     for value, colour in COLOURS.items():
@@ -121,7 +115,7 @@ def test_it_opens_as_it_was_left(hand: Painter, server: Server) -> None:
 
 def test_channels_are_filtered_shown_alone_and_leafed_through(hand: Painter, server: Server) -> None:
     page = hand.page
-    assert page.locator(".chan").count() == 11
+    page.wait_for_function("document.querySelectorAll('.chan').length === 11")
     page.fill("[aria-label='Filter the channels']", "channel 1")
     page.wait_for_function("document.querySelectorAll('.chan').length === 2")  # 1, 10
     page.click(".chan >> text=Channel 10")
@@ -186,9 +180,9 @@ def test_the_stored_result_is_seen_and_a_stroke_trains_anew(hand: Painter, serve
     before = counts(hand)
     hand.choose(3)
     hand.painted((20, 20), (60, 40))
-    page.wait_for_selector(".right >> text=Out-of-bag error", timeout=120_000)
+    page.wait_for_selector(".right >> text=Out-of-bag error")
     hand.settled()
-    assert counts(hand)["Background"][0] == before["Background"][0] + 1
+    assert soon(page, lambda: counts(hand)["Background"][0] == before["Background"][0] + 1)
     anew = exported(hand, server, "Current")
     assert (anew != stored).any() and anew[20, 20] == 3
     assert np.array_equal(exported(hand, server, "as opened"), stored), "what came with the project is kept"

@@ -7,14 +7,15 @@ from typing import Any
 
 import pytest
 
-from browser.running import ARGUMENTS, CHROMIUM, NEEDS_CHROMIUM, Hand, Server
+from browser.running import NEEDS_CHROMIUM, Hand, Server, soon
+from browser.windows import browser_context
 from session_scenes import new_project, stroke
 from underbrush.engine.session import Session
 from underbrush.project.commands import AddClass
 from underbrush.project.journal_format import parse
 from underbrush.project.read import read_project
 
-playwright = pytest.importorskip("playwright.sync_api")
+pytest.importorskip("playwright.sync_api")
 pytestmark = NEEDS_CHROMIUM
 
 
@@ -39,29 +40,31 @@ def server(tmp_path: Any) -> Iterator[Server]:
         server.stop()
 
 
-def test_found_restored_copied_and_closed(server: Server) -> None:
+def test_found_restored_copied_and_closed(chromium: Any, server: Server) -> None:
     address = server.start()
     file = server.home / "p.ilp"
-    with playwright.sync_playwright() as p:
-        chromium = p.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
-        page = chromium.new_context(viewport={"width": 1440, "height": 900}).new_page()
-        page.set_default_timeout(45_000)
+    with browser_context(chromium) as context:
+        page = context.new_page()
         page.goto(address)
         Hand(page).ready()
         found = page.locator(".callout.found")
         found.wait_for()
-        assert "2 changes made after the last save were brought back." in found.inner_text()
+        page.wait_for_selector(
+            ".callout.found:has-text('2 changes made after the last save were brought back.')"
+        )
         page.click("[aria-label='Close what was found']")
         page.reload()
         Hand(page).ready()
-        page.wait_for_timeout(300)
+        page.evaluate(
+            "() => new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)))"
+        )
         assert not found.count()
 
         menu(page, "Earlier versions")
         page.locator(".versions .btn").first.wait_for()
         page.locator(".versions .btn").last.click()
         page.wait_for_function("document.querySelectorAll('.cls').length === 2")
-        assert "is back" in page.inner_text(".toast")
+        page.wait_for_selector(".toast:has-text('is back')")
         page.wait_for_selector(".dialog", state="detached")
 
         menu(page, "Save a copy elsewhere")
@@ -79,11 +82,9 @@ def test_found_restored_copied_and_closed(server: Server) -> None:
         Hand(other).ready()
         menu(page, "Close, back to the start")
         page.wait_for_url("**/")
-        assert not file.with_name(file.name + ".journal").exists()
-        assert not file.with_name(file.name + ".lock").exists()
-        other.wait_for_selector(".banner.err")
-        assert "not open on the server any more" in other.inner_text(".banner")
-        chromium.close()
+        for left in (".journal", ".lock"):
+            assert soon(page, lambda left=left: not file.with_name(file.name + left).exists())  # type: ignore[misc]
+        other.wait_for_selector(".banner.err:has-text('not open on the server any more')")
 
 
 def menu(page: Any, text: str) -> None:

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import tifffile
 from numpy.typing import NDArray
 
-from browser.running import ARGUMENTS, CHROMIUM, NEEDS_CHROMIUM, Hand, Server
+from browser.running import NEEDS_CHROMIUM, Hand, Server, soon
+from browser.windows import AUDIT, browser_context, open_path, running
 
-playwright = pytest.importorskip("playwright.sync_api")
+pytest.importorskip("playwright.sync_api")
 pytestmark = NEEDS_CHROMIUM
 
-AUDIT = (Path(__file__).parent / "audit.js").read_text(encoding="utf-8").partition("\n")[2]
 SHAPE = (240, 320)
 DISCS = {"one": ((60, 70), (170, 230)), "two": ((120, 90), (70, 250))}
 
@@ -29,26 +29,17 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         for (y, x), bright in zip(discs, (140, 60), strict=True):
             image[(rows - y) ** 2 + (columns - x) ** 2 < 30**2] += bright
         tifffile.imwrite(home / f"{name}.tif", image)
-    server = Server(home)
-    server.start()
-    yield server
-    server.stop()
+    with running(home) as server:
+        yield server
 
 
 @pytest.fixture(scope="module")
-def hand(server: Server) -> Iterator[Hand]:
+def hand(chromium: Any, server: Server) -> Iterator[Hand]:
     """Two images and four strokes; all tests go on where the last one ended."""
-    errors: list[str] = []
-    with playwright.sync_playwright() as p:
-        chromium = p.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
-        page = chromium.new_page(viewport={"width": 1440, "height": 900})
-        page.set_default_timeout(60_000)
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        hand = Hand(page)
-        page.goto(server.address)
-        page.fill("[aria-label^=Path]", str(server.home / "*.tif"))
-        page.keyboard.press("Enter")
-        page.wait_for_selector(".cls input.rename")
+    with browser_context(chromium) as context:
+        hand = Hand(context.new_page())
+        page = hand.page
+        open_path(page, server.address, server.home / "*.tif")
         hand.close_name()
         hand.ready()
         hand.painted((62, 60), (78, 60))
@@ -58,17 +49,11 @@ def hand(server: Server) -> Iterator[Hand]:
         hand.wire.result(hand.painted((150, 20), (250, 20)))
         page.wait_for_selector(".right >> text=Out-of-bag error")
         yield hand
-        chromium.close()
-    assert errors == []
 
 
 def until(hand: Hand, holds: Callable[[], bool]) -> None:
-    """Wait until something is so; half a minute at most."""
-    for _ in range(300):
-        if holds():
-            return
-        hand.page.wait_for_timeout(100)
-    raise AssertionError("what was waited for did not come")
+    """Wait until something is so."""
+    assert soon(hand.page, holds), "what was waited for did not come"
 
 
 def spot(hand: Hand) -> tuple[str, int, int]:
@@ -80,7 +65,7 @@ def spot(hand: Hand) -> tuple[str, int, int]:
 def test_the_next_uncertain_place_and_the_way_back(hand: Hand) -> None:
     page = hand.page
     before = spot(hand)
-    assert page.is_disabled(".right button:has-text('Back')")
+    page.wait_for_selector(".right button:has-text('Back'):disabled")
     seen = [before]
     for _ in range(2):
         page.keyboard.press("q")
@@ -98,6 +83,7 @@ def test_the_next_uncertain_place_and_the_way_back(hand: Hand) -> None:
 def test_which_features_count_is_told_of_all_of_them(hand: Hand) -> None:
     page = hand.page
     section = page.locator(".right .sec:has-text('Feature importance')")
+    section.locator(".vstack > .hstack").nth(2).wait_for()
     assert section.locator(".vstack > .hstack").count() == 3
     section.locator("button:has-text('All ')").click()
     section.locator("button:text-is('Fewer')").wait_for()
@@ -125,13 +111,14 @@ def test_strokes_are_listed_sorted_visited_changed_and_deleted(hand: Hand) -> No
     assert [y for _, _, y, _ in listed] == sorted(y for _, _, y, _ in listed)
     assert [labels[y, x] for _, x, y, _ in listed] == [1, 2, 1, 2]
     assert sum(pixels for *_, pixels in listed) == np.count_nonzero(labels)
+    sizes = sorted((pixels for *_, pixels in listed), reverse=True)
+    assert len(set(sizes)) > 2
     page.click("[data-tip='Sort by size']")
-    sizes = [pixels for *_, pixels in rows(hand)]
-    assert sizes == sorted(sizes, reverse=True) and len(set(sizes)) > 2
+    until(hand, lambda: [pixels for *_, pixels in rows(hand)] == sizes)
     page.click("[data-tip='Sort by size']")
-    assert [pixels for *_, pixels in rows(hand)] == sizes[::-1]
+    until(hand, lambda: [pixels for *_, pixels in rows(hand)] == sizes[::-1])
     page.click("[data-tip='Sort by class']")
-    assert [labels[y, x] for _, x, y, _ in rows(hand)] == [1, 1, 2, 2]
+    until(hand, lambda: [labels[y, x] for _, x, y, _ in rows(hand)] == [1, 1, 2, 2])
     assert page.evaluate(AUDIT) == []
 
     page.click(".lane:nth-child(2)")
@@ -171,6 +158,7 @@ def test_a_classifier_is_kept_shown_renamed_and_deleted(hand: Hand) -> None:
     hand.viewer("app => app.fit()")
     hand.still()
     page.click("button:text-is('Freeze')")
+    page.wait_for_selector("input:focus")
     page.keyboard.press("Control+a")
     page.keyboard.type("fig 2")
     page.keyboard.press("Enter")
@@ -178,6 +166,7 @@ def test_a_classifier_is_kept_shown_renamed_and_deleted(hand: Hand) -> None:
     kept = "[role=option]:has-text('fig 2')"
     page.wait_for_selector(kept)
     page.wait_for_selector(".predicting", state="detached")
+    hand.drawn()
     before = hand.seen()
 
     hand.choose(2)
@@ -185,7 +174,7 @@ def test_a_classifier_is_kept_shown_renamed_and_deleted(hand: Hand) -> None:
     page.keyboard.press("0")
     page.wait_for_selector("[aria-label='Show labels']")
     page.wait_for_selector(".predicting", state="detached")
-    assert not np.array_equal(hand.seen(), before)
+    until(hand, lambda: not np.array_equal(crop(hand.seen()), crop(before)))
     page.click(kept)
     page.wait_for_selector(".shown:has-text('Result of fig 2')")
     page.keyboard.press("0")
@@ -194,6 +183,7 @@ def test_a_classifier_is_kept_shown_renamed_and_deleted(hand: Hand) -> None:
     until(hand, lambda: np.array_equal(crop(hand.seen()), crop(before)))
     page.focus(kept)
     page.keyboard.press("F2")
+    page.wait_for_selector("input:focus")
     page.keyboard.type("figure 2b")
     page.keyboard.press("Enter")
     renamed = "[role=option]:has-text('figure 2b')"
@@ -227,15 +217,18 @@ def test_labels_of_a_file_are_shown_first_and_lie_where_they_were_put(hand: Hand
     page.wait_for_selector(".dialog:has-text('Labels of labels.png.tif')")
     page.fill("[aria-label='Axes of the file']", "x")
     page.wait_for_selector(".dialog [role=status]:not(:empty)")
-    assert page.is_disabled(".dialog button:text-is('Import')")
+    page.wait_for_selector(".dialog button:text-is('Import'):disabled")
     page.fill("[aria-label='Axes of the file']", "xy")
     page.keyboard.press("Enter")
     page.fill("[aria-label='Offset along y']", "-105")
     page.keyboard.press("Enter")
     # The first stroke of labels and half of the second one lie outside now.
     page.wait_for_selector(".dialog [role=status]:has-text('450 labelled pixels of the file lie outside')")
-    table = [row.split() for row in page.locator(".valuelist tbody tr").all_inner_texts()]
-    assert [row[:2] for row in table] == [["2", "150"], ["7", "100"]]
+
+    def table() -> list[list[str]]:
+        return [row.split()[:2] for row in page.locator(".valuelist tbody tr").all_inner_texts()]
+
+    until(hand, lambda: table() == [["2", "150"], ["7", "100"]])
     assert np.array_equal(hand.labels(), before), "nothing is painted before it is asked for"
     assert page.evaluate(AUDIT) == []
     page.click("[aria-label='Value 7: Leave out']")
@@ -245,7 +238,7 @@ def test_labels_of_a_file_are_shown_first_and_lie_where_they_were_put(hand: Hand
     page.wait_for_selector(".toast:has-text('Labels of labels.png.tif imported.')")
     expected = before.copy()
     expected[0:5, 200:230], expected[95:105, 5:15] = 2, 1
-    assert np.array_equal(hand.labels(), expected)
+    until(hand, lambda: np.array_equal(hand.labels(), expected))
 
     page.click(".step:nth-child(4)")
     page.click("[role=radio]:has-text('Labels')")
@@ -303,6 +296,7 @@ def test_a_project_that_goes_on_elsewhere_can_be_undone_there_alone(hand: Hand, 
     file = next(path for path in server.home.rglob("*.ilp") if path.parent.name != f"{path.stem}.versions")
     page.click(".menu >> text=Project")
     page.click("text=Save as ...")
+    page.wait_for_selector(".dialog .btn.primary:enabled")
     page.fill("[aria-label='Name of the file']", "elsewhere")
     page.wait_for_selector(".dialog .btn.primary:enabled")
     page.keyboard.press("Enter")

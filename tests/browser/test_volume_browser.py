@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import h5py
@@ -13,9 +12,10 @@ import pytest
 import tifffile
 from PIL import Image
 
-from browser.running import NEEDS_CHROMIUM
-from browser.test_app_browser import ARGUMENTS, CHROMIUM, Server, playwright, wait_for_strokes
+from browser.running import NEEDS_CHROMIUM, Server, soon, wait_for_strokes
+from browser.windows import browser_context, open_path, running, settled_audit
 
+pytest.importorskip("playwright.sync_api")
 pytestmark = NEEDS_CHROMIUM
 CHANNELS = ["DAPI", "CD3", "CD4", "CD8", "CD20", "CD45", "CD68", "Ki67", "PanCK", "FOXP3", "PD1"]
 Open = Callable[[str], Any]
@@ -36,39 +36,22 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     many = noise.integers(0, 4000, (11, 40, 60), np.uint16)
     meta = {"axes": "CYX", "Channel": {"Name": CHANNELS}}
     tifffile.imwrite(home / "many.ome.tif", many, metadata=meta)
-    server = Server(home)
-    server.address = server.start()  # type: ignore[attr-defined]
-    yield server
-    server.stop()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as p:
-        chromium = p.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
-        yield chromium
-        chromium.close()
+    with running(home) as server:
+        yield server
 
 
 @pytest.fixture
-def opened(browser: Any, server: Server) -> Iterator[Open]:
-    page = browser.new_page(viewport={"width": 1440, "height": 900})
-    page.set_default_timeout(60_000)
-    errors: list[str] = []
-    page.on("pageerror", lambda error: errors.append(str(error)))
+def opened(chromium: Any, server: Server) -> Iterator[Open]:
+    with browser_context(chromium) as context:
+        page = context.new_page()
 
-    def open_(name: str) -> Any:
-        page.goto(server.address)  # type: ignore[attr-defined]
-        page.fill("[aria-label^=Path]", str(server.home / name))
-        page.keyboard.press("Enter")
-        page.wait_for_selector(".cls input.rename")
-        page.keyboard.press("Enter")
-        page.wait_for_selector(".histo svg")
-        return page
+        def open_(name: str) -> Any:
+            open_path(page, server.address, server.home / name)
+            page.keyboard.press("Enter")
+            page.wait_for_selector(".histo svg")
+            return page
 
-    yield open_
-    page.close()
-    assert errors == []
+        yield open_
 
 
 def place(page: Any, plane: str, across: float, down: float) -> tuple[float, float]:
@@ -96,12 +79,14 @@ def yellow(page: Any, plane: str) -> float:
     return float(((more[..., 0] > 30) & (more[..., 1] > 20)).mean())
 
 
+def choose(page: Any, number: int) -> None:
+    """Take a class by its key."""
+    page.keyboard.press(str(number))
+    page.wait_for_selector(f".cls:nth-child({number})[aria-selected=true]")
+
+
 def until(page: Any, check: Callable[[], bool]) -> None:
-    for _ in range(120):
-        if check():
-            return
-        page.wait_for_timeout(250)
-    raise AssertionError("what was waited for did not come")
+    assert soon(page, check), "what was waited for did not come"
 
 
 def test_a_volume_is_painted_in_two_planes_and_predicted_in_three(opened: Open, server: Server) -> None:
@@ -112,7 +97,7 @@ def test_a_volume_is_painted_in_two_planes_and_predicted_in_three(opened: Open, 
     page.wait_for_selector("text=Position of the slices")
     drag(page, "xy", (0.45, 0.45), (0.55, 0.5))
     wait_for_strokes(page, 2, 1)
-    page.keyboard.press("1")
+    choose(page, 1)
     drag(page, "zy", (0.12, 0.2), (0.12, 0.8))  # z of about 2, outside of the object
     wait_for_strokes(page, 1, 1)
     for plane in ("xy", "xz", "zy"):
@@ -130,6 +115,7 @@ def test_the_crosshair_links_the_views_and_the_wheel_leafs_through_the_one_below
     page.keyboard.press("n")
     page.mouse.click(*place(page, "xy", 0.25, 0.3))
     page.wait_for_function("document.querySelector('[data-plane=zy] .vtag').innerText !== 'YZ x 30'")
+    page.wait_for_function("document.querySelector('[data-plane=xz] .vtag').innerText !== 'XZ y 20'")
     before = [page.inner_text(f"[data-plane={plane}] .vtag") for plane in ("xz", "zy")]
     assert "z 10" in page.inner_text("[data-plane=xy] .vtag")
     page.mouse.move(*place(page, "zy", 0.5, 0.5))
@@ -147,7 +133,8 @@ def test_a_view_is_maximised_by_key_and_by_button_and_comes_back(opened: Open) -
     page.evaluate("document.activeElement.blur()")
     page.keyboard.press("x")
     page.wait_for_selector("[data-plane=xy]", state="hidden")
-    assert page.is_visible("[data-plane=zy]") and not page.is_visible("text=Position of the slices")
+    page.wait_for_selector("[data-plane=zy]", state="visible")
+    page.wait_for_selector("text=Position of the slices", state="hidden")
     page.keyboard.press("x")
     page.wait_for_selector("[data-plane=xy]", state="visible")
     page.click("[data-plane=xz] .vmax")
@@ -170,7 +157,7 @@ def test_a_movie_has_a_slider_with_ticks_and_plays(opened: Open) -> None:
     page.keyboard.press("End")
     page.wait_for_selector(".dims >> text=5 / 5")
     page.mouse.click(*place(page, "xy", 0.5, 0.9), button="middle")
-    page.keyboard.press("1")
+    choose(page, 1)
     drag(page, "xy", (0.1, 0.8), (0.2, 0.8))
     wait_for_strokes(page, 1, 1)
     page.wait_for_function("document.querySelectorAll('.dims .tick').length === 2")
@@ -188,7 +175,7 @@ def test_a_movie_has_a_slider_with_ticks_and_plays(opened: Open) -> None:
 
 def test_many_channels_are_filtered_and_shown_alone(opened: Open) -> None:
     page = opened("many.ome.tif")
-    assert page.locator(".chan").count() == 11
+    page.wait_for_function("document.querySelectorAll('.chan').length === 11")
     page.fill("[aria-label='Filter the channels']", "cd")
     page.wait_for_function("document.querySelectorAll('.chan').length === 6")
     page.click(".chan >> text=CD68")
@@ -205,11 +192,10 @@ def test_many_channels_are_filtered_and_shown_alone(opened: Open) -> None:
 
 
 def test_no_view_is_larger_than_its_place_in_a_small_window(opened: Open) -> None:
-    audit = (Path(__file__).parent / "audit.js").read_text(encoding="utf-8").partition("\n")[2]
     page = opened("volume.tif")
     page.set_viewport_size({"width": 1280, "height": 580})
     page.wait_for_selector(".rail", state="visible")
-    until(page, lambda: page.evaluate(audit) == [])
+    assert settled_audit(page) == []
     main = page.locator(".viewer-area").bounding_box()
     for plane in ("xy", "xz", "zy"):
         box = page.locator(f"[data-plane={plane}]").bounding_box()

@@ -161,14 +161,15 @@ class PaintingServer:
         self.busy = 0  # so many requests for the state fail
         self.heard: list[dict[str, Any]] = []
         self.sockets: set[WebSocket] = set()
-        with contextlib.closing(socket.create_server(("127.0.0.1", port))) as free:
-            self.port = free.getsockname()[1]
-        self.address = f"http://127.0.0.1:{self.port}"
+        self.port = port
         self.app = self.routes()
         self.start()
+        self.address = f"http://127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        """Serve from now on."""
+        """Serve from now on, again on the same port."""
+        listening = socket.create_server(("127.0.0.1", self.port))
+        self.port = listening.getsockname()[1]
         config = uvicorn.Config(
             self.app,
             port=self.port,
@@ -177,9 +178,10 @@ class PaintingServer:
             ws="websockets-sansio",
         )
         self.server = uvicorn.Server(config)
-        self.thread = threading.Thread(target=self.server.run, daemon=True)
+        self.thread = threading.Thread(target=self.server.run, args=([listening],), daemon=True)
         self.thread.start()
         while not self.server.started:
+            assert self.thread.is_alive(), "the server ended before it answered"
             self.thread.join(0.01)
 
     def stop(self) -> None:
