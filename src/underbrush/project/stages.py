@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from underbrush.errors import ProjectError
 from underbrush.project.read import read_root
 from underbrush.project.schema import WORKFLOW, Project
 from underbrush.project.storage import Node, open_storage
@@ -40,3 +41,25 @@ def stages_of(path: Path) -> tuple[Project, ...]:
         names = root.names()
         suffixes = [""] + [f"{k:02d}" for k in range(1, 9) if f"{STAGED[0]}{k:02d}" in names]
         return tuple(read_root(_Stage(root, suffix), path) for suffix in suffixes)
+
+
+def pixel_part(path: Path) -> tuple[Project, str]:
+    """What of a project of any workflow is pixel classification, and the name of its workflow.
+
+    Images, classes, strokes and features are those of its pixel classification; of several stages
+    (Autocontext) those of the first, whose features are of the images alone.
+
+    Raises
+    ------
+    ProjectError
+        It cannot be read, or has no pixel classification in it.
+    """
+    with open_storage(path) as root:
+        workflow = root.text("workflowName") or WORKFLOW
+        if STAGED[0] not in root.names() and workflow != WORKFLOW:
+            raise ProjectError(
+                f"there is no pixel classification in this project of the workflow {workflow[:60]!r}",
+                where=path,
+                remedy="choose another project",
+            )
+        return read_root(_Stage(root, ""), path), workflow

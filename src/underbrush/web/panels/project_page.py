@@ -18,6 +18,7 @@ from underbrush.web.panels.gauges import Gauges
 from underbrush.web.panels.image_acts import acted, adding, first_features
 from underbrush.web.panels.image_choices import image_choices
 from underbrush.web.panels.image_facts import ImageFacts
+from underbrush.web.panels.import_acts import IMPORT_ACTS, ImportActs
 from underbrush.web.panels.label_acts import LabelActs
 from underbrush.web.panels.opening import expanded
 from underbrush.web.panels.parts import Part
@@ -63,6 +64,7 @@ class _ProjectPage:
         self._wanted = asyncio.Event()
         self._places = PlaceActs(hub, self._parts.__getitem__, ident)
         self._embedding = EmbedActs(self._parts.__getitem__)
+        self._importing = ImportActs(hub, self._parts.__getitem__)
 
     # -- layout ---------------------------------------------------------------------------------------
 
@@ -90,7 +92,7 @@ class _ProjectPage:
             status = self._part("Status")
             for name in ("KeysDialog", "SettingsDialog", "FilesDialog", "ImageChoice", "LabelImport"):
                 self._part(name)
-            for name in ("FoundNotices", "VersionsDialog", "CopyDialog", "ProjectPlace"):
+            for name in ("FoundNotices", "VersionsDialog", "CopyDialog", "ProjectPlace", "ProjectImport"):
                 self._part(name)
             self._part("DropZone", project=self._ident)
         follow_preparing(self._hub, status)
@@ -255,8 +257,8 @@ class _ProjectPage:
                 for part, method, values in await asyncio.to_thread(self._training.act, wanted):
                     self._parts[part].run_method(method, *values)
                 self._read_soon()
-            elif name in LABEL_ACTS and self._session is not None:
-                await self._import_labels(wanted, list(paths or []) if named else [])
+            elif name in LABEL_ACTS | IMPORT_ACTS and self._session is not None:
+                await self._import(self._session, wanted, list(paths or []) if named else [])
             elif name in IMAGE_ACTS and self._session is not None:
                 await self._change_images(self._session, wanted, list(paths or []) if named else [])
         except SeveralImagesError as several:
@@ -341,8 +343,12 @@ class _ProjectPage:
         commands = await asyncio.to_thread(adding, files, folder, answered)
         self._send(commands)
 
-    async def _import_labels(self, wanted: dict[str, Any], paths: list[str]) -> None:
+    async def _import(self, session: Session, wanted: dict[str, Any], paths: list[str]) -> None:
+        """Labels of a file, or what another project has."""
         files = await self._expanded(paths) if paths else []
+        if wanted["name"] in IMPORT_ACTS:
+            await self._importing.act(wanted, session, files)
+            return
         async with self._labels_turn:  # answers come in the order of the questions
             for part, method, values in await asyncio.to_thread(self._labels.act, wanted, files):
                 self._parts[part].run_method(method, *values)

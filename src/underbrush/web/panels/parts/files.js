@@ -8,13 +8,14 @@ import { selection } from "./selection.js";
 import { bytes, crumbsOf, dayAndTime } from "./words.js";
 
 /** What is done with the chosen files; all else opens them. */
-const DEEDS = new Set(["labels", "add", "sequence", "replace", "mask", "repair"]);
+const DEEDS = new Set(["importProject", "labels", "add", "sequence", "replace", "mask", "repair"]);
 const TITLES = /** @type {Record<string, [string, string]>} */ ({
   new: ["New project from images", "Start a project"],
   open: ["Open", "Open"],
   add: ["Add images", "Add"],
   batch: ["Files for the batch", "Take"],
   sequence: ["Files of one sequence", "Add as one image"],
+  importProject: ["A project to import from", "Look at it"],
   labels: ["A file of labels: 0 is unlabelled", "Look at it"],
   replace: ["Another file for this image", "Replace"],
   mask: ["Masks: 0 is left out", "Use as mask"],
@@ -82,7 +83,10 @@ export const FilesDialog = {
       },
       { immediate: true },
     );
-    const wanted = (/** @type {any} */ entry) => (["open", "browse"].includes(kind.value) ? true : entry.kind !== "project");
+    const wanted = (/** @type {any} */ entry) => {
+      if (kind.value === "importProject") return entry.kind !== "image";
+      return ["open", "browse"].includes(kind.value) || entry.kind !== "project";
+    };
     const entries = computed(() =>
       (listing.value?.entries || []).filter(
         (/** @type {any} */ one) => wanted(one) && (!filter.value || one.name.toLowerCase().includes(filter.value.toLowerCase())),

@@ -17,6 +17,7 @@ import { Layers } from "./layers.js";
 import { goOn } from "./going_on.js";
 import { app, link, say, sendAll } from "./link.js";
 import { FeatureTable } from "./matrix.js";
+import { ProjectImport } from "./project_import.js";
 import { ProjectPlace } from "./project_place.js";
 import { Classifiers, Quality, ShownClassifier } from "./quality.js";
 import { KeysOffer, SettingsDialog } from "./settings.js";
@@ -57,6 +58,7 @@ export const PARTS = {
   Lanes,
   Layers,
   Presets,
+  ProjectImport,
   ProjectPlace,
   Quality,
   Rail,

@@ -2,6 +2,7 @@
 import { computed, onBeforeUnmount, onMounted, ref, watch } from "vue";
 import { Icon, Menu, Switch } from "./basics.js";
 import { app, keysOf, link, say, togglePanels, undoable } from "./link.js";
+import { counted } from "./words.js";
 
 const MARK = `<svg viewBox="0 0 20 20" aria-hidden="true"><rect x="2" y="2" width="16" height="16" rx="4" fill="none" stroke="currentColor" stroke-width="1.5"/><path d="M6 14c0-4 1-6 4-8M10 14V9M14 14c0-2.5-.7-4-2.5-5" fill="none" stroke="currentColor" stroke-width="1.5" stroke-linecap="round"/></svg>`;
 
@@ -11,7 +12,7 @@ function saved() {
     return {
       kind: "wait",
       icon: "refresh",
-      text: link.unsent.count === 1 ? "1 stroke kept in this browser" : `${link.unsent.count} strokes kept in this browser`,
+      text: `${counted(link.unsent.count, "stroke")} kept in this browser`,
     };
   }
   if (!link.save) return null;
@@ -41,6 +42,7 @@ function menus(project) {
           ? [
               { line: true },
               { id: "add", text: "Add images ...", icon: "image" },
+              { id: "importProject", text: "Import from a project ...", icon: "stack", off: !!link.state?.read_only },
               { id: "save", text: "Save now", icon: "check", keys: ["Ctrl", "S"] },
               { id: "saveAs", text: "Save as ...", icon: "layers" },
               { id: "copy", text: "Save a copy elsewhere ...", icon: "copy" },
@@ -126,7 +128,7 @@ export const Topbar = {
       else if (id === "add") {
         link.step = 1;
         link.dialog = "add";
-      } else if (["new", "open", "versions", "copy", "saveAs", "newPlace", "pack"].includes(id)) link.dialog = id;
+      } else if (["new", "open", "versions", "copy", "saveAs", "newPlace", "pack", "importProject"].includes(id)) link.dialog = id;
       else emit("act", { name: id });
     };
     // The browser's own Ctrl S would save the page.
