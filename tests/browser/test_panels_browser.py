@@ -298,6 +298,8 @@ def test_banners_say_what_is_safe(project: Any) -> None:
     )
     assert project.evaluate(AUDIT) == []
     assert project.locator("[role=menubar]").bounding_box() == menus, "no words move what is clicked"
+    project.click(".banner >> text=Try now")
+    assert project.evaluate("fakeViewer.log.at(-1)") == {"type": "do", "action": "reconnect"}
     project.evaluate(emit, ["connection", {"state": "online", "banner": False, "sentence": "", "unsent": 0}])
     project.evaluate(emit, ["save", {"state": "failing", "sentence": "nuclei.ilp: the disk is full."}])
     project.wait_for_selector("[role=alert] >> text=the disk is full")

@@ -66,7 +66,7 @@ class BytesFile:
     def too_short(self, needed: int) -> ImageError:
         """The error of a file that ends before byte ``needed``."""
         return ImageError(
-            f"the file is cut off: it has {self.size} bytes, {needed} are needed",
+            f"the file is cut off: it has {self.size:,} bytes, {needed:,} are needed",
             where=self.location,
             remedy="copy or export it again",
         )

@@ -55,7 +55,7 @@ class NpzImage(Image):
         needed = self._offset + int(np.prod(shape, dtype=object)) * self._stored.itemsize
         if needed > entry.file_size:
             raise ImageError(
-                f"{entry.filename!r} is cut off: it has {entry.file_size} bytes, {needed} are needed",
+                f"{entry.filename!r} is cut off: it has {entry.file_size:,} bytes, {needed:,} are needed",
                 where=address.location,
                 remedy="save it again",
             )

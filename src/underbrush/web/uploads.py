@@ -92,7 +92,7 @@ async def receive_upload(target: Path, chunks: AsyncIterator[bytes], size: int) 
                 await flush()
         await flush()
         if taken != size:
-            raise UsageError(f"{taken} of {size} bytes came", where=target, remedy="drop the file again")
+            raise UsageError(f"{taken:,} of {size:,} bytes came", where=target, remedy="drop the file again")
         await asyncio.to_thread(writing.commit)
     except BaseException:
         writing.abort()

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
+import { act } from "../../../src/underbrush/web/viewer/actions.js";
 import { claimOrphans, drawId } from "../../../src/underbrush/web/viewer/claim.js";
 import { Connection, parseBinary } from "../../../src/underbrush/web/viewer/connection.js";
 import { Courier } from "../../../src/underbrush/web/viewer/courier.js";
@@ -61,6 +62,36 @@ test("a stroke is sent, acknowledged, and gone from the browser", async () => {
   assert.deepEqual(world.server.heard.filter(({ type }) => type === "command").map(({ number }) => number), [1, 2, 3], "each is said once");
   await tab.outbox.writing;
   assert.equal(world.db.rows("commands").length, 0);
+});
+
+test("who does not want to wait calls at once, also where a call hangs that nobody answers", async () => {
+  const world = new World();
+  world.server.up = false;
+  const tab = await world.open();
+  tab.paint(1);
+  await settle();
+  await world.clock.pass(3000);
+  world.server.up = true;
+  const time = world.clock.now;
+  act(/** @type {any} */ ({ painting: {}, connection: tab.connection }), "reconnect");
+  await settle(20);
+  assert.equal(world.clock.now, time, "no time passed");
+  assert.deepEqual(world.painted, [1]);
+  // A line on which nobody answers: its patience is long.
+  tab.connection.lost();
+  const call = tab.connection.options.WebSocket;
+  tab.connection.options.WebSocket = /** @type {any} */ (class { readyState = 0; close() {} });
+  tab.connection.hurry();
+  tab.connection.options.WebSocket = call;
+  tab.connection.hurry();
+  await settle(20);
+  assert.equal(tab.connection.welcomed, false, "a call is under way");
+  tab.connection.again();
+  await settle(20);
+  assert.equal(tab.connection.state, "online");
+  const { socket } = tab.connection;
+  tab.connection.again();
+  assert.equal(tab.connection.socket, socket, "a line that works is kept");
 });
 
 test("strokes painted while the server is away come, in order and once, when it is back", async () => {

@@ -217,7 +217,7 @@ def masking(session: Session, lanes: Sequence[str], paths: Sequence[str]) -> lis
     """
     if len(lanes) != len(paths):
         raise UsageError(
-            f"{len(paths)} masks were chosen for {len(lanes)} images",
+            f"{len(paths):,} masks were chosen for {len(lanes):,} images",
             remedy="select the images and choose as many masks, in the same order",
         )
     commands = []
@@ -290,7 +290,9 @@ def repairing(session: Session, lane: str, path: str) -> tuple[list[Json], str]:
         commands.append({"type": kind, "id": one, "source": source_to_json(new)})
     left = len(lost) - len(commands)
     said = (
-        f"{len(commands)} found again." if not left else f"{len(commands)} found again, {left} still missing."
+        f"{len(commands):,} found again."
+        if not left
+        else f"{len(commands):,} found again, {left:,} still missing."
     )
     return commands, said + (f" {refused} of another size were not taken." if refused else "")
 
@@ -361,7 +363,7 @@ def acted(session: Session, wanted: Mapping[str, Any], paths: Sequence[str]) -> 
     """
     name, lanes = wanted["name"], _texts(wanted.get("lanes"))
     if name == "sequence":
-        return sequencing(paths, str(wanted.get("axis"))), f"{len(paths)} files added as one image."
+        return sequencing(paths, str(wanted.get("axis"))), f"{len(paths):,} files added as one image."
     if name == "link":
         commands = linking(session, lanes, wanted.get("relative") is True)
         return commands, "Links changed." if commands else "The links are so already."
@@ -373,9 +375,11 @@ def acted(session: Session, wanted: Mapping[str, Any], paths: Sequence[str]) -> 
             raise UsageError("a level is chosen for one image", remedy="select one in the table")
         return leveling(session, lanes[0], level), ""
     if name == "mask":
-        return masking(session, lanes, paths), "Mask set." if len(lanes) == 1 else f"{len(lanes)} masks set."
+        return masking(session, lanes, paths), "Mask set." if len(
+            lanes
+        ) == 1 else f"{len(lanes):,} masks set."
     if name == "replace" and len(lanes) == 1 and len(paths) > 1:
-        return stacking(session, lanes[0], paths), f"{len(paths)} files are the image now."
+        return stacking(session, lanes[0], paths), f"{len(paths):,} files are the image now."
     if len(paths) != 1 or len(lanes) != 1:
         raise UsageError("one file takes the place of one image", remedy="choose one")
     if name == "repair":

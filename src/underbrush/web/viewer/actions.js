@@ -33,6 +33,7 @@ const SIMPLE = Object.freeze({
   "zoom:in": (app) => app.zoomBy(ZOOM),
   "zoom:out": (app) => app.zoomBy(1 / ZOOM),
   "zoom:100": (app) => app.zoomTo(1),
+  reconnect: (app) => app.connection.again(),
   fit: (app) => app.fit(),
   centre: (app) => app.centre(),
   crosshair: (app) => app.places.toggleCrosshair(),

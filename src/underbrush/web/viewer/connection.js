@@ -79,6 +79,13 @@ export class Connection extends Emitter {
     this.call();
   }
 
+  /** Somebody asks for it: a call that nobody has answered yet is given up for a new one, too. */
+  again() {
+    if (this.welcomed) return;
+    this.hangUp();
+    this.hurry();
+  }
+
   /** Sends what waits, if it is time to. Called by whoever put something into the outbox. */
   pump() {
     const entry = this.outbox.first;

@@ -44,7 +44,7 @@ export class MaskTiles {
     const data = new Uint8Array(await response.arrayBuffer()), asked = this.asked.get(want.id);
     if (!asked) return [];
     const { seen, cell } = asked, { x, y, w, h } = seen.box(cell), { du, dv } = levelStep(seen.grid.plane, cell.level);
-    if (data.length !== w * h) throw new Error(`A part of the mask came broken: ${data.length} bytes, not ${h} x ${w}.`);
+    if (data.length !== w * h) throw new Error(`A part of the mask came broken: ${data.length.toLocaleString("en-US")} bytes, not ${h} x ${w}.`);
     /** @type {MaskTile} */
     const value = { data, width: w, height: h, u: x * du, v: y * dv, du, dv, texture: null, empty: data.every((one) => one === 0) };
     return [{ key: want.id, bytes: data.length, value }];

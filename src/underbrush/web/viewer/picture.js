@@ -154,7 +154,7 @@ export class Picture {
     const Kind = { uint8: Uint8Array, uint16: Uint16Array, float32: Float32Array }[dtype];
     const size = width * height * (Kind?.BYTES_PER_ELEMENT ?? 0);
     if (count !== want.parts.length || !(size > 0) || bytes.byteLength !== size * count)
-      throw new Error(`A part of the image came broken: ${bytes.byteLength} bytes of ${dtype}, said to be ${count} x ${height} x ${width}.`);
+      throw new Error(`A part of the image came broken: ${bytes.byteLength.toLocaleString("en-US")} bytes of ${dtype}, said to be ${count} x ${height} x ${width}.`);
     if (this.renderer.lost) return [];
     const { du, dv } = levelStep(asked.grid.plane, asked.cell.level), [u, v] = cellRect(asked.cell, asked.grid);
     return want.parts.map((key, i) => {
@@ -169,7 +169,7 @@ export class Picture {
     if (!asked) return [];
     const { cell, grid, sight } = asked, box = cellBox(cell, grid), shape = response.headers.get("X-Shape")?.split(",").map(Number);
     const width = shape?.at(-1) ?? box.w, height = shape?.at(-2) ?? box.h;
-    if (data.length !== width * height) throw new Error(`Labels came broken: ${data.length} bytes, said to be ${height} x ${width}.`);
+    if (data.length !== width * height) throw new Error(`Labels came broken: ${data.length.toLocaleString("en-US")} bytes, said to be ${height} x ${width}.`);
     const where = { lane: sight.lane.id, t: sight.t, plane: sight.plane, slice: sight.slice };
     const revision = Number(response.headers.get("X-Revision") ?? this.labels.newest(where.lane));
     /** @type {LabelTile} */

@@ -4,6 +4,7 @@ import { Icon, IconButton, Keys } from "./basics.js";
 import { app, attach, deeds, folded, keysOf, link, pagePrefix, shownLane } from "./link.js";
 import { followPreferences } from "./preferences.js";
 import { toArea } from "./regions.js";
+import { counted } from "./words.js";
 
 /** Where the viewer is mounted. Emits what the page in Python has to know. */
 export const ViewerFrame = {
@@ -224,15 +225,15 @@ export const Banner = {
   emits: ["act"],
   setup() {
     const shown = computed(() => {
-      const strokes = link.unsent.count === 1 ? "1 stroke is" : `${link.unsent.count} strokes are`;
+      const strokes = `${counted(link.unsent.count, "stroke")} ${link.unsent.count === 1 ? "is" : "are"}`;
       const kept = link.unsent.count ? ` ${strokes} kept in this browser and sent again.` : "";
       if (link.connection.state === "closed")
-        return { kind: "err", icon: "error", strong: "Connection closed.", text: link.connection.sentence };
+        return { kind: "err", icon: "error", strong: "Connection closed.", text: link.connection.sentence, again: true };
       // Nothing was lost that never was there: a project that is only now read, or made, takes its time.
       if (link.connection.banner && link.connection.state === "connecting" && !link.state)
         return { kind: "", icon: "info", strong: "Opening.", text: "The image appears as soon as the project is read." };
       if (link.connection.banner)
-        return { kind: "warn", icon: "warn", strong: "Connection lost.", text: `Reconnecting. You can go on painting.${kept}` };
+        return { kind: "warn", icon: "warn", strong: "Connection lost.", text: `Reconnecting. You can go on painting.${kept}`, again: true };
       if (link.save && link.save.state === "failing")
         return { kind: "err", icon: "error", strong: "NOT saved.", text: trouble(), ways: true };
       if (!link.storage.durable)
@@ -244,13 +245,14 @@ export const Banner = {
     const copy = () => {
       link.dialog = "copy";
     };
-    return { shown, copy };
+    return { shown, copy, again: () => app()?.do("reconnect") };
   },
   template: `
     <div class="bannerslot">
       <div v-if="shown" class="banner" :class="shown.kind" role="alert">
         <Icon :n="shown.icon" />
         <span class="grow"><span class="strong">{{ shown.strong }}</span> {{ shown.text }}</span>
+        <button v-if="shown.again" type="button" class="btn" data-tip="Call the server now instead of after the wait" @click="again">Try now</button>
         <button v-if="shown.ways && retry" type="button" class="btn" @click="$emit('act', { name: 'save' })">Try again</button>
         <button v-if="shown.ways && elsewhere" type="button" class="btn" @click="copy">
           Save a copy elsewhere ...

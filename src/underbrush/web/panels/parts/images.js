@@ -170,7 +170,7 @@ export const ImageTable = {
     };
     const remove = async () => {
       const gone = all().filter((lane) => selection.lanes.includes(lane.id));
-      const said = gone.length === 1 ? gone[0].nickname : `${gone.length} images`;
+      const said = gone.length === 1 ? gone[0].nickname : `${gone.length.toLocaleString("en-US")} images`;
       for (const lane of gone) if (!(await command({ type: "remove_lane", id: lane.id })).ok) return;
       const more = gone.length > 1 ? " Undo brings back one at a time." : "";
       if (gone.length) say(`${said} removed from the project; files stay.${more}`, { undo: true });

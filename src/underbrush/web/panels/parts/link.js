@@ -151,7 +151,7 @@ export async function sendAll(list, said) {
   if (said !== undefined) {
     if (said) say(said, { undo: list.length === 1 });
   } else if (list.length)
-    say(list.length === 1 ? `${list[0].nickname} added.` : `${list.length} images added.`, { undo: list.length === 1 });
+    say(list.length === 1 ? `${list[0].nickname} added.` : `${list.length.toLocaleString("en-US")} images added.`, { undo: list.length === 1 });
 }
 
 /**

@@ -22,7 +22,7 @@ export function placeFrom(text, shape, now) {
     const found = /^(?:([a-z])\s*[:=]?\s*)?(-?\d+(?:\.\d+)?)$/.exec(word), axis = /** @type {Axis} */ (found?.[1] ?? axes[n]);
     if (!found || !axes.includes(axis)) return { place: null, sentence: `“${word}” is no position: type ${order}.` };
     const at = Math.floor(Number(found[2])), size = shape[AT[axis]];
-    if (at < 0 || at >= size) return { place: null, sentence: `${axis} goes from 0 to ${size - 1} in this image.` };
+    if (at < 0 || at >= size) return { place: null, sentence: `${axis} goes from 0 to ${(size - 1).toLocaleString("en-US")} in this image.` };
     place[axis] = at;
   }
   return { place, sentence: "" };
