@@ -259,7 +259,7 @@ WAITING = """
     [
         (
             "import sys, time; sys.path.insert(0, {0!r}); import some_kernels; some_kernels.thrice(1);"
-            "time.sleep(60)",
+            "time.sleep(600)",
             1,
         ),
         ("import time; time.sleep(0.5)", 0),

@@ -174,7 +174,7 @@ def test_the_window_starts_from_the_wheel_and_everything_it_asks_for_is_there(wi
 
 def fetched(visitor: OpenerDirector, address: str) -> bytes:
     """What is at an address; anything but success raises."""
-    with visitor.open(address, timeout=60) as answer:
+    with visitor.open(address, timeout=240) as answer:
         body: bytes = answer.read()
     return body
 

@@ -140,12 +140,12 @@ def test_stopped_while_a_tile_takes_for_ever(project, tiled, tmp_path, number, s
     process = started(
         tmp_path, HANGS, "predict", project, tiled, "--output", target, stderr=subprocess.PIPE, text=True
     )
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 240
     while not (tmp_path / "begun").exists():
         assert process.poll() is None and time.monotonic() < deadline
         time.sleep(0.02)
     process.send_signal(number)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=240)
     assert process.returncode == status
     assert err.count("\n") == 1 and "nothing half-written" in err
     assert files(target.parent) == []
@@ -169,7 +169,7 @@ def test_progress_on_a_terminal(project, tiled, image, tmp_path):
         if not part:
             break
         shown += part
-    out, _ = process.communicate(timeout=60)
+    out, _ = process.communicate(timeout=240)
     os.close(master)
     text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown.decode())
     assert process.returncode == 0

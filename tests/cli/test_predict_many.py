@@ -284,7 +284,7 @@ def test_the_library_computes_side_by_side_the_same_bytes_and_raises_the_first_e
         assert [path.stem for path in written] == names
         results[threads] = {path.name: path.read_bytes() for path in written}
     assert results[1] == results[4]
-    together = threading.Barrier(2, timeout=60)
+    together = threading.Barrier(2, timeout=240)
     real = batch.predict_tile
 
     def meeting(*rest):

@@ -179,7 +179,7 @@ class SourceChecks:
             return {name for name in names if name.startswith(str(tmp_path))}
 
         def closed():  # threads of tensorstore close a file a moment after they handed over what it holds
-            end = time.monotonic() + 20
+            end = time.monotonic() + 120
             while opened() and time.monotonic() < end:
                 time.sleep(0.01)
             return not opened()

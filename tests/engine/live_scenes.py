@@ -89,11 +89,11 @@ class Listener(list):
         return out
 
 
-def settle(live, seconds=60):
+def settle(live, seconds=240):
     wait_until(lambda: live.idle, seconds)
 
 
-def wait_until(true, seconds=60):
+def wait_until(true, seconds=240):
     end = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < end, "nothing came"

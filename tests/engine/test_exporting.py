@@ -52,7 +52,7 @@ def exporter(session):
 
 def run(exporter, wish, lanes=("a1", "a2")):
     exporter.export(wish, lanes)
-    assert exporter.wait(120)
+    assert exporter.wait(240)
     return exporter.state()["export"]
 
 
@@ -236,23 +236,23 @@ def test_cancel_leaves_no_part_of_a_file(exporter, tmp_path, monkeypatch):
 
     def slow(model, request, opened, limits, progress, cancel):
         begun.set()
-        assert cancel.wait(30)
+        assert cancel.wait(240)
         return real(model, request, opened, limits, progress, cancel)
 
     monkeypatch.setattr(export_run, "predict_image", slow)
     exporter.export(Wish(), ["a1", "a2"])
-    assert begun.wait(60)
+    assert begun.wait(240)
     with pytest.raises(UsageError, match="already"):
         exporter.export(Wish(), ["a1"])
     exporter.cancel()
-    assert exporter.wait(10)
+    assert exporter.wait(240)
     job = exporter.state()["export"]
     assert job["state"] == "cancelled" and [r["state"] for r in job["rows"]] == ["cancelled"] * 2
     folder = tmp_path / "p_results"
     assert not folder.exists() or list(folder.iterdir()) == []
     monkeypatch.setattr(export_run, "predict_image", real)
     exporter.retry("export")
-    assert exporter.wait(60)
+    assert exporter.wait(240)
     assert exporter.state()["export"]["state"] == "done"
     assert len(list(folder.glob("*.tif"))) == 2
 
@@ -287,7 +287,7 @@ def test_a_full_disk_leaves_nothing_and_can_be_tried_again(exporter, tmp_path, m
     assert not folder.exists() or list(folder.iterdir()) == []
     monkeypatch.setattr(export_run, "predict_image", real)
     exporter.retry("export", [1])
-    assert exporter.wait(60)
+    assert exporter.wait(240)
     assert [row["state"] for row in exporter.state()["export"]["rows"]] == ["failed", "done"]
 
 
@@ -326,13 +326,13 @@ def screen(tmp_path):
 
 def batch(exporter, wish):
     exporter.run_batch(wish)
-    assert exporter.wait(120)
+    assert exporter.wait(240)
     return exporter.state()["batch"]
 
 
 def test_files_are_held_against_the_training_images_before_anything_is_computed(exporter, screen):
     exporter.choose(screen)
-    assert exporter.wait(60)
+    assert exporter.wait(240)
     job = exporter.state()["batch"]
     assert job["state"] == "ready" and job["compared"] == 6
     said = [[sentence for _, sentence in row["warnings"]] for row in job["rows"]]
@@ -345,7 +345,7 @@ def test_files_are_held_against_the_training_images_before_anything_is_computed(
 
 def test_a_batch_goes_on_past_what_fails_resumes_and_tries_again(session, exporter, screen, tmp_path):
     exporter.choose(screen)
-    assert exporter.wait(60)
+    assert exporter.wait(240)
     wish = Wish(pattern="out/{nickname}_{result}")
     job = batch(exporter, wish)
     assert [row["state"] for row in job["rows"]] == ["done"] * 4 + ["failed"] * 2
@@ -353,13 +353,13 @@ def test_a_batch_goes_on_past_what_fails_resumes_and_tries_again(session, export
     times = [(tmp_path / "out" / f"w{n}_segmentation.tif").stat().st_mtime_ns for n in range(4)]
     Path(screen[5]).write_bytes(Path(screen[0]).read_bytes())
     exporter.retry("batch")
-    assert exporter.wait(60)
+    assert exporter.wait(240)
     assert exporter.state()["batch"]["rows"][5]["state"] == "done"
     # A new window: what is there, of the same input and classifier, is not made again.
     again = Exporter(session, LIMITS)
     tifffile.imwrite(screen[1], blobs(seed=77))
     again.choose(screen)
-    assert again.wait(60)
+    assert again.wait(240)
     job = batch(again, replace(wish, existing="replace"))
     states = [row["state"] for row in job["rows"]]
     assert states == ["skipped", "done", "skipped", "skipped", "failed", "skipped"]
@@ -377,7 +377,7 @@ def test_masks_are_paired_by_name(exporter, screen, tmp_path):
         masks.append(str(tmp_path / f"mask_w{n}.tif"))
         tifffile.imwrite(masks[-1], mask)
     exporter.choose(screen[:2], masks)
-    assert exporter.wait(60)
+    assert exporter.wait(240)
     job = batch(exporter, Wish(pattern="out/{nickname}"))
     assert [row["mask"][-6:] for row in job["rows"]] == ["w0.tif", "w1.tif"]
     for n in range(2):
@@ -423,6 +423,31 @@ def test_the_settings_of_a_project_come_back(session, tmp_path):
 def test_wishes_are_checked_at_the_door(said):
     with pytest.raises(CommandError):
         wish_from_json(said)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "region", "name"),
+    [
+        ("r/{nickname}_{result_type}", {}, "image0_segmentation.tif"),
+        ("r/{nickname}_{roi}", {}, "image0_whole.tif"),
+        ("r/{nickname}_{roi}", {"x": (10, 51), "y": (20, None)}, "image0_y20-_x10-51.tif"),
+        ("r/{nickname}_{x_start}_{x_stop}_{y_start}", {"x": (10, 51)}, "image0_10_51_0.tif"),
+    ],
+)
+def test_the_region_is_named_as_ilastik_names_it(exporter, tmp_path, pattern, region, name):
+    wish = Wish(pattern=pattern, region=region)
+    assert exporter.look(wish, "a1")["path"] == str(tmp_path / "r" / name)
+    job = run(exporter, wish, ["a1"])
+    assert job["state"] == "done" and [row["output"] for row in job["rows"]] == [str(tmp_path / "r" / name)]
+    assert (
+        f"r/{name.replace('image0', '{nickname}').replace('_segmentation', '_{result}')}"
+        in (exporter.texts(wish, "export", ["a1"])["command"])
+    )
+
+
+def test_an_end_that_no_region_says_is_refused(exporter):
+    said = exporter.look(Wish(pattern="{nickname}_{y_stop}", region={"x": (1, 9)}), "a1")["refusal"]
+    assert "{y_stop}" in said and "region" in said
 
 
 def test_a_wish_comes_back_from_json():
@@ -503,9 +528,9 @@ def test_results_of_another_project_and_of_a_batch_are_left_alone(exporter, scre
     record.write_text(json.dumps(said))
     assert exporter.results(Wish()) == []
     exporter.choose(screen[:1])
-    assert exporter.wait(60)
+    assert exporter.wait(240)
     exporter.run_batch(Wish(existing="keep"))
-    assert exporter.wait(60) and exporter.state()["batch"]["rows"][0]["state"] == "done"
+    assert exporter.wait(240) and exporter.state()["batch"]["rows"][0]["state"] == "done"
     assert exporter.results(Wish()) == []
 
 

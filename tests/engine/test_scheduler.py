@@ -80,11 +80,11 @@ def test_cancel():
 
 
 def test_closing_the_results_early_leaves_no_thread():
-    before = threading.active_count()
+    before = set(threading.enumerate())
     results = run_side_by_side(range(1000), lambda i: i, 2)
     next(results)
     results.close()
-    assert threading.active_count() == before
+    assert set(threading.enumerate()) <= before
 
 
 def test_who_loses_interest_does_not_wait_for_ever(monkeypatch):
@@ -110,11 +110,13 @@ def test_who_loses_interest_does_not_wait_for_ever(monkeypatch):
 
 
 def test_an_error_waits_for_what_has_begun():
-    finished = []
+    finished, begun = [], threading.Event()
 
     def work(i):
         if i == 0:
+            assert begun.wait(60)
             raise ValueError("tile 0")
+        begun.set()
         time.sleep(0.2)
         finished.append(i)
 
@@ -137,17 +139,21 @@ def test_threads_give_way_where_asked():
 def test_a_process_waits_at_its_end_for_what_was_left_behind():
     """A script that loses interest and ends must not take the interpreter down under a tile."""
     code = (
-        "import time\n"
+        "import threading, time\n"
         "from underbrush.engine import scheduler\n"
+        "told = threading.Event()\n"
         "scheduler.PATIENCE = 0\n"
         "def work(i):\n"
         "    if i:\n"
-        "        time.sleep(1)\n"
+        "        told.wait()\n"
+        "        time.sleep(0.5)\n"
         "        print('tile is done', flush=True)\n"
         "results = scheduler.run_side_by_side(range(2), work, 2)\n"
         "next(results)\n"
         "results.close()\n"
         "print('script is done', flush=True)\n"
+        "told.set()\n"
     )
-    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    command = [sys.executable, "-c", code]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=240, check=True)
     assert ran.stdout.splitlines() == ["script is done", "tile is done"]

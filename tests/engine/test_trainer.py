@@ -129,7 +129,7 @@ def test_strokes_without_end_do_not_starve_it(trainer, heard, monkeypatch):
 
     monkeypatch.setattr(trainer_module, "train_forest", slow)
     number = 0
-    end = time.monotonic() + 60
+    end = time.monotonic() + 240
     while len(heard.of(TrainingDone)) < 3:
         trainer.submit(job(str(number), parts))
         number += 1

@@ -33,7 +33,7 @@ def test_the_browser_echoes_the_pixels_that_the_server_paints():
     said = json.dumps({"polygons": [p.tolist() for p in polygons], "width": WIDTH, "height": HEIGHT})
     node = subprocess.run(
         ["node", "--input-type=module", "-e", SCRIPT, MODULE.as_uri()],
-        input=said, capture_output=True, text=True, check=True, timeout=60,
+        input=said, capture_output=True, text=True, check=True, timeout=240,
     )  # fmt: skip
     for polygon, rows in zip(polygons, json.loads(node.stdout), strict=True):
         theirs = np.array(rows, np.int64).reshape(-1, 3)

@@ -44,11 +44,11 @@ class Served:
 
     def get(self, path: str, headers: dict[str, str] | None = None, **more) -> httpx.Response:
         """A request with the cookie."""
-        return httpx.get(self.base + path, headers={**self.cookie, **(headers or {})}, timeout=30, **more)
+        return httpx.get(self.base + path, headers={**self.cookie, **(headers or {})}, timeout=120, **more)
 
     def post(self, path: str, headers: dict[str, str] | None = None, **more) -> httpx.Response:
         """A request with the cookie."""
-        return httpx.post(self.base + path, headers={**self.cookie, **(headers or {})}, timeout=60, **more)
+        return httpx.post(self.base + path, headers={**self.cookie, **(headers or {})}, timeout=120, **more)
 
     def websocket(self, path: str, headers: dict[str, str] | None = None, **more):
         """A synchronous websocket with the cookie; a context manager."""

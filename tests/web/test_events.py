@@ -22,7 +22,7 @@ from underbrush.files import FileLayer, using
 from underbrush.project.lock import lock_project
 from underbrush.project.read import read_project
 
-WAIT = 60
+WAIT = 200
 
 
 @pytest.fixture

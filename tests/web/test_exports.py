@@ -46,7 +46,7 @@ def project(server, folder):
 
 
 def finished(server, project, kind):
-    until = time.monotonic() + 60
+    until = time.monotonic() + 240
     while True:
         job = server.get(f"{project}/jobs").json()["jobs"][kind]
         if job["state"] not in ("checking", "preparing", "running"):

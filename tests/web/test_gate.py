@@ -182,7 +182,7 @@ def test_both_websockets_refuse_a_foreign_host(served: Served, path):
 def test_both_websockets_tell_a_page_without_a_cookie_and_end(served: Served, path):
     with connect(f"ws://{served.host}{path}") as ws:
         with pytest.raises(ConnectionClosed) as closed:
-            ws.recv(timeout=10)
+            ws.recv(timeout=120)
         assert closed.value.rcvd.code == 4401
 
 
@@ -216,6 +216,6 @@ def test_a_body_that_is_too_large_is_refused_unread(served: Served):
         f"POST /api/open HTTP/1.1\r\nHost: {served.host}\r\nCookie: {served.cookie['cookie']}\r\n"
         f"Content-Length: {1 << 40}\r\n\r\n{{"
     )
-    with socket.create_connection(("127.0.0.1", served.port), timeout=10) as raw:
+    with socket.create_connection(("127.0.0.1", served.port), timeout=120) as raw:
         raw.sendall(head.encode())
         assert raw.recv(4096).startswith(b"HTTP/1.1 413 ")

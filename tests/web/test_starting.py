@@ -25,7 +25,7 @@ from underbrush.project.read import read_project
 from underbrush.project.recovery import pending
 from underbrush.web.starting import Options, bind, check_certificate, run_server, shown_host, warnings_for
 
-WAIT = 120
+WAIT = 240
 
 
 @pytest.fixture

@@ -229,7 +229,7 @@ def test_a_request_whose_asker_has_left_is_given_up(served, images, monkeypatch)
         f"GET /api/p/{project}/lanes/{lane['id']}/tile?plane=xy&x=1&y=1&w=9&h=9 HTTP/1.1\r\n"
         f"Host: {served.host}\r\nCookie: {served.cookie['cookie']}\r\n\r\n"
     )
-    raw = socket.create_connection(("127.0.0.1", served.port), timeout=10)
+    raw = socket.create_connection(("127.0.0.1", served.port), timeout=120)
     raw.sendall(head.encode())
     assert begun.wait(30)
     raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

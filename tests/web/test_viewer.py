@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from browser.running import CHROMIUM, PATIENCE
+from browser.windows import chromium_running
 from web.viewer_server import ViewerServer, squares
 
-sync_api = pytest.importorskip("playwright.sync_api")
-CHROMIUM = Path("/usr/bin/chromium")
-ARGUMENTS = ["--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--no-sandbox"]
+pytest.importorskip("playwright.sync_api")
 BACKGROUND, FOREGROUND, OTHER = (0, 130, 200), (255, 225, 25), (245, 130, 49)
 BOTH = pytest.mark.parametrize("renderer", ["webgl2", "canvas2d"])
 TELL = "([revision, changes]) => viewer.putLabels({lane: 'grey', revision, changes})"
@@ -22,14 +21,10 @@ Open = Callable[..., Any]
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    with sync_api.sync_playwright() as playwright:
-        path = str(CHROMIUM) if CHROMIUM.exists() else None
-        try:
-            chromium = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
-        except sync_api.Error as error:
-            pytest.skip(f"there is no Chromium to try the viewer in: {error}")
+    if not CHROMIUM.exists():
+        pytest.skip("there is no Chromium to try the viewer in")
+    with chromium_running() as chromium:
         yield chromium
-        chromium.close()
 
 
 @pytest.fixture
@@ -47,6 +42,7 @@ def opened(browser: Any, server: ViewerServer) -> Iterator[Open]:
 
     def open_page(lane: str = "grey", renderer: str = "webgl2", ratio: float = 1, more: str = "") -> Any:
         page = browser.new_page(viewport={"width": 640, "height": 480})
+        page.set_default_timeout(1000 * PATIENCE)
         pages.append(page)
         page.on("pageerror", lambda error: troubles.append(str(error)))
         page.goto(f"{server.address}/?lane={lane}&renderer={renderer}&ratio={ratio}{more}")
@@ -240,7 +236,7 @@ def test_an_echo_whose_change_is_never_told_is_fetched(opened: Open, server: Vie
     assert labels is not None
     labels[0, 60, 50:54] = 2
     server.revision = 9
-    page.wait_for_function("viewer.picture.echoes.byToken.size === 0", timeout=10_000)
+    page.wait_for_function("viewer.picture.echoes.byToken.size === 0")
     assert pixel(page, 52.5, 60.5)[:3] == FOREGROUND
 
 
@@ -457,21 +453,22 @@ def test_a_slow_server_leaves_the_coarse_picture_until_the_fine_one_comes(
 ) -> None:
     page = opened("huge")
     whole_range(page)
-    server.delay = 0.6
+    server.answering.clear()
     page.evaluate("viewer.setView(50000, 50000, 1)")
-    page.wait_for_timeout(200)
+    page.wait_for_function("viewer.picture.raw.flying.size > 0")
     assert pixel(page, 50001.5, 50001.5)[3] == 255
     assert page.evaluate("viewer.picture.raw.flying.size") > 0
     coarse = page.evaluate("viewer.picture.scene(viewer.sight()).raws.length")
     assert coarse > 0, "something coarser stands in"
-    server.delay = 0
+    server.answering.set()
     assert raw_pixel(page, 50001.5, 50002.5) == expected(50001, 50002)
 
 
 def test_nothing_is_drawn_while_nothing_changes(opened: Open) -> None:
     page = opened("channels")
-    page.wait_for_timeout(200)
-    frames = page.evaluate("viewer.stats.frames")
+    frames = -1
+    while frames != (frames := page.evaluate("viewer.stats.frames")):
+        page.wait_for_timeout(200)
     page.mouse.move(100, 100)
     page.mouse.move(200, 220)
     page.wait_for_timeout(300)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -120,10 +119,11 @@ def lanes() -> dict[str, Lane]:
 class ViewerServer:
     """Serves the viewer's modules, a page, and tiles; `log` has the addresses that were asked for."""
 
-    def __init__(self, delay: float = 0.0) -> None:
+    def __init__(self) -> None:
         self.lanes = lanes()
         self.revision = 0
-        self.delay = delay
+        self.answering = threading.Event()  # cleared: pixels are not answered for the time being
+        self.answering.set()
         self.fail_next = 0
         self.log: list[str] = []
         server = self
@@ -183,7 +183,7 @@ class ViewerServer:
         if self.fail_next:
             self.fail_next -= 1
             return 503, "application/json", b'{"sentence": "The server is busy."}', {}
-        time.sleep(self.delay)
+        self.answering.wait(120)
         lane = self.lanes[parts[4]]
         query: dict[str, int | str] = {k: v[0] for k, v in parse_qs(url.query).items()}
         if parts[5] == "histogram":
