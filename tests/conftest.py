@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+import ordering
 from underbrush import files
 
 ROOT = Path(__file__).parent.parent
@@ -18,6 +19,17 @@ ROOT = Path(__file__).parent.parent
 # Shells ignore Ctrl-C in what they run in the background, and children inherit that; here it is tried.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Workers take files in our order; pytest-xdist would begin with those of the most tests."""
+    if hasattr(config.option, "loadscopereorder"):
+        config.option.loadscopereorder = False
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes long begins first; in a file the order stays."""
+    items.sort(key=lambda item: ordering.place(item.path))
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
