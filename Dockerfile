@@ -12,7 +12,9 @@ RUN python -m venv /opt/underbrush && /opt/underbrush/bin/pip install --no-cache
 FROM python:3.11-slim-bookworm
 # The number of the user can be chosen, so that files in a mounted folder belong to the one who started it.
 ARG USER_ID=1000
-RUN useradd --uid "$USER_ID" --create-home brush && mkdir /data && chown brush:brush /data
+# New projects go to ~/Underbrush. A container is thrown away: they must lie in what is mounted.
+RUN useradd --uid "$USER_ID" --create-home brush && mkdir /data && chown brush:brush /data \
+    && ln -s /data /home/brush/Underbrush
 COPY --from=build /opt/underbrush /opt/underbrush
 ENV PATH=/opt/underbrush/bin:$PATH PYTHONUNBUFFERED=1 UNDERBRUSH_CACHE_DIR=/home/brush/.cache/underbrush
 USER ${USER_ID}

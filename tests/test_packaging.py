@@ -20,6 +20,8 @@ from urllib.request import HTTPCookieProcessor, OpenerDirector, ProxyHandler, bu
 import pytest
 
 import underbrush
+from underbrush.web.browse import Roots
+from underbrush.web.hub import Settings
 
 ROOT = Path(__file__).parents[1]
 LINKED = re.compile(r'(?:src|href)="([^"#]+)"')
@@ -222,6 +224,8 @@ def test_the_container_runs_what_is_there() -> None:
             assert (ROOT / name).exists() and f"!{name}" in ignored, name
     users = [number for number, line in enumerate(lines) if line == "USER ${USER_ID}"]
     assert users and users[0] < next(n for n, line in enumerate(lines) if line.startswith("ENTRYPOINT"))
+    new_projects = f"/home/brush/{Settings(1, 1, Roots(())).new_projects.name}"
+    assert any(line.strip(" &") == f"ln -s /data {new_projects}" for line in lines), "they are lost with it"
     options = json.loads(next(line for line in lines if line.startswith("CMD ")).removeprefix("CMD "))
     page = (ROOT / "docs/reference/commands.md").read_text("utf-8")
     assert all(f"| `{one}` |" in page for one in options if one.startswith("--"))
