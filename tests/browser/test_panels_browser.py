@@ -251,6 +251,16 @@ def test_layers_follow_their_controls(project: Any) -> None:
         project.click("[aria-label='Layer options']")
         project.click("[role=menu] >> text=Random colours for numbered objects")
         assert project.evaluate("fakeViewer.layers().raw.mode") == mode
+    raw = "(({mode, channels}) => [mode, channels[0]?.colour ?? null])(fakeViewer.layers().raw)"
+    for chosen, look in (
+        ("Tinted in a colour", ["single", [0, 222, 222]]),
+        ("As a mask", ["mask", [0, 222, 222]]),
+        ("Grey", ["single", None]),
+    ):
+        project.click("[aria-label='Layer options']")
+        project.click(f"[role=menu] >> text={chosen}")
+        assert project.evaluate(raw) == look
+        assert project.is_visible("[aria-label='Colour of the raw image']") == (look[1] is not None)
     assert layers["probability:2"]["visible"] is True
     project.click("[aria-label='Fill Background in the result']")
     assert project.evaluate("fakeViewer.layers().segmentation.eyes") == {"1": True}

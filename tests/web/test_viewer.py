@@ -124,6 +124,9 @@ def test_contrast_gamma_and_colour(opened: Open, renderer: str) -> None:
     )
     value = ((expected(4, 1) - 2) / 10) ** 0.5
     assert close(pixel(page, 4.5, 1.5), (200 * value, 100 * value, 0))
+    page.evaluate("viewer.setLayer('raw', {mode: 'mask'})")
+    met = {(expected(x, y) > 0, pixel(page, x + 0.5, y + 0.5)[:3]) for x, y in ((0, 0), (1, 0), (4, 2))}
+    assert met == {(False, (0, 0, 0)), (True, (200, 100, 0))}
     page.evaluate("viewer.setLayer('raw', {visible: false})")
     assert pixel(page, 4.5, 1.5)[:3] == (0, 0, 0)
 

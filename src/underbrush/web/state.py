@@ -107,6 +107,7 @@ def _lane(session: Session, document: Document, ident: str) -> dict[str, Any]:
         "location": entry.raw.stored,
         "strokes": _strokes(session, ident),
         "range": _range(entry.raw),
+        "display": entry.raw.display_mode,
         "tile": TILE,
         "mask": None if entry.mask is None else _mask(session, ident),
     }

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { initialLayers, laidOver, maskPaints, overlayNames, paintOf, rawMode, shownChannels, wantedLayers, withLayer } from "../../../src/underbrush/web/viewer/layers.js";
+import { lookOf } from "../../../src/underbrush/web/panels/parts/looks.js";
 import { nameColour } from "../../../src/underbrush/web/viewer/names.js";
 
 const lane = (channels, more = {}) => ({ id: "a1", v: "1", dtype: "uint16", levels: 1, shape: [1, channels, 1, 9, 9], range: null, ...more });
@@ -42,6 +43,28 @@ test("the mode suits the lane until somebody chooses", () => {
   const { raw } = initialLayers();
   assert.deepEqual([rawMode(raw, lane(1)), rawMode(raw, lane(4)), rawMode(raw, lane(3, { rgb: true })), rawMode(raw, lane(1, { rgb: true }))], ["single", "composite", "rgb", "single"]);
   assert.equal(rawMode(withLayer(initialLayers(), "raw", { mode: "rgb" }).raw, lane(2)), "single");
+});
+
+test("what ilastik stored of the display is shown until somebody chooses, by the viewer and by the panels", () => {
+  const { raw } = initialLayers(), modes = { default: null, grayscale: "single", rgba: "rgb", "random-colortable": "random", "binary-mask": "mask", "alpha-modulated": "single", odd: null };
+  for (const [display, mode] of Object.entries(modes))
+    for (const count of [1, 3])
+      for (const chosen of [null, "single", "composite", "rgb", "random", "mask"])
+        for (const dtype of ["uint8", "float32"]) {
+          const one = lane(count, { display, dtype, rgb: count === 3 }), own = { ...raw, mode: chosen };
+          assert.equal(rawMode(own, one), lookOf(own, one), `${display} ${count} ${chosen} ${dtype}`);
+          if (chosen === null && mode && !(mode === "rgb" && count === 1) && !(mode === "random" && dtype === "float32")) assert.equal(rawMode(own, one), mode);
+          if (chosen === "mask") assert.equal(rawMode(own, one), "mask", "what somebody chose");
+        }
+});
+
+test("a mask is what is above 0 in one colour, and a channel alone may be tinted", () => {
+  const layers = withLayer(initialLayers(), "raw", { mode: "mask", channels: { 0: { colour: [0, 200, 100], low: 7, high: 9, gamma: 2 } } });
+  const [shown] = shownChannels(layers, lane(1));
+  assert.deepEqual([shown.colour, shown.low, shown.gamma, shown.mask], [[0, 200, 100], 0, 1, true]);
+  assert.ok(shown.high > 0 && shown.high < 1e-20);
+  const [tinted] = shownChannels(withLayer(layers, "raw", { mode: "single" }), lane(1));
+  assert.deepEqual([tinted.colour, tinted.low, tinted.high, tinted.mask], [[0, 200, 100], 7, 9, undefined]);
 });
 
 test("numbers may be names of objects, measured values may not", () => {

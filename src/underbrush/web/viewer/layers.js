@@ -2,15 +2,15 @@
 
 /** @typedef {[number, number, number]} Colour  0..255 */
 /** @typedef {{visible: boolean, colour: Colour | null, low: number | null, high: number | null, gamma: number}} ChannelLook */
-/** @typedef {{visible: boolean, opacity: number, mode: "single" | "composite" | "rgb" | "random" | null, channel: number,
- *   channels: Readonly<Record<number, ChannelLook>>}} RawLayer  mode null: what suits the lane; random: one channel, each number
- *   in a colour of its own */
+/** @typedef {{visible: boolean, opacity: number, mode: "single" | "composite" | "rgb" | "random" | "mask" | null, channel: number,
+ *   channels: Readonly<Record<number, ChannelLook>>}} RawLayer  mode null: what the project says, or what suits the lane;
+ *   random: one channel, each number in a colour of its own; mask: one channel, what is above 0 in one colour */
 /** @typedef {{visible: boolean, opacity: number, style?: "fill" | "outline", eyes?: Readonly<Record<number, boolean>>,
  *   colour?: Colour | null, low?: number | null, high?: number | null, gamma?: number}} OverLayer */
 /** @typedef {Readonly<{raw: RawLayer} & Record<string, OverLayer>>} Layers */
 /** @typedef {{id: number, value?: number, name?: string, colour: number[], locked?: boolean}} ClassInfo */
 /** @typedef {import("./geometry.js").Lane} Lane */
-/** What one channel is drawn with. @typedef {{channel: number, colour: Colour, low: number, high: number, gamma: number, random?: boolean}} Shown */
+/** What one channel is drawn with. @typedef {{channel: number, colour: Colour, low: number, high: number, gamma: number, random?: boolean, mask?: boolean}} Shown */
 
 /** Order of drawing of the overlays, from below. */
 const ORDER = ["feature:", "mask", "segmentation", "probability:", "uncertainty", "labels"];
@@ -29,6 +29,9 @@ const UNCERTAIN_ON_COLOUR = [0, 222, 150];
 const VEIL = [74, 80, 90];
 /** @type {Colour} */
 const VEIL_EDGE = [205, 210, 218];
+
+/** A range so narrow that whatever is above 0 is as bright as it gets. */
+const ANYTHING = 1e-30;
 
 /** @returns {Layers} */
 export function initialLayers() {
@@ -90,7 +93,7 @@ function withChannels(before, changes) {
 const RULES = {
   visible: (v) => typeof v === "boolean",
   opacity: (v) => Number.isFinite(v) && v >= 0 && v <= 1,
-  mode: (v) => [null, "single", "composite", "rgb", "random"].includes(v),
+  mode: (v) => [null, "single", "composite", "rgb", "random", "mask"].includes(v),
   style: (v) => v === "fill" || v === "outline",
   channel: (v) => Number.isInteger(v) && v >= 0,
   colour: (v) => v === null || (Array.isArray(v) && v.length === 3 && v.every((part) => Number.isFinite(part) && part >= 0 && part <= 255)),
@@ -140,9 +143,12 @@ function rank(name) {
 /** Whether the numbers of an image may be names of objects. @param {Lane} lane */
 export const hasNames = (lane) => !lane.dtype.startsWith("float");
 
+/** What ilastik calls how an image is shown; all else suits the lane. @type {Readonly<Record<string, RawLayer["mode"]>>} */
+const STORED = Object.freeze({ grayscale: "single", "alpha-modulated": "single", rgba: "rgb", "random-colortable": "random", "binary-mask": "mask" });
+
 /** How the raw image of a lane is shown. @param {RawLayer} raw @param {Lane} lane */
 export function rawMode(raw, lane) {
-  const count = lane.shape[1], wish = raw.mode === "random" && !hasNames(lane) ? null : raw.mode;
+  const count = lane.shape[1], said = raw.mode ?? STORED[lane.display ?? ""] ?? null, wish = said === "random" && !hasNames(lane) ? null : said;
   const mode = wish ?? (lane.rgb && count >= 3 ? "rgb" : count > 1 ? "composite" : "single");
   return mode === "rgb" && count < 3 ? "single" : mode;
 }
@@ -160,8 +166,9 @@ export function shownChannels(layers, lane, auto = () => undefined) {
     const look = raw.channels[channel], [low, high] = rangeOf(lane, auto(channel));
     return { channel, colour: scaled(colour, raw.opacity), low: look?.low ?? low, high: look?.high ?? high, gamma: look?.gamma ?? 1 };
   };
-  if (mode === "single" || mode === "random") {
+  if (mode === "single" || mode === "random" || mode === "mask") {
     const channel = Math.min(raw.channel, count - 1);
+    if (mode === "mask") return [{ ...shown(channel, raw.channels[channel]?.colour ?? [255, 255, 255]), low: 0, high: ANYTHING, gamma: 1, mask: true }];
     if (mode === "random") return [{ ...shown(channel, [255, 255, 255]), random: true }];
     return [shown(channel, raw.channels[channel]?.colour ?? [255, 255, 255])];
   }

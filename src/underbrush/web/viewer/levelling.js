@@ -29,7 +29,7 @@ export function levelling(app, start) {
   const { viewer } = app, { lane } = viewer, feature = shownFeature(viewer.layers);
   if (!lane) return null;
   const least = lane.dtype.startsWith("float") || feature ? 1e-9 : 1;
-  const range = viewer.active.featureRange, channels = viewer.channels;
+  const range = viewer.active.featureRange, channels = viewer.channels.filter(({ random, mask }) => !random && !mask);
   if (feature && !range) return null; // nothing of it is there yet
   return {
     move: ({ clientX, clientY }) => {

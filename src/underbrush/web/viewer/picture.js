@@ -206,7 +206,7 @@ export class Picture {
       for (const cell of cells)
         for (const piece of piecesFor(cell, grid, find)) {
           const draw = drawOf(piece.found, piece.rect, frame);
-          if (draw) draws.push({ ...draw, ...look, smooth: smooth && !look.random });
+          if (draw) draws.push({ ...draw, ...look, smooth: smooth && !look.random && !look.mask });
         }
     }
     return draws;

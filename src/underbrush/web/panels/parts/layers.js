@@ -4,6 +4,7 @@ import { Icon, Menu } from "./basics.js";
 import { hex } from "./classes.js";
 import { LayerRow } from "./layer_row.js";
 import { app, keysOf, link, shownLane } from "./link.js";
+import { ALONE, TINT, lookOf } from "./looks.js";
 import { Raw } from "./raw.js";
 
 /** The section of the layers. */
@@ -38,21 +39,44 @@ export const Layers = {
       set("segmentation", { style, opacity: strengths[style] });
     };
     const named = computed(() => !!shownLane() && !shownLane()?.dtype.startsWith("float") && !shownLane()?.rgb);
-    const random = computed(() => link.layers.raw?.mode === "random");
+    const look = computed(() => lookOf(link.layers.raw || {}, shownLane()));
+    const random = computed(() => look.value === "random");
+    /** The channel that is shown alone. */
+    const channel = computed(() => Math.min((shownLane()?.shape[1] || 1) - 1, link.layers.raw?.channel || 0));
+    const tinted = computed(() => look.value === "single" && !!link.layers.raw?.channels?.[String(channel.value)]?.colour);
+    const looks = computed(() =>
+      shownLane() && ALONE.includes(look.value)
+        ? [
+            { line: true },
+            { id: "grey", text: "Grey", on: look.value === "single" && !tinted.value },
+            { id: "tint", text: "Tinted in a colour", on: tinted.value },
+            { id: "mask", text: "As a mask: all above 0 in one colour", on: look.value === "mask" },
+          ]
+        : [],
+    );
+    const show = (/** @type {string} */ id) => {
+      const at = channel.value;
+      if (id === "mask") set("raw", { mode: "mask", channel: at });
+      else set("raw", { mode: "single", channel: at, channels: { [at]: { colour: id === "tint" ? TINT : null } } });
+    };
     const menu = computed(() => [
       { id: "raw", text: "Only the raw image", keys: keysOf("rawOnly") },
       { id: "swipe", text: "Line between raw image and result", keys: keysOf("swipe"), on: link.swipe.fraction !== null },
       { id: "usual", text: "Usual layers" },
+      ...looks.value,
       ...(named.value ? [{ id: "random", text: "Random colours for numbered objects", on: random.value }] : []),
       { line: true },
       { id: "fold", text: "Fold this panel", keys: keysOf("sidePanels") },
     ]);
+    /** What random colours are taken off for: what suits the image, or grey where the project itself says random. */
+    const plain = () => (lookOf({}, shownLane()) === "random" ? "single" : null);
     const choose = (/** @type {string} */ id) => {
       if (id === "fold") {
         link.rightOpen = false;
         return;
       }
-      if (id === "random") return set("raw", { mode: random.value ? null : "random" });
+      if (id === "random") return set("raw", { mode: random.value ? plain() : "random" });
+      if (["grey", "tint", "mask"].includes(id)) return show(id);
       if (id === "swipe") return app()?.do("swipe");
       const on = id === "usual";
       set("labels", { visible: on });

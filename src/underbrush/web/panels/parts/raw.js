@@ -2,9 +2,11 @@
 import { computed, ref, watch } from "vue";
 import { Icon, Menu, Slider } from "./basics.js";
 import { Channels } from "./channels.js";
+import { hex, rgbOf } from "./classes.js";
 import { gammaAt, gammaPlace, shown, typed, typedRange } from "./contrast.js";
 import { Histogram } from "./histogram.js";
 import { LayerRow } from "./layer_row.js";
+import { ALONE, lookOf } from "./looks.js";
 import { address, app, keysOf, link, shownLane } from "./link.js";
 import { TypedField } from "./typed_field.js";
 
@@ -17,11 +19,8 @@ export const Raw = {
     const lane = computed(shownLane);
     const raw = computed(() => link.layers.raw || {});
     const chosen = ref(0);
-    const modeNow = computed(
-      () =>
-        (raw.value.mode === "random" ? (lane.value?.dtype.startsWith("float") ? null : "single") : raw.value.mode) ??
-        (lane.value?.rgb && lane.value.shape[1] >= 3 ? "rgb" : (lane.value?.shape[1] || 1) > 1 ? "composite" : "single"),
-    );
+    const look = computed(() => lookOf(raw.value, lane.value));
+    const modeNow = computed(() => (ALONE.includes(look.value) ? "single" : look.value));
     const channel = computed(() =>
       Math.min((lane.value?.shape[1] || 1) - 1, modeNow.value === "single" ? raw.value.channel || 0 : chosen.value),
     );
@@ -83,7 +82,15 @@ export const Raw = {
       modeNow.value === "rgb" ? "Colour" : modeNow.value === "composite" ? "Composite" : names.value[channel.value],
     );
     const auto = () => app()?.do("contrast");
+    /** The colour of a channel that is shown alone, where it is not grey. */
+    const tint = computed(() => {
+      if (look.value !== "mask" && (look.value !== "single" || !shownChannel.value.colour)) return null;
+      return hex(shownChannel.value.colour || [255, 255, 255]);
+    });
+    const recolour = (/** @type {string} */ colour) => setChannel({ colour: rgbOf(colour) });
     return {
+      tint,
+      recolour,
       link,
       lane,
       raw,
@@ -113,7 +120,13 @@ export const Raw = {
   },
   template: `
     <Row name="Raw" :layer="{ visible: raw.visible !== false }" :opacity="false" @set="set">
-      <template #name>Raw</template>
+      <template #name>
+        <span class="hstack">Raw
+          <label v-if="tint" class="sw pickable" :style="{ '--c': tint }" data-tip="Colour of the raw image">
+            <input type="color" :value="tint" aria-label="Colour of the raw image" @change="recolour($event.target.value)">
+          </label>
+        </span>
+      </template>
       <template #default>
         <div v-if="many" class="hstack">
           <span class="grow">Channels</span>

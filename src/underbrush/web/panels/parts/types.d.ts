@@ -6,7 +6,7 @@ export interface LaneState {
   id: string; nickname: string; axes: string; shape: [number, number, number, number, number]; dtype: string; rgb: boolean;
   v: string; levels: number; pixel_size: Record<string, [number, string]>; channels: string[]; missing: string | null;
   strokes: Record<string, [number, number]>; range: [number, number] | null; location?: string; slices?: [string, number, number][];
-  mask?: { v: string; missing?: string } | null;
+  mask?: { v: string; missing?: string } | null; display?: string;
 }
 export interface State {
   project: string; name: string; revision: number; read_only: string | null; save: Save; lanes: LaneState[]; classes: ClassState[];
@@ -15,7 +15,7 @@ export interface State {
 }
 export interface Save { state: string; sentence: string }
 export interface KeyRow { group: string; action: string; title: string; keys: string[][]; note?: string; conflict?: boolean; own: string[]; usual: string[]; hold: boolean }
-export interface Channel { visible?: boolean; colour?: [number, number, number]; low?: number; high?: number; gamma?: number }
+export interface Channel { visible?: boolean; colour?: [number, number, number] | null; low?: number; high?: number; gamma?: number }
 export interface Layer { visible?: boolean; opacity?: number; style?: string; eyes?: Record<string, boolean>; mode?: string; channel?: number; channels?: Record<string, Channel> }
 
 export interface App {
