@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from browser.running import NEEDS_CHROMIUM, Server, soon
 from browser.windows import browser_context, open_images, settled_audit
+from sources.image_server import ImageServer
 
 pytest.importorskip("playwright.sync_api")
 pytestmark = NEEDS_CHROMIUM
@@ -71,6 +72,44 @@ def test_several_rows_are_changed_at_once_and_a_wrong_answer_is_refused(page: An
     page.wait_for_function(
         f"[...document.querySelectorAll('{ROW} td:nth-child(3)')].every(e => e.innerText == 'z y x')"
     )
+
+
+def test_the_chosen_image_is_seen_below_the_table_as_its_axes_are(page: Any) -> None:
+    page.click(f"{ROW}:nth-child(1)")
+    page.wait_for_selector(".lookhead >> text=stack_a")
+    first = look(page)
+    assert (first > 0).any(), "noise is drawn"
+    page.focus(".lookaxis [role=slider]")
+    page.keyboard.press("End")
+    page.wait_for_selector(".lookaxis >> text=5 / 5")
+    assert (look(page, first) != first).any()
+    page.fill("#p-axes", "t y x")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".lookaxis >> text=Time")
+    page.wait_for_selector(".lookaxis >> text=0 / 5")
+    page.focus(ROW)
+    page.keyboard.press("Control+z")
+    page.wait_for_selector(".lookaxis >> text=Slice")
+    page.click("[aria-label='Fold the picture']")
+    page.wait_for_selector(".lookpicture", state="detached")
+    page.click("[aria-label='Show the picture']")
+    page.wait_for_selector(".lookpicture img")
+
+
+def look(page: Any, unlike: NDArray[np.int16] | None = None) -> NDArray[np.int16]:
+    """The picture below the table once it is there, and is not ``unlike``."""
+    page.wait_for_function("document.querySelector('.lookpicture img')?.complete")
+    return still(page, page.locator(".lookpicture img"), unlike)
+
+
+def test_values_and_datasets_are_columns_where_there_is_room(page: Any, home: Path) -> None:
+    page.wait_for_selector(f"{ROW}:nth-child(1) td.values:text-is('0 to 199')")
+    page.set_viewport_size({"width": 1280, "height": 580})
+    page.wait_for_selector(f"{ROW}:nth-child(1) td.values", state="hidden")
+    page.wait_for_selector(".props >> text=uint8, 0 to 199")
+    page.set_viewport_size({"width": 1440, "height": 900})
+    page.wait_for_selector(f"{ROW}:nth-child(1) td.values:visible")
+    page.click(f"{ROW}:nth-child(2)", modifiers=["Shift"])
 
 
 @pytest.mark.parametrize("size", [(1440, 900), (1280, 580)])
@@ -156,10 +195,12 @@ def test_files_of_a_sequence_become_one_image(page: Any, home: Path) -> None:
 
 def test_a_moved_folder_is_mended_by_naming_one_of_its_files(page: Any, server: Server, home: Path) -> None:
     # A file that is open is still read after it was moved; the next opening misses it.
+    url = page.url
+    page.goto("about:blank")  # the window that was open would come back by itself
     server.stop()
     (home / "data").rename(home / "moved")
     server.start()
-    page.reload()
+    page.goto(url)
     page.click(".step:nth-child(1)")
     page.wait_for_selector("text=missing")
     page.click(f"{ROW}:nth-child(1) >> text=Repair")
@@ -242,11 +283,11 @@ def test_a_file_dropped_onto_a_row_replaces_its_image_once_that_was_told(page: A
     page.wait_for_selector(f".dialog >> text=/{first} is .*stack_.\\.npy now/")
     page.click(".dialog .btn:text-is('Cancel')")
     page.wait_for_selector(".dialog", state="detached")
-    assert "other.npy" not in cells(page, 7)[0]
+    assert "other.npy" not in page.inner_text(f"{ROW}:nth-child(1)")
     page.evaluate(drop_on, [*about, "drop"])
     page.click(".dialog .btn:text-is('Replace')")
     page.click(".dialog .btn:text-is('Use it in place')")
-    page.wait_for_selector(f"{ROW}:nth-child(1) td:nth-child(7):has-text('other.npy')")
+    page.wait_for_selector(f"{ROW}:nth-child(1):has-text('other.npy')")
     page.wait_for_function(f"document.querySelectorAll('{ROW}').length === {count}")
     page.wait_for_selector(f"{ROW}:nth-child(1) td:nth-child(2):has-text('{first}')")
 
@@ -338,3 +379,44 @@ def test_a_new_project_without_images_says_what_to_do_and_takes_some(page: Any, 
     page.click(".left .btn:has-text('Add')")
     page.wait_for_selector(f"{ROW} >> text=cell_0")
     page.wait_for_function("document.querySelector('.step:nth-child(2)').innerText.includes('49')")
+
+
+def test_a_pyramid_on_the_net_shows_its_levels_before_it_is_added(page: Any, home: Path) -> None:
+    group = zarr.open_group(home / "served" / "levels.zarr", mode="w", zarr_format=2)
+    for at, side in enumerate((128, 64, 32)):
+        group.create_array(f"s{at}", data=np.full((side, side), at + 1, np.uint8))
+    sets = [
+        {"path": f"s{at}", "coordinateTransformations": [{"type": "scale", "scale": [2.0**at] * 2}]}
+        for at in range(3)
+    ]
+    axes = [{"name": a, "type": "space", "unit": "micrometer"} for a in "yx"]
+    group.attrs["multiscales"] = [{"version": "0.4", "axes": axes, "datasets": sets}]
+    with ImageServer(home / "served") as server:
+        page.fill('input[aria-label^="Path, URL or pattern"]', f"{server.url}/levels.zarr")
+        page.click(".left .btn:has-text('Add')")
+        page.wait_for_selector("text=Which resolution of levels.zarr?")
+        options = page.locator('[role=listbox][aria-label="Images of the file"] [role=option]')
+        assert [" ".join(text.split()) for text in options.all_inner_texts()] == [
+            "Level 0, full resolution y x 128 × 128, uint8, 16 kB",
+            "Level 1 y x 64 × 64, uint8, 4.1 kB",
+            "Level 2 y x 32 × 32, uint8, 1.0 kB",
+        ]
+        assert options.nth(0).get_attribute("aria-selected") == "true"
+        options.nth(1).click()
+        page.click("text=Take it")
+        page.wait_for_selector(f"{ROW} >> text=64 × 64")
+        page.wait_for_selector(f"{ROW} >> text=1 of 0 to 2")
+
+
+def test_another_project_is_looked_at_and_imported(page: Any, home: Path) -> None:
+    before = page.locator(ROW).count()
+    page.click(".menu >> text=Project")
+    page.click("text=Import from a project ...")
+    page.fill(".dialog input >> nth=0", str(home / "study" / "second.ilp"))
+    page.keyboard.press("Enter")
+    page.wait_for_selector("text=Import from second.ilp")
+    page.wait_for_selector(".importlists .fileline:has-text('Background')")
+    assert settled_audit(page) == []
+    page.click(".dialog .primary:has-text('Import')")
+    page.wait_for_selector(".toast:has-text('from second.ilp.')")
+    page.wait_for_function(f"document.querySelectorAll('{ROW}').length === {before + 1}")

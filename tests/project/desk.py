@@ -6,15 +6,21 @@ import json
 
 import numpy as np
 
+from underbrush.core.features.selection import FeatureSelection
+from underbrush.core.forest.nodes import Forest
 from underbrush.core.geometry import Box
+from underbrush.core.runs import Runs
 from underbrush.errors import CommandError
-from underbrush.project.commands import command_from_json, command_to_json, resolve
+from underbrush.project.commands import AddLane, command_from_json, command_to_json, resolve
 from underbrush.project.document import Document, new_document
 from underbrush.project.edits import forward, from_json, to_json
 from underbrush.project.history import History
-from underbrush.project.schema import Source
+from underbrush.project.schema import ExportSettings, Source
 
 SHAPE = (1, 1, 1, 12, 20)
+SELECTION = FeatureSelection.all((0.3, 1.0))
+EXPORT = ExportSettings(format="png", region_start=(None, 1), region_stop=(3, None), input_range=(0, 1.5))
+LINE = Runs.from_array([[0, 0, 3, 2, 10]])
 
 
 class Desk:
@@ -89,3 +95,26 @@ def same(one, other):
     for lane in one.lanes:
         assert one.map_of(lane).rows()[0].tobytes() == other.map_of(lane).rows()[0].tobytes()
         assert np.array_equal(one.map_of(lane).rows()[1], other.map_of(lane).rows()[1])
+
+
+def small_forest():
+    return Forest(
+        roots=np.array([0], np.int32),
+        feature=np.array([0, -1, -1], np.int32),
+        threshold=np.array([0.5, 0, 0]),
+        left=np.array([1, 0, 1], np.int32),
+        right=np.array([2, 0, 1], np.int32),
+        votes=np.eye(2),
+        weights=np.ones(2),
+        classes=np.array([1, 2], np.uint32),
+        n_features=1,
+    )
+
+
+def desk_with_image(axes="yx", shape=(12, 20)):
+    desk = Desk()
+    desk.do(AddLane(image(axes=axes, shape=shape)), "setup")
+    desk.trained = small_forest()
+    desk.first, desk.history = desk.document, History()
+    desk.edits.clear()
+    return desk

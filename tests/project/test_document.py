@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from desk import Desk, image, same
+from desk import Desk, image, same, small_forest
 
 from underbrush.core.geometry import Box
 from underbrush.core.labels import make_block
@@ -120,8 +120,6 @@ def test_damaged_texts_cost_no_label(text):
 
 
 def test_undo_back_to_the_opened_state_brings_the_stored_forest_back(tmp_path):
-    from test_commands import small_forest
-
     desk = Desk()
     desk.do(AddLane(image("a.tif")))
     desk.do(Paint("a1", LINE, 1))
