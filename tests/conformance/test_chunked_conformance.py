@@ -8,6 +8,7 @@ import zarr.codecs
 import zarr.storage
 
 from conformance.test_source_conformance import Case, SourceChecks, pixels
+from sources.test_n5lz4 import write_lz4
 
 
 def ome_axes(axes):
@@ -187,3 +188,12 @@ def written(driver, path, array, metadata):
         "metadata": {"dimensions": list(array.shape), "dataType": str(array.dtype), **metadata},
     }  # fmt: skip
     tensorstore.open(spec, create=True).result().write(array).result()
+
+
+class TestN5Lz4(SourceChecks):
+    """Frames of Java, which tensorstore does not unpack."""
+
+    def write(self, folder):
+        array = pixels((7, 40, 37))
+        write_lz4(folder / "a.n5", array, (3, 16, 20))
+        return Case(str(folder / "a.n5"), array, "zyx")

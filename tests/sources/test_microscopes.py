@@ -1,7 +1,7 @@
 """What files of microscopes say of themselves, and what damaged ones cost: a sentence.
 
 `microscope_files` makes them from the descriptions of the formats; none is of a microscope. Those in
-`samples` were written by libCZI, the library of Zeiss (pylibCZIrw 6.1.0), from the values that the test names.
+`samples` were written by libCZI, the library of Zeiss (pylibCZIrw 6.1.0), from values that the test names.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ from underbrush.errors import AxesError, ImageError
 from underbrush.sources.address import Address
 from underbrush.sources.base import Image, ImageInfo
 from underbrush.sources.claims import guessed_axes_problem
+from underbrush.sources.n5lz4 import is_lz4, open_level
 from underbrush.sources.ngff import number
 from underbrush.sources.remote import Place, local_place, remote_place
 from underbrush.sources.units import sizes
@@ -121,8 +122,12 @@ def _image(nodes: list[_Node], outer: dict[str, Any], address: Address) -> Image
     levels: list[ArrayLevel] = []
     problems: list[str] = []
     for node in nodes[start:]:
-        _check_packing(node)
-        level = open_array(node.place, "n5", backwards=True)
+        packed = is_lz4(node.attributes)
+        level = (
+            open_level(node.place, node.attributes)
+            if packed
+            else open_array(node.place, "n5", backwards=True)
+        )
         if levels and not _smaller(level, levels[-1]):
             problems.append(f"Level {node.place.name} and those after it are left out: no smaller copies.")
             break
@@ -143,17 +148,6 @@ def _image(nodes: list[_Node], outer: dict[str, Any], address: Address) -> Image
         problems=(*doubts, *problems),
     )
     return chunked_image(info, levels, base.place.backend.remote)
-
-
-def _check_packing(node: _Node) -> None:
-    """Refuse lz4 by its name; Java has frames of its own for it, which other programs do not read."""
-    packing = node.attributes.get("compression", node.attributes.get("compressionType"))
-    if (packing.get("type") if isinstance(packing, dict) else packing) == "lz4":
-        raise ImageError(
-            f"its array {node.place.name!r} is packed with lz4, which is not read",
-            where=node.place.location,
-            remedy="copy it with another compression (gzip, blosc, zstd, bzip2, xz or raw)",
-        )
 
 
 def _smaller(level: ArrayLevel, before: ArrayLevel) -> bool:

@@ -84,10 +84,35 @@ def open_array(place: Place, driver: str, backwards: bool = False, **more: Any) 
     chunk = _sizes(layout.read_chunk.shape, shape)
     written = _sizes(layout.write_chunk.shape, shape)
     _check_chunks(chunk, written, np.dtype(kind).itemsize, place.location)
-    files = math.prod(-(-n // m) for n, m in zip(shape, written, strict=True))
-    counted = files <= _MOST_COUNTED and not place.backend.remote and "scale_index" not in more
+    if "scale_index" in more:
+        return ArrayLevel(store, shape, chunk)
+    return counted_level(store, shape, chunk, place, written)
+
+
+def counted_level(
+    store: Any,
+    shape: tuple[int, ...],
+    chunk: tuple[int, ...],
+    place: Place,
+    written: tuple[int, ...] | None = None,
+) -> ArrayLevel:
+    """The level, with its files counted where they are few and near; ``written``: what a file holds."""
+    files = math.prod(-(-n // m) for n, m in zip(shape, written or chunk, strict=True))
+    counted = files <= _MOST_COUNTED and not place.backend.remote
     found = place.backend.count(place.key, 2 * _MOST_COUNTED) if counted else None
     return ArrayLevel(store, shape, chunk, files if found is not None else None, found)
+
+
+def check_array(shape: tuple[int, ...], chunk: tuple[int, ...], dtype: np.dtype[Any], location: str) -> None:
+    """Refuse what is no image, and chunks that are too large to decode.
+
+    Raises
+    ------
+    ImageError
+        It is such.
+    """
+    _check(shape, dtype, location)
+    _check_chunks(chunk, chunk, dtype.itemsize, location)
 
 
 def _sizes(chunk: Sequence[int | None] | None, shape: tuple[int, ...]) -> tuple[int, ...]:
