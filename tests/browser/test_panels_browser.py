@@ -3,27 +3,20 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
-import time
-import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from browser.running import NEEDS_CHROMIUM
+from browser.running import NEEDS_CHROMIUM, PATIENCE, soon
+from browser.windows import AUDIT, SIZES, settled_audit
 
-playwright = pytest.importorskip("playwright.sync_api")
-CHROMIUM = Path("/usr/bin/chromium")
-ARGUMENTS = ["--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--no-sandbox"]
+pytest.importorskip("playwright.sync_api")
 TESTS = Path(__file__).parent.parent
-
 pytestmark = NEEDS_CHROMIUM
-
-AUDIT = (Path(__file__).parent / "audit.js").read_text(encoding="utf-8").partition("\n")[2]
 
 
 @pytest.fixture(scope="module")
@@ -33,37 +26,23 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         (folder / f"img{n}.tif").write_bytes(b"x" * 2000)
     (folder / "data").mkdir()
     (folder / "nuclei.ilp").write_bytes(b"x")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, str(TESTS / "web" / "fakes.py"), str(folder), str(port)]
-    server = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": str(TESTS)})
-    url = f"http://127.0.0.1:{port}"
-    until = time.monotonic() + 60
-    while True:
-        try:
-            urllib.request.urlopen(url, timeout=5).close()
-            break
-        except OSError:
-            assert server.poll() is None and time.monotonic() < until, "the pages do not come up"
-            time.sleep(0.1)
-    yield url
+    command = [sys.executable, str(TESTS / "web" / "fakes.py"), str(folder), "0"]
+    path = {**os.environ, "PYTHONPATH": str(TESTS)}
+    server = subprocess.Popen(command, env=path, stdout=subprocess.PIPE, text=True)
+    assert server.stdout is not None
+    # The socket listens already: who connects waits until the pages are there.
+    said = next((line for line in server.stdout if line.startswith("http://")), "")
+    assert said, "the pages do not come up"
+    yield said.strip()
     server.terminate()
-    server.wait(20)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as p:
-        chromium = p.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
-        yield chromium
-        chromium.close()
+    server.wait(PATIENCE)
+    server.stdout.close()
 
 
 @pytest.fixture
-def page(browser: Any) -> Iterator[Any]:
-    page = browser.new_page(viewport={"width": 1440, "height": 900})
-    page.set_default_timeout(8_000)
+def page(chromium: Any) -> Iterator[Any]:
+    page = chromium.new_page(viewport={"width": SIZES[0][0], "height": SIZES[0][1]})
+    page.set_default_timeout(1000 * PATIENCE)
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.on("console", lambda said: errors.append(said.text) if said.type == "error" else None)
@@ -87,6 +66,17 @@ def sent(page: Any) -> list[dict[str, Any]]:
     return found
 
 
+def comes(page: Any, read: Callable[[], Any], expected: Any) -> None:
+    """What is read is soon what is expected."""
+    soon(page, lambda: read() == expected, 30)
+    assert read() == expected
+
+
+def focused(page: Any, what: str = "innerText") -> Callable[[], Any]:
+    """Reads what the element with the focus says."""
+    return lambda: page.evaluate(f"document.activeElement.{what}")
+
+
 @pytest.mark.parametrize("size", [(1440, 900), (1280, 580), (3840, 2160)])
 def test_every_screen_is_legible_named_and_inside_the_window(
     page: Any, address: str, size: tuple[int, int]
@@ -94,30 +84,31 @@ def test_every_screen_is_legible_named_and_inside_the_window(
     page.set_viewport_size({"width": size[0], "height": size[1]})
     page.goto(address)
     page.wait_for_selector("text=browse this computer")
-    assert page.evaluate(AUDIT) == []
+    assert settled_audit(page) == []
     page.goto(f"{address}/p/abcdefgh")
     page.wait_for_selector(".cls")
     for step in range(1, 6):
         page.click(f".step:nth-child({step})")
-        page.wait_for_timeout(100)
-        assert page.evaluate(AUDIT) == [], f"step {step}"
+        page.wait_for_selector(f".app[data-step='{step}']")
+        assert settled_audit(page) == [], f"step {step}"
 
 
 def test_small_windows_fold_the_right_panel_and_the_rail_opens_it(project: Any) -> None:
     project.set_viewport_size({"width": 1280, "height": 580})
     project.wait_for_selector(".rail", state="visible")
     layer = "[aria-label='Segmentation as']"
-    assert not project.is_visible(layer)
+    project.wait_for_selector(layer, state="hidden")
     project.click("[aria-label='Show layers and quality']")
     project.wait_for_selector(layer)
-    assert project.evaluate(AUDIT) == []
+    assert settled_audit(project) == []
 
 
 def test_tab_hides_both_panels_and_brings_them_back(project: Any) -> None:
     project.evaluate("document.activeElement.blur()")
     project.keyboard.press("Tab")
     project.wait_for_selector(".app.bare")
-    assert not project.is_visible("text=Classes") and not project.is_visible("text=Layers")
+    for panel in ("Classes", "Layers"):
+        project.wait_for_selector(f"text={panel}", state="hidden")
     project.keyboard.press("Tab")
     project.wait_for_selector("text=Classes", state="visible")
 
@@ -127,15 +118,15 @@ def test_menus_work_by_keys_alone(project: Any) -> None:
     project.keyboard.press("ArrowRight")
     project.keyboard.press("ArrowDown")
     project.wait_for_selector("[role=menu]")
-    assert project.evaluate("document.activeElement.innerText").startswith("Undo: Stroke in Foreground")
+    comes(project, lambda: focused(project)().startswith("Undo: Stroke in Foreground"), True)
     project.keyboard.press("ArrowRight")
     project.wait_for_selector("[role=menu][aria-label=View]")
     project.keyboard.press("Escape")
-    assert project.evaluate("document.activeElement.innerText") == "View"
+    comes(project, focused(project), "View")
     project.keyboard.press("ArrowLeft")
     project.keyboard.press("Enter")
     project.keyboard.press("Enter")
-    assert sent(project) == [{"type": "do", "action": "undo"}]
+    comes(project, lambda: sent(project), [{"type": "do", "action": "undo"}])
 
 
 def test_classes_by_keys_alone(project: Any) -> None:
@@ -143,10 +134,10 @@ def test_classes_by_keys_alone(project: Any) -> None:
     project.keyboard.type("Debris")
     project.keyboard.press("Enter")
     project.wait_for_function("document.activeElement.dataset.class === '3'")
-    assert sent(project) == [{"type": "add_class", "name": "Debris"}]
+    comes(project, lambda: sent(project), [{"type": "add_class", "name": "Debris"}])
     project.keyboard.press("Alt+ArrowUp")
     project.wait_for_function("fakeViewer.log.length === 2")
-    assert sent(project)[1] == {"type": "move_class", "id": 3, "place": 1}
+    comes(project, lambda: sent(project)[1], {"type": "move_class", "id": 3, "place": 1})
     project.wait_for_function("document.activeElement.dataset.class === '3'")
     project.keyboard.press("F2")
     project.keyboard.type("nothing")
@@ -156,7 +147,7 @@ def test_classes_by_keys_alone(project: Any) -> None:
     project.keyboard.press("Delete")
     project.wait_for_selector("text=Class Debris deleted.")
     project.click(".toast >> text=Undo")
-    assert [one["type"] for one in sent(project)[2:]] == ["delete_class", "undo"]
+    comes(project, lambda: [one["type"] for one in sent(project)[2:]], ["delete_class", "undo"])
 
 
 def test_a_class_is_recoloured_locked_merged_cleared_and_dragged(project: Any) -> None:
@@ -174,12 +165,16 @@ def test_a_class_is_recoloured_locked_merged_cleared_and_dragged(project: Any) -
         project.click("[aria-label='Class options']")
         project.click(f"[role=menuitem] >> text={text}")
     project.wait_for_function("fakeViewer.log.length === 4")
-    assert sent(project) == [
-        {"type": "edit_class", "id": 1, "colour": [70, 240, 240]},
-        {"type": "edit_class", "id": 2, "locked": True},
-        {"type": "clear_class", "id": 2, "lane": "a1"},
-        {"type": "merge_class", "id": 2, "into": 1},
-    ]
+    comes(
+        project,
+        lambda: sent(project),
+        [
+            {"type": "edit_class", "id": 1, "colour": [70, 240, 240]},
+            {"type": "edit_class", "id": 2, "locked": True},
+            {"type": "clear_class", "id": 2, "lane": "a1"},
+            {"type": "merge_class", "id": 2, "into": 1},
+        ],
+    )
 
 
 def test_dragging_a_class_row_moves_it(project: Any) -> None:
@@ -190,7 +185,7 @@ def test_dragging_a_class_row_moves_it(project: Any) -> None:
     project.mouse.move(second["x"] + 80, second["y"] + 20, steps=5)
     project.mouse.up()
     project.wait_for_function("fakeViewer.log.length === 1")
-    assert sent(project) == [{"type": "move_class", "id": 1, "place": 1}]
+    comes(project, lambda: sent(project), [{"type": "move_class", "id": 1, "place": 1}])
 
 
 def test_a_refused_command_is_said_and_stays_until_closed(project: Any) -> None:
@@ -220,20 +215,21 @@ def test_contrast_by_handle_by_key_and_by_typing(project: Any) -> None:
     project.mouse.down()
     project.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + 20, steps=4)
     project.mouse.up()
-    assert channel() == {"low": 11, "high": 100}
+    comes(project, channel, {"low": 11, "high": 100})
     # Both count, also where the first of them lies beyond the other.
     project.fill("input[aria-label=Black]", "150")
     project.keyboard.press("Tab")
-    assert channel() == {"low": 150, "high": 151}
+    comes(project, channel, {"low": 150, "high": 151})
     project.keyboard.type("180")
     project.keyboard.press("Enter")
-    assert channel() == {"low": 150, "high": 180}
+    comes(project, channel, {"low": 150, "high": 180})
     project.focus(".histo .handle[aria-label=White]")
     project.keyboard.press("ArrowRight")
-    assert channel() == {"low": 150, "high": 181}
+    comes(project, channel, {"low": 150, "high": 181})
     project.fill("input[aria-label=White]", "nonsense")
     project.keyboard.press("Enter")
-    assert channel() == {"low": 150, "high": 181} and project.input_value("input[aria-label=White]") == "181"
+    comes(project, lambda: project.input_value("input[aria-label=White]"), "181")
+    comes(project, channel, {"low": 150, "high": 181})
 
 
 def test_layers_follow_their_controls(project: Any) -> None:
@@ -266,6 +262,27 @@ def test_layers_follow_their_controls(project: Any) -> None:
     assert project.evaluate("fakeViewer.layers().segmentation.eyes") == {"1": True}
 
 
+def test_a_view_has_a_window_of_its_own_that_goes_with_this_one(project: Any) -> None:
+    project.click("[role=menubar] >> text=View")
+    with project.expect_popup() as opening:
+        project.click("[role=menu] >> text=This view in a window of its own")
+    window = opening.value
+    window.wait_for_function("window.fakeViewer && document.querySelector('.app.alone')")
+    window.wait_for_selector(".status .inhand")
+    assert not any(window.is_visible(part) for part in (".topbar", ".left", ".right", ".lanes"))
+    assert window.evaluate(AUDIT) == []
+    project.click("[aria-label='Background, value 1']")
+    window.wait_for_selector(".inhand:has-text('Background')")
+    window.evaluate("fakeViewer.setLayer('labels', {visible: false})")
+    project.wait_for_selector("[aria-label='Show labels']")
+    project.click("[aria-label='Show labels']")
+    window.wait_for_function("fakeViewer.layers().labels.visible")
+    project.click("[role=menubar] >> text=View")
+    project.click("[role=menu] >> text=This view in a window of its own")
+    assert len(project.context.pages) == 2, "the same view is the same window"
+    window.close()
+
+
 def test_tools_show_what_the_viewer_holds(project: Any) -> None:
     project.evaluate("document.activeElement.blur()")
     project.keyboard.press("e")
@@ -287,13 +304,13 @@ def test_all_keys_open_and_close_and_give_the_focus_back(project: Any) -> None:
     project.wait_for_function("document.activeElement.tagName === 'INPUT'")
     assert project.input_value("[role=dialog] input") == ""
     project.keyboard.type("eras")
-    assert project.locator("[role=dialog] .keys section div").count() == 1
+    comes(project, project.locator("[role=dialog] .keys section div").count, 1)
     for _ in range(6):
         project.keyboard.press("Tab")
     assert project.evaluate("!!document.activeElement.closest('[role=dialog]')")
     project.keyboard.press("Escape")
     project.wait_for_selector("[role=dialog]", state="detached")
-    assert project.evaluate("document.activeElement.getAttribute('aria-label')") == "Layer options"
+    comes(project, focused(project, "getAttribute('aria-label')"), "Layer options")
 
 
 def test_banners_say_what_is_safe(project: Any) -> None:
@@ -306,8 +323,8 @@ def test_banners_say_what_is_safe(project: Any) -> None:
     project.wait_for_selector(
         "text=Connection lost. Reconnecting. You can go on painting. 3 strokes are kept"
     )
-    assert project.evaluate(AUDIT) == []
-    assert project.locator("[role=menubar]").bounding_box() == menus, "no words move what is clicked"
+    assert settled_audit(project) == []
+    comes(project, project.locator("[role=menubar]").bounding_box, menus)  # no words move what is clicked
     project.click(".banner >> text=Try now")
     assert project.evaluate("fakeViewer.log.at(-1)") == {"type": "do", "action": "reconnect"}
     project.evaluate(emit, ["connection", {"state": "online", "banner": False, "sentence": "", "unsent": 0}])
@@ -321,7 +338,7 @@ def test_banners_say_what_is_safe(project: Any) -> None:
         " fakeViewer.emit('state', fakeViewer.state); }"
     )
     project.wait_for_selector("text=Read only. ann has it open on lab-3.")
-    assert not project.is_visible("text=Add class")
+    project.wait_for_selector("text=Add class", state="hidden")
 
 
 def test_slices_times_channels_and_missing_images(project: Any) -> None:
@@ -338,7 +355,7 @@ def test_slices_times_channels_and_missing_images(project: Any) -> None:
     project.click("[aria-label='Hide GFP']")
     assert project.evaluate("fakeViewer.layers().raw.channels[1]") == {"visible": False}
     project.wait_for_selector(".lane >> text=missing")
-    assert project.evaluate(AUDIT) == []
+    assert settled_audit(project) == []
 
 
 def test_no_images_says_what_to_do(project: Any) -> None:
@@ -354,7 +371,7 @@ def test_a_preset_is_one_command(project: Any) -> None:
     project.click(".step:nth-child(2)")
     project.click("[role=radio] >> text=None")
     project.wait_for_function("fakeViewer.log.length === 1")
-    assert sent(project) == [{"type": "set_features", "selection": None}]
+    comes(project, lambda: sent(project), [{"type": "set_features", "selection": None}])
 
 
 def test_files_are_chosen_by_keys_alone(page: Any, address: str) -> None:
@@ -391,4 +408,4 @@ def test_recent_projects_open_and_missing_ones_say_so(page: Any, address: str) -
 def test_tooltips_say_the_name_and_the_key(project: Any) -> None:
     project.hover("[aria-label=Eraser]")
     project.wait_for_selector(".tip:not([hidden]) >> text=Eraser")
-    assert project.inner_text(".tip kbd") == "E"
+    comes(project, lambda: project.inner_text(".tip kbd"), "E")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -249,17 +250,19 @@ def nuclei_lesson() -> Any:
 
 
 def serve(folder: Path, port: int) -> None:
-    """Run the pages on a port until the process is ended; for tests in a browser."""
+    """Run the pages on a port (0: any, it is printed) until the process is ended; for tests in a browser."""
+    import socket
+
     import uvicorn
 
     session = FakeSession(folder / "nuclei.ilp", nuclei_document(), lesson=nuclei_lesson())
     recents = [recent_entry(folder / "nuclei.ilp"), recent_entry(folder / "old-scans.ilp", missing=True)]
-    uvicorn.run(
-        fake_app(FakeHub(session, folder, recents=recents), fake_state()), port=port, log_level="error"
-    )
+    app = fake_app(FakeHub(session, folder, recents=recents), fake_state())
+    listening = socket.create_server(("127.0.0.1", port))
+    sys.stdout.write(f"http://127.0.0.1:{listening.getsockname()[1]}\n")
+    sys.stdout.flush()
+    uvicorn.Server(uvicorn.Config(app, log_level="error")).run([listening])
 
 
 if __name__ == "__main__":
-    import sys
-
     serve(Path(sys.argv[1]), int(sys.argv[2]))
