@@ -16,6 +16,8 @@ import pytest
 import tifffile
 from small_project import make_project
 
+from underbrush.api.files import predict_files
+from underbrush.errors import UnderbrushError
 from underbrush.files import FileLayer, using
 from underbrush.log import start_log
 
@@ -50,7 +52,9 @@ def check_refused(call, folder, arguments, status, *says):
         (["--rescale", "0:1,0:1e308", "--dtype", "float32"], 2, ("beyond the numbers of float32",)),
         (["--result", "features", "--dtype", "uint8"], 2, ("fractions", "--rescale")),
         (["--result", "uncertainty", "--dtype", "uint8"], 2, ("0 or 1", "--rescale")),
-        (["--output", "a.npz"], 1, ("'.npz'", "end it with .tif")),
+        (["--output", "a.npz"], 2, ("'.npz' stands for no format", ".ome.tif", ".npy", "or name the format")),
+        (["--output", "o.xyz"], 2, ("o.xyz: the ending '.xyz' stands for no format", ".png")),
+        (["--output", "a.npz", "--format", "tiff"], 1, ("'.npz'", "end it with .tif")),
         (["--output", ""], 2, ("--output is empty",)),
         (["--jobs", "x"], 2, ("--jobs takes a whole number. See underbrush predict --help.",)),
         (["--region", "y=1"], 2, ("--region 'y=1'",)),
@@ -336,3 +340,26 @@ def test_stopped_half_way_leaves_nothing(tmp_path, number, status):
     assert process.returncode == status
     assert "stopped by" in err and "Traceback" not in err
     assert files(target.parent) == []
+
+
+def test_a_file_that_is_no_image_is_refused_before_the_app_starts(call, tmp_path):
+    (tmp_path / "notes.tif").write_text("no image\n")
+    check_refused(call, tmp_path, [tmp_path / "notes.tif"], 1, "notes.tif: this is text, not an image")
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"memory": "100MB"}, 'memory="100MB" is less than 512MB; allow at least 512MB.'),
+        ({"rescale": "0:1,0:255"}, 'rescale needs dtype; say which type to write, as in dtype="uint8".'),
+        ({"result": "features", "dtype": "uint8"}, 'add rescale="0:1,0:255"'),
+        ({"region": "y=60:80"}, 'region="y=60:80" is empty'),
+        ({"output": "{nick}"}, "unknown placeholder {nick} in output;"),
+        ({"output": "o.xyz"}, "the ending '.xyz' stands for no format"),
+    ],
+)
+def test_the_library_names_its_parameters_and_not_options(project, image, options, says):
+    with pytest.raises(UnderbrushError) as caught:
+        predict_files(project, [image], **options)
+    assert says in str(caught.value)
+    assert "--" not in str(caught.value)

@@ -13,6 +13,7 @@ from typing import TypedDict, Unpack, cast
 import numpy as np
 
 from underbrush.api.estimator import thread_count
+from underbrush.api.wording import in_words_of_python, parameters
 from underbrush.core.results import RESULTS
 from underbrush.engine.batch import Limits, Manner, Range, Request, check_distinct
 from underbrush.engine.lanes import files_of, lane_files
@@ -23,7 +24,7 @@ from underbrush.engine.stages import read_trained
 from underbrush.errors import ArgumentError, OutputError
 from underbrush.files import check_kept
 from underbrush.sinks.base import ResultKind
-from underbrush.sinks.formats import find_format, format_of, suffix_of
+from underbrush.sinks.formats import check_ending, find_format, format_of, suffix_of
 
 
 class PredictOptions(TypedDict, total=False):
@@ -86,10 +87,16 @@ def predict_files(
         Project, options or an image cannot be used: the first in the order of ``images``. Nothing is left of
         its result, those before it are complete, those after it are complete or not there.
     """
-    path = Path(project)
+    with in_words_of_python():
+        return _predict(Path(project), images, output, options)
+
+
+def _predict(
+    path: Path, images: Sequence[str | os.PathLike[str]], output: str, options: PredictOptions
+) -> list[Path]:
     threads = thread_count(options.get("n_jobs", -1))
     limits = Limits(threads, memory_cap(options.get("memory")))
-    tell = partial(warnings.warn, category=UserWarning, stacklevel=4)
+    tell = partial(warnings.warn, category=UserWarning, stacklevel=5)
     opened, model = read_trained(path, threads, tell, options.get("classifier"))
     _warn(model.notices)
     requests = _requests(path, [os.fspath(image) for image in images], output, options)
@@ -106,7 +113,7 @@ def predict_files(
 
 def _warn(notices: Sequence[str]) -> None:
     for notice in notices:
-        warnings.warn(notice, UserWarning, stacklevel=3)
+        warnings.warn(parameters(notice), UserWarning, stacklevel=4)
 
 
 def _requests(project: Path, images: list[str], output: str, options: PredictOptions) -> list[Request]:
@@ -121,6 +128,8 @@ def _requests(project: Path, images: list[str], output: str, options: PredictOpt
             f"{len(masks)} masks for {len(images)} images", remedy="give one mask for each image, or none"
         )
     name = options.get("format")
+    if name is None:
+        check_ending(output)
     try:
         format_name = find_format(name).name if name else format_of(output)
     except OutputError:

@@ -52,6 +52,7 @@ def app(
         if not _may_be_opened(path):
             what = "is a folder" if path.is_dir() else "is neither a file nor a command"
             raise UsageError(f"this {what}", where=path, remedy="see underbrush --help")
+        _check_content(path)
     return serve(
         paths,
         addresses=addresses,
@@ -63,6 +64,17 @@ def app(
         certificate=(certfile, keyfile),
         trusted=tuple(trusted_host or ()),
     )
+
+
+def _check_content(path: Path) -> None:
+    """Refuse a file that is neither project nor image here, not in the browser.
+
+    A project that is damaged is opened: the window offers what can be recovered.
+    """
+    if path.is_file() and not path.name.lower().endswith((".ilp", ".ilp.zip")):
+        from underbrush.sources.kinds import kind_of
+
+        kind_of(path, str(path))
 
 
 def _may_be_opened(path: Path) -> bool:

@@ -12,7 +12,7 @@ import numpy as np
 from underbrush.core.pieces import WHOLE, Share
 from underbrush.core.results import RESULTS
 from underbrush.errors import OutputError, UsageError
-from underbrush.sinks.formats import FORMATS, find_format, format_of
+from underbrush.sinks.formats import FORMATS, check_ending, find_format, format_of
 
 if TYPE_CHECKING:
     from underbrush.engine.batch import Request
@@ -93,11 +93,13 @@ def usual_place(output: str | None, format_name: str | None) -> tuple[str, str |
     Raises
     ------
     UsageError
-        The settings say what cannot be.
+        The settings say what cannot be, or the output ends like a file of no format.
     """
     from underbrush.engine.export_usual import usual_wish
     from underbrush.engine.export_wish import full_pattern
 
+    if output is not None and format_name is None:
+        check_ending(output)
     usual = usual_wish()
     if format_name is None and (output is None or not _has_ending(output)):
         format_name = usual.format

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast, runtime_checkable
 
 from underbrush.core.geometry import AXES, Shape5, parse_axes
-from underbrush.errors import AxesError, OutputError
+from underbrush.errors import AxesError, OutputError, UsageError
 from underbrush.sinks.base import OutputSpec, PiecedSink, Sink
 from underbrush.sinks.places import SLICE
 
@@ -54,6 +55,9 @@ FORMATS = (
     Format("n5", (".n5",), "n5", (), True),
 )
 """In the order in which suffixes are tried: the first format of a suffix is taken."""
+
+
+_ENDING = re.compile(r"(?<=[^/\\])\.[A-Za-z][A-Za-z0-9]{0,4}$")
 
 
 class _SinkModule(Protocol):
@@ -109,6 +113,27 @@ def format_of(path: str | os.PathLike[str]) -> str:
     raise OutputError(
         f"the suffix {Path(path).suffix!r} stands for no format that can be written",
         where=path,
+        remedy=f"end the name with one of {suffixes}, or name the format",
+    )
+
+
+def check_ending(output: str) -> None:
+    """Refuse a name that ends like a file of no format, as ``o.xyz``, where no format was named.
+
+    What is no ending of letters and digits (``plate_v1.2``) or comes from a placeholder is part of the name.
+
+    Raises
+    ------
+    UsageError
+        It ends so.
+    """
+    found = _ENDING.search(output)
+    if found is None or output.lower().endswith(tuple(s for f in FORMATS for s in f.suffixes)):
+        return
+    suffixes = ", ".join(dict.fromkeys(s for f in FORMATS for s in f.suffixes))
+    raise UsageError(
+        f"the ending {found[0]!r} stands for no format that can be written",
+        where=output,
         remedy=f"end the name with one of {suffixes}, or name the format",
     )
 
