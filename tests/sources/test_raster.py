@@ -186,3 +186,37 @@ def test_pictures_hold_one_image_only(tmp_path):
     for address in ("a.png/data", "a.png#series=1", "a.png#level=1", "a.png#scene=x"):
         with pytest.raises(ImageError, match="png files hold one image"):
             open_image(f"{tmp_path}/{address}")
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "RGB", "P", "I;16", "LA", "CMYK"])
+def test_a_picture_taken_over_in_bands_is_the_same(tmp_path, monkeypatch, mode):
+    from underbrush.sources import raster
+
+    values = np.random.default_rng(4).integers(0, 256, (50, 40, 4), np.uint8)
+    if mode == "I;16":
+        picture = PIL.Image.fromarray(values[..., 0].astype(np.uint16) * 257)
+    else:
+        colours = PIL.Image.fromarray(values[..., :3])
+        picture = colours.quantize(16) if mode == "P" else colours.convert("L" if mode == "LA" else mode)
+        picture = picture.convert(mode)
+    path = tmp_path / ("a.jpg" if mode == "CMYK" else "a.png")
+    picture.save(path, **({"transparency": 3} if mode == "P" else {}))
+    with open_image(path) as image:
+        whole = image.read()
+    monkeypatch.setattr(raster, "_BAND", 280)
+    with open_image(path) as image:
+        np.testing.assert_array_equal(image.read(), whole)
+
+
+def test_what_is_decoded_in_one_large_piece_is_said(tmp_path, monkeypatch):
+    from underbrush.sources import claims
+
+    monkeypatch.setattr(claims, "LARGE_PIECE", 4000)
+    PIL.Image.new("L", (50, 40)).save(tmp_path / "a.png")
+    PIL.Image.new("L", (40, 40)).save(tmp_path / "small.png")
+    with open_image(tmp_path / "a.png") as image:
+        assert image.info.problems == (
+            "It is decoded whole, which takes 3.91 KiB of memory at once, whatever is allowed.",
+        )
+    with open_image(tmp_path / "small.png") as image:
+        assert image.info.problems == ()

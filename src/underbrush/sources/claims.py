@@ -11,6 +11,9 @@ from underbrush.sources.base import ASK_AXES
 DECODED_LIMIT = 2 << 30
 """Most bytes that are decoded in one piece: an image of a format that has no tiles, or one strip."""
 
+LARGE_PIECE = 256 << 20
+"""Bytes in one piece from which it is said: less would be lost in what a program holds anyway."""
+
 _WORDS = {"t": "time points", "c": "channels", "z": "slices"}
 
 
@@ -45,6 +48,13 @@ def check_decoded(expected: int, stored: int, ratio: int, location: str) -> None
             where=location,
             remedy="save it as tiled TIFF or chunked HDF5",
         )
+
+
+def large_piece_problem(what: str, count: int) -> tuple[str, ...]:
+    """The sentence for pieces of ``count`` bytes decoded, which no cap on memory makes smaller."""
+    if count < LARGE_PIECE:
+        return ()
+    return (f"{what} {readable_bytes(count)} of memory at once, whatever is allowed.",)
 
 
 def check_plain(address: Address, family: str, inner: bool = False) -> None:

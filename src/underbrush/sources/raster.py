@@ -30,13 +30,15 @@ from underbrush.errors import ImageError, UnderbrushError
 from underbrush.sources.address import Address
 from underbrush.sources.base import Image, ImageInfo
 from underbrush.sources.bytesfile import unreadable
-from underbrush.sources.claims import check_decoded, check_plain
+from underbrush.sources.claims import check_decoded, check_plain, large_piece_problem
 
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "PPM", "WEBP", "SUN")
 """Those of Pillow's decoders that may see a file; others call programs or are little used."""
 _PIXELS_IN_A_BYTE = {"PNG": 8 * 1040, "GIF": 3000, "BMP": 300, "PPM": 8, "SUN": 800, "WEBP": 1_000_000}
 """How many constant pixels a format can pack into a byte at the very best; 1100 for JPEG."""
 _ORIENTATION = 0x0112
+_BAND = 16 << 20
+"""Pixels that are taken over from Pillow at once."""
 
 
 class _Layout:
@@ -84,7 +86,9 @@ def open_source(address: Address) -> Image:
         with _unguarded(), PIL.Image.open(address.path, formats=FORMATS) as picture:
             layout = _Layout(picture, head, address.indexed)
             _check(layout, address)
-            problems = _problems(picture)
+            # What the decoder holds, and the array that is made of it.
+            size = 2 * layout.frame_bytes
+            problems = (*_problems(picture), *large_piece_problem("It is decoded whole, which takes", size))
     except UnderbrushError:
         raise
     except OSError as error:
@@ -167,8 +171,7 @@ class RasterImage(Image):
             if self._layout.frames > 1:
                 self._picture.seek(number)
         self._picture.load()
-        same = self._picture.mode == self._layout.mode
-        return np.array(self._picture if same else self._picture.convert(self._layout.mode))
+        return _array_of(self._picture, self._layout.mode)
 
     def _let_go(self) -> None:
         picture, self._picture = self._picture, None
@@ -180,6 +183,22 @@ class RasterImage(Image):
         with self._lock:
             self._closed, self._kept = True, None
             self._let_go()
+
+
+def _array_of(picture: PIL.Image.Image, mode: str) -> NDArray[Any]:
+    """The pixels in a mode of Pillow, band by band: at once they would be held three times."""
+    width, height = picture.size
+    band = max(1, _BAND // width)
+    out: NDArray[Any] | None = None
+    for top in range(0, height, band):
+        bottom = min(height, top + band)
+        part = picture if band >= height else picture.crop((0, top, width, bottom))
+        pixels = np.asarray(part if part.mode == mode else part.convert(mode))
+        if out is None:
+            out = np.empty((height, *pixels.shape[1:]), pixels.dtype)
+        out[top:bottom] = pixels
+    assert out is not None  # a picture has at least one row
+    return out
 
 
 _PILLOW = threading.Lock()

@@ -20,7 +20,7 @@ from underbrush.errors import ImageError
 from underbrush.sources import remote
 from underbrush.sources.address import Address
 from underbrush.sources.base import Image, ImageInfo
-from underbrush.sources.claims import DECODED_LIMIT, readable_bytes
+from underbrush.sources.claims import DECODED_LIMIT, large_piece_problem, readable_bytes
 from underbrush.sources.remote import Place
 
 _MOST_COUNTED = 50_000
@@ -289,6 +289,8 @@ def chunked_image(info: ImageInfo, levels: Sequence[ArrayLevel], slow: bool) -> 
         for level, name in zip(levels, info.level_names, strict=True)
         if _lacking(level)
     ]
+    largest = max(math.prod(level.chunk) for level in levels) * info.dtype.itemsize
+    said += large_piece_problem("Each of its chunks takes", largest)
     return ChunkedImage(replace(info, problems=(*info.problems, *said)), levels, slow)
 
 
