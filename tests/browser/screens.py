@@ -206,6 +206,93 @@ def labels_of_a_file(at: Studio) -> None:
     page.click(".dialog .foot >> text=Cancel")
 
 
+LONG = "2026-11-23_HeLa-H2B-mCherry_siRNA-KIF11_plate-0001_well-{:02}_field-07_40x-water.tif"
+"""A name of 80 characters, as microscopes give them."""
+
+
+def crowd(at: Studio) -> None:
+    """Sixty images of long names, twelve classes of long names, in every list that has them."""
+    first = sample_images()[0].pixels
+    for n in range(60):
+        tifffile.imwrite(at.server.home / LONG.format(n), np.roll(first[:160, :200], 7 * n, 1))
+    hand = at.open(*(LONG.format(n) for n in range(60)))
+    hand.close_name()
+    page = at.page
+    for n in range(10):
+        name = "cells in late prophase or prometaphase, also those that lie in two planes, no. 9"
+        page.click("button:has-text('Add class')")
+        page.keyboard.type(name if n % 4 == 3 else f"stage {n}")
+        page.keyboard.press("Enter")
+        page.wait_for_selector(f".cls:nth-of-type({n + 3})")
+    hand.painted((60, 60), (90, 70))
+    at.shot("crowd-training")
+    page.click("text=List")
+    page.wait_for_selector(".strokerow")
+    at.shot("crowd-strokes")
+    at.step(1)
+    page.click(".tbl.images tbody tr >> nth=2")
+    at.shot("crowd-images")
+    page.click("button:text-is('Browse')")
+    page.wait_for_selector(".fileline >> nth=20")
+    at.shot("crowd-browse")
+    page.keyboard.press("Escape")
+    at.step(4)
+    page.wait_for_selector(".expform [role=alert]")
+    at.shot("crowd-export")
+    at.step(5)
+    page.fill("[aria-label='Folder, file or pattern']", str(at.server.home / LONG.replace("{:02}", "*")))
+    page.keyboard.press("Enter")
+    page.wait_for_selector("tr.row >> nth=59")
+    page.click("tr.row >> nth=2")
+    at.shot("crowd-batch")
+    page.click("button:text-is('Project')")
+    page.click("text=Close, back to the start")
+    page.wait_for_selector(".recent")
+    at.shot("crowd-recent")
+
+
+def movies(at: Studio) -> None:
+    """A movie of two channels in step 1 and in step 3."""
+    first = sample_images()[0].pixels[:320, :400]
+    pair = np.stack([np.stack([np.roll(first, 4 * t, 1), np.roll(first, 9 * t, 0)]) for t in range(12)])
+    scale = {"axes": "TCYX", "finterval": 300, "Channel": {"Name": ["H2B-mCherry", "GFP-tubulin"]}}
+    tifffile.imwrite(at.server.home / "mitosis.ome.tif", pair, metadata=scale)
+    hand = at.open("mitosis.ome.tif")
+    hand.close_name()
+    at.shot("movie-2c")
+    at.step(1)
+    at.page.click(".tbl.images tbody tr")
+    at.page.wait_for_selector(".lookpicture img")
+    at.shot("movie-2c-images")
+
+
+def dropped(at: Studio) -> None:
+    """Files over the window, over a row, and one that cannot be read."""
+    hand = at.sample()
+    page = at.page
+    over = """([selector, kind]) => {
+      const event = new Event(kind, {cancelable: true, bubbles: true});
+      event.dataTransfer = {types: ["Files"], items: [{kind: "file"}], files: []};
+      document.querySelector(selector).dispatchEvent(event);
+    }"""
+    page.evaluate(over, [".viewer", "dragenter"])
+    page.evaluate(over, [".viewer", "dragover"])
+    at.shot("dropping")
+    page.evaluate(over, [".viewer", "dragleave"])
+    at.step(1)
+    page.evaluate(over, [".tbl.images tbody tr td:nth-child(2)", "dragenter"])
+    page.evaluate(over, [".tbl.images tbody tr td:nth-child(2)", "dragover"])
+    at.shot("dropping-row")
+    (at.server.home / "broken.tif").write_bytes((at.server.home / "cells.tif").read_bytes()[:900])
+    page.goto(page.url)
+    hand.ready()
+    at.step(1)
+    page.fill(".left input", str(at.server.home / "broken.tif"))
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".toast.error")
+    at.shot("images-unreadable")
+
+
 def features(at: Studio) -> None:
     """The matrix over the image, and a feature image."""
     at.sample()
@@ -225,6 +312,7 @@ def pictures(at: Studio) -> None:
     page = at.page
     at.step(1)
     page.click(".tbl.images tbody tr >> nth=0")
+    page.wait_for_selector(".lookpicture img")
     at.shot("images")
     hand = at.open("stack_a.npy", "stack_b.npy")
     hand.close_name()
@@ -289,7 +377,12 @@ def export(at: Studio) -> None:
     at.shot("export")
     page.click("button.primary:has-text('Export 2 images')")
     page.wait_for_selector("td:has-text('done')")
+    page.wait_for_selector("text=2 of 2 images done")
     at.shot("export-done")
+    page.click("button:has-text('Delete ...')")
+    page.wait_for_selector(".filelist.results .fileline")
+    at.shot("export-delete")
+    page.keyboard.press("Escape")
     page.fill("#export-path", "{nickname}_{colour}")
     page.keyboard.press("Enter")
     page.wait_for_selector("[role=alert]:has-text('unknown placeholder')")
@@ -365,7 +458,21 @@ def trouble(at: Studio) -> None:
 
 SCENES: dict[str, Callable[[Studio], None]] = {
     one.__name__: one
-    for one in (start, first, training, features, pictures, volumes, export, batch, settings, trouble)
+    for one in (
+        start,
+        first,
+        training,
+        crowd,
+        movies,
+        dropped,
+        features,
+        pictures,
+        volumes,
+        export,
+        batch,
+        settings,
+        trouble,
+    )
 }
 
 

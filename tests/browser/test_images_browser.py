@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from browser.running import NEEDS_CHROMIUM, Server, soon
 from browser.windows import browser_context, open_images, settled_audit
-from sources.image_server import ImageServer
 
 pytest.importorskip("playwright.sync_api")
 pytestmark = NEEDS_CHROMIUM
@@ -103,12 +102,11 @@ def look(page: Any, unlike: NDArray[np.int16] | None = None) -> NDArray[np.int16
 
 
 def test_values_and_datasets_are_columns_where_there_is_room(page: Any, home: Path) -> None:
+    page.set_viewport_size({"width": 1920, "height": 1080})
     page.wait_for_selector(f"{ROW}:nth-child(1) td.values:text-is('0 to 199')")
     page.set_viewport_size({"width": 1280, "height": 580})
     page.wait_for_selector(f"{ROW}:nth-child(1) td.values", state="hidden")
     page.wait_for_selector(".props >> text=uint8, 0 to 199")
-    page.set_viewport_size({"width": 1440, "height": 900})
-    page.wait_for_selector(f"{ROW}:nth-child(1) td.values:visible")
     page.click(f"{ROW}:nth-child(2)", modifiers=["Shift"])
 
 
@@ -232,6 +230,10 @@ def test_a_file_of_several_images_is_asked_about_and_those_chosen_are_added(page
     page.fill('input[aria-label^="Path, URL or pattern"]', f"{home}/two.h5/raw")
     page.click(".left .btn:has-text('Add')")
     page.wait_for_function(f"document.querySelectorAll('{ROW}').length === {before + 3}")
+    page.set_viewport_size({"width": 1920, "height": 1080})
+    page.wait_for_selector(f"{ROW} td.inner:text-is('more/again')")
+    page.set_viewport_size({"width": 1440, "height": 900})
+    page.wait_for_selector(f"{ROW} td.inner >> nth=0", state="hidden")
 
 
 def test_a_folder_of_zarr_is_an_image_in_the_list_of_files(page: Any, home: Path) -> None:
@@ -379,33 +381,6 @@ def test_a_new_project_without_images_says_what_to_do_and_takes_some(page: Any, 
     page.click(".left .btn:has-text('Add')")
     page.wait_for_selector(f"{ROW} >> text=cell_0")
     page.wait_for_function("document.querySelector('.step:nth-child(2)').innerText.includes('49')")
-
-
-def test_a_pyramid_on_the_net_shows_its_levels_before_it_is_added(page: Any, home: Path) -> None:
-    group = zarr.open_group(home / "served" / "levels.zarr", mode="w", zarr_format=2)
-    for at, side in enumerate((128, 64, 32)):
-        group.create_array(f"s{at}", data=np.full((side, side), at + 1, np.uint8))
-    sets = [
-        {"path": f"s{at}", "coordinateTransformations": [{"type": "scale", "scale": [2.0**at] * 2}]}
-        for at in range(3)
-    ]
-    axes = [{"name": a, "type": "space", "unit": "micrometer"} for a in "yx"]
-    group.attrs["multiscales"] = [{"version": "0.4", "axes": axes, "datasets": sets}]
-    with ImageServer(home / "served") as server:
-        page.fill('input[aria-label^="Path, URL or pattern"]', f"{server.url}/levels.zarr")
-        page.click(".left .btn:has-text('Add')")
-        page.wait_for_selector("text=Which resolution of levels.zarr?")
-        options = page.locator('[role=listbox][aria-label="Images of the file"] [role=option]')
-        assert [" ".join(text.split()) for text in options.all_inner_texts()] == [
-            "Level 0, full resolution y x 128 × 128, uint8, 16 kB",
-            "Level 1 y x 64 × 64, uint8, 4.1 kB",
-            "Level 2 y x 32 × 32, uint8, 1.0 kB",
-        ]
-        assert options.nth(0).get_attribute("aria-selected") == "true"
-        options.nth(1).click()
-        page.click("text=Take it")
-        page.wait_for_selector(f"{ROW} >> text=64 × 64")
-        page.wait_for_selector(f"{ROW} >> text=1 of 0 to 2")
 
 
 def test_another_project_is_looked_at_and_imported(page: Any, home: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 import tifffile
 import zarr
 
+from sources.image_server import ImageServer
 from underbrush.core.runs import Runs
 from underbrush.engine.new_project import write_new_project
 from underbrush.engine.session import Session
@@ -18,6 +19,7 @@ from underbrush.errors import MismatchError, SeveralImagesError, UnderbrushError
 from underbrush.project.commands import Paint, RemoveLane, SetAxes, Undo, command_from_json
 from underbrush.project.paths import linked_source
 from underbrush.web.panels.image_acts import acted, adding, masking, moved, replacing, sequencing
+from underbrush.web.panels.image_choices import level_choices
 from underbrush.web.panels.image_facts import ImageFacts
 from underbrush.web.state import state_of
 
@@ -250,6 +252,34 @@ def test_levels_of_zarr_have_names_and_are_chosen_by_number(folder: Path) -> Non
             False,
             True,
         ]
+
+
+def test_levels_of_a_pyramid_on_the_net_are_shown_before_it_is_added(folder: Path) -> None:
+    group = zarr.open_group(folder / "levels.zarr", mode="w", zarr_format=2)
+    sets = []
+    for at, side in enumerate((128, 64, 32)):
+        group.create_array(f"s{at}", data=np.zeros((side, side), np.uint16))
+        scale = [{"type": "scale", "scale": [2.0**at, 2.0**at]}]
+        sets.append({"path": f"s{at}", "coordinateTransformations": scale})
+    axes = [{"name": a, "type": "space", "unit": "micrometer"} for a in "yx"]
+    group.attrs["multiscales"] = [{"version": "0.4", "axes": axes, "datasets": sets}]
+    zarr.save_array(folder / "plain.zarr", np.zeros((8, 8), np.uint8))
+    with ImageServer(folder) as server:
+        address = f"{server.url}/levels.zarr"
+        said = level_choices(address, {"name": "add", "paths": [address]})
+        assert said is not None and said["title"] == "Which resolution of levels.zarr?"
+        assert [(row["shape"], row["bytes"], row["dtype"]) for row in said["rows"]] == [
+            ([128, 128], 32768, "uint16"),
+            ([64, 64], 8192, "uint16"),
+            ([32, 32], 2048, "uint16"),
+        ]
+        assert said["first"] == address and said["wanted"]["levelled"] is True
+        for row in said["rows"]:
+            (command,) = adding([row["address"]], folder)
+            assert command["source"]["shape"] == row["shape"]
+        assert level_choices(f"{address}#level=1", {}) is None, "who names a level is not asked"
+        assert level_choices(f"{server.url}/plain.zarr", {}) is None
+        assert level_choices(f"{server.url}/none.zarr", {}) is None
 
 
 def test_a_dataset_of_a_file_is_named_with_its_file_to_choose_another(folder: Path) -> None:

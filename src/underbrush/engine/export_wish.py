@@ -13,7 +13,7 @@ import numpy as np
 
 from underbrush.core.results import RESULTS
 from underbrush.engine.naming import Naming, nickname_of, output_path
-from underbrush.errors import CommandError, UnderbrushError
+from underbrush.errors import CommandError, UnderbrushError, UsageError
 from underbrush.files import safe_name
 from underbrush.project.schema import ExportSettings
 from underbrush.sinks.base import ResultKind
@@ -227,9 +227,40 @@ def settings_of(wish: Wish, before: ExportSettings, axes: str, project: str) -> 
 
 
 def full_pattern(wish: Wish) -> str:
-    """The pattern as the command line takes it: absolute, without an ending."""
-    absolute = wish.pattern.startswith(("{project_dir}", "{dataset_dir}")) or Path(wish.pattern).is_absolute()
-    return wish.pattern if absolute else "{project_dir}/" + wish.pattern
+    """The pattern as the command line takes it: absolute, without an ending, with the region filled in.
+
+    Beside the placeholders of `output_path` those of ilastik: ``{result_type}`` is ``{result}``,
+    ``{x_start}`` and ``{x_stop}`` the ends of the region along an axis, ``{roi}`` all of them in short, as in
+    ``y20-80_x10-50``.
+
+    Raises
+    ------
+    UsageError
+        The end of an axis is named and the region does not say it.
+    """
+    pattern = _PLACES.sub(lambda found: _place_text(found, wish.region), wish.pattern)
+    pattern = pattern.replace("{result_type}", "{result}")
+    absolute = pattern.startswith(("{project_dir}", "{dataset_dir}")) or Path(pattern).is_absolute()
+    return pattern if absolute else "{project_dir}/" + pattern
+
+
+_PLACES = re.compile(r"\{(roi|([tzyx])_(start|stop))\}")
+
+
+def _place_text(found: re.Match[str], region: Mapping[str, tuple[int | None, int | None]]) -> str:
+    if found[1] == "roi":
+        named = [(axis, region.get(axis, (None, None))) for axis in "tzyx"]
+        texts = [f"{a}{p or 0}-{'' if q is None else q}" for a, (p, q) in named if p or q is not None]
+        return "_".join(texts) or "whole"
+    first, last = region.get(found[2], (None, None))
+    if found[3] == "start":
+        return str(first or 0)
+    if last is None:
+        raise UsageError(
+            f"{found[0]} in the path needs a region that ends somewhere along {found[2]}",
+            remedy=f"choose a region, or leave {found[0]} out",
+        )
+    return str(last)
 
 
 def result_path(wish: Wish, project: Path, address: str, nickname: str | None = None) -> Path:

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { featureCount, impossible, turnsOn, withCells, withFlat, withoutScale, withScale } from "../../../src/underbrush/web/panels/parts/choice.js";
 import { gammaAt, gammaPlace, movedRange, outline, shareOf, shown, typed, valueAt } from "../../../src/underbrush/web/panels/parts/contrast.js";
-import { bytes, counted, crumbsOf, dayAndTime, halves, percent, pixelSize, placeParts, rangeText, sizes, spot } from "../../../src/underbrush/web/panels/parts/words.js";
+import { alike, bytes, counted, crumbsOf, dayAndTime, halves, percent, pixelSize, placeParts, rangeText, sizes, spot } from "../../../src/underbrush/web/panels/parts/words.js";
 
 const histogram = { edges: [0, 50, 100, 200], counts: [10, 0, 1], auto: [1, 99] };
 
@@ -137,6 +137,19 @@ test("a long name keeps its end, letters outside the plain ones whole", () => {
   assert.deepEqual(halves("x".repeat(10) + "\u{1F52C}".repeat(8)), ["x".repeat(10), "\u{1F52C}".repeat(8)]);
 });
 
+test("names of one experiment show where they differ", () => {
+  const names = ["2026-11-23_plate-0001_well-02_field-07_40x", "2026-11-23_plate-0001_well-11_field-07_40x"];
+  const differ = alike(names);
+  assert.deepEqual(names.map((one) => halves(one, differ)[1]), ["well-02…", "well-11…"]);
+  assert.equal(halves(names[0], differ)[0], "2026-11-23_plate-0001_");
+  assert.equal(alike(["one"]), undefined);
+  assert.equal(alike(["same", "same"]), undefined);
+  const ends = ["nuclei_fluo_520x696_6b6d4e6f", "nuclei_fluo_520x696_aa6d4e11"];
+  assert.deepEqual(halves(ends[0], alike(ends)), ["nuclei_fluo_520x696_", "6b6d4e6f"]);
+  assert.deepEqual(halves("short_1", alike(["short_1", "short_2"])), ["short_1", ""]);
+  assert.deepEqual(alike(["aa", "aaa"]), { first: 2, last: 0 });
+});
+
 test("a range of values is short, and one value is one", () => {
   assert.equal(rangeText(0, 255), "0 to 255");
   assert.equal(rangeText(481.6, 64123), "482 to 64,123");
@@ -149,5 +162,6 @@ test("of a place the name is kept apart from its folder", () => {
   assert.deepEqual(placeParts("a.tif"), ["", "a.tif"]);
   assert.deepEqual(placeParts("C:\\data\\a.tif"), ["C:\\data", "\\a.tif"]);
   assert.deepEqual(placeParts("/data/image.zarr/"), ["/data", "/image.zarr/"]);
+  assert.deepEqual(placeParts("/data/plate/a.h5/raw/one"), ["/data/plate", "/a.h5/raw/one"]);
   assert.deepEqual(placeParts("https://host/x/image.zarr"), ["https://host/x", "/image.zarr"]);
 });

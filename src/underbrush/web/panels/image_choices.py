@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import time
 from collections.abc import Mapping
 from pathlib import PurePath
@@ -36,6 +37,45 @@ def image_choices(several: SeveralImagesError, wanted: Mapping[str, Any]) -> dic
         "left": max(0, len(several.choices) - MOST),
         "single": wanted.get("name") in ONE or (wanted.get("name") == "mask" and _lanes(wanted) < 2),
         "wanted": dict(wanted),
+    }
+
+
+def level_choices(address: str, wanted: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Data of the part ``ImageChoice`` for the levels of a pyramid on the net; None where it has one only.
+
+    Only what describes the image is read; what cannot be read is told when it is added. In a thread.
+    """
+    from underbrush.web.panels.image_acts import at_level  # noqa: PLC0415
+    from underbrush.web.panels.image_facts import peeked_file  # noqa: PLC0415
+
+    peeked = peeked_file(address)
+    if peeked is None or not peeked.level_shapes or address != at_level(address, 0):
+        return None
+    item = peeked.dtype.itemsize
+    rows = [
+        {
+            "address": at_level(address, n),
+            "name": f"Level {n}, full resolution" if n == 0 else f"Level {n}",
+            "axes": peeked.axes,
+            "shape": list(shape),
+            "dtype": peeked.dtype.name,
+            "bytes": math.prod(shape) * item,
+            "problem": "",
+        }
+        for n, shape in enumerate(peeked.level_shapes)
+    ]
+    name = address.partition("#")[0].rstrip("/").rsplit("/", 1)[-1] or address
+    return {
+        "asked": next(_asked),
+        "title": f"Which resolution of {name}?",
+        "note": "The full one is shown and read in pieces, whatever its size; strokes belong to one level.",
+        "file": name,
+        "where": address,
+        "rows": rows,
+        "left": 0,
+        "single": True,
+        "first": rows[0]["address"],
+        "wanted": {**wanted, "levelled": True},
     }
 
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from underbrush.errors import UnderbrushError
 from underbrush.project.paths import name_of
 from underbrush.project.resolve import resolve_source
@@ -55,6 +57,7 @@ class Peeked:
     level_names: tuple[str, ...] = ()
     sizes: Mapping[str, tuple[float, str]] = field(default_factory=dict)
     """Of its pixels, by axis, with their units."""
+    dtype: np.dtype[Any] = field(default_factory=lambda: np.dtype(np.uint8))
 
 
 class ImageFacts:
@@ -155,6 +158,7 @@ def peeked_file(address: str | None) -> Peeked | None:
         shapes,
         whole.level_names,
         dict(info.pixel_size),
+        info.dtype,
     )
 
 

@@ -12,11 +12,12 @@ from nicegui import background_tasks, ui
 from underbrush import __version__
 from underbrush.engine.views import ViewProgress
 from underbrush.errors import SeveralImagesError, UnderbrushError
+from underbrush.web.addresses import is_on_the_net
 from underbrush.web.panels.embed_acts import EMBED_ACTS, EmbedActs
 from underbrush.web.panels.feature_cost import told_cost
 from underbrush.web.panels.gauges import Gauges
 from underbrush.web.panels.image_acts import acted, adding, first_features
-from underbrush.web.panels.image_choices import image_choices
+from underbrush.web.panels.image_choices import image_choices, level_choices
 from underbrush.web.panels.image_facts import ImageFacts
 from underbrush.web.panels.import_acts import IMPORT_ACTS, ImportActs
 from underbrush.web.panels.label_acts import LabelActs
@@ -244,7 +245,7 @@ class _ProjectPage:
             elif name == "open" and named and isinstance(paths, list):
                 await self._go(lambda: open_named(self._hub, paths))
             elif name == "add" and named and isinstance(paths, list):
-                await self._add(paths)
+                await self._add(paths, wanted)
             elif name == "cost" and self._session is not None and not self._hub.preparing.running:
                 table = self._parts["FeatureTable"]
                 data = table.data
@@ -330,9 +331,15 @@ class _ProjectPage:
         if not self._gone():
             self._parts["ImageChoice"].set(several=data, asked=data["asked"])
 
-    async def _add(self, paths: list[str]) -> None:
+    async def _add(self, paths: list[str], wanted: dict[str, Any]) -> None:
         """The images are read here, and added by the viewer: as commands of this tab, which it can undo."""
         files = await self._expanded(paths)
+        if len(files) == 1 and is_on_the_net(files[0]) and not wanted.get("levelled"):
+            levels = await asyncio.to_thread(level_choices, files[0], {**wanted, "paths": files})
+            if levels is not None:
+                if not self._gone():
+                    self._parts["ImageChoice"].set(several=levels, asked=levels["asked"])
+                return
         if any(path.lower().endswith((".ilp", ".ilp.zip")) for path in files):
             self._parts["Toast"].say(
                 "A project is not added to another; open it from the Project menu.", "error"

@@ -3,7 +3,7 @@ import { computed, ref, watch } from "vue";
 import { Icon } from "./basics.js";
 import { clicked } from "./choosing.js";
 import { Dialog } from "./keys.js";
-import { counted } from "./words.js";
+import { bytes, counted } from "./words.js";
 
 /**
  * What is wanted again when the images were chosen: the file gives way to them.
@@ -30,7 +30,7 @@ export const ImageChoice = {
       () => props.asked,
       (now) => {
         open.value = !!now;
-        chosen.value = [];
+        chosen.value = props.several?.first ? [props.several.first] : [];
       },
       { immediate: true },
     );
@@ -74,14 +74,15 @@ export const ImageChoice = {
         open.value = false;
       },
       note: computed(() => {
+        if (props.several?.note) return props.several.note;
         if (props.several?.left) return `${counted(props.several.left, "more image")}: type the path with its name.`;
         return props.several?.single ? "" : "Ctrl or Shift + click takes several";
       }),
-      facts: (/** @type {any} */ row) => [row.shape.join(" × "), row.dtype].filter(Boolean).join(", "),
+      facts: (/** @type {any} */ row) => [row.shape.join(" × "), row.dtype, row.bytes ? bytes(row.bytes) : ""].filter(Boolean).join(", "),
     };
   },
   template: `
-    <Dialog :title="several ? 'Which image of ' + several.file + '?' : ''" :open="open" small @close="close">
+    <Dialog :title="several ? several.title || 'Which image of ' + several.file + '?' : ''" :open="open" small @close="close">
       <div class="filelist scroll" role="listbox" :aria-multiselectable="several && !several.single ? 'true' : 'false'"
           aria-label="Images of the file" ref="list">
         <div v-for="row in rows" :key="row.address" class="fileline" role="option" tabindex="0" :data-path="row.address"

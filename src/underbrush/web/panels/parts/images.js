@@ -6,7 +6,7 @@ import { ImageLook } from "./image_look.js";
 import { findValues, valuesOf } from "./image_values.js";
 import { address, app, command, link, say } from "./link.js";
 import { selection } from "./selection.js";
-import { bytes, counted, halves, pixelSize, placeParts, sizes } from "./words.js";
+import { alike, bytes, counted, halves, pixelSize, placeParts, sizes } from "./words.js";
 
 const locked = () => !!link.state?.read_only;
 const all = () => link.state?.lanes || [];
@@ -132,6 +132,7 @@ export const ImageTable = {
         (one) => !filter.value || `${one.nickname} ${one.location || ""}`.toLowerCase().includes(filter.value.toLowerCase()),
       ),
     );
+    const differ = computed(() => alike(all().map((lane) => lane.nickname)));
     const ids = computed(() => lanes.value.map((lane) => lane.id));
     watch(ids, () => {
       const there = all().map((lane) => lane.id);
@@ -230,7 +231,7 @@ export const ImageTable = {
       move,
       picture,
       repair,
-      halves,
+      told: (/** @type {string} */ name) => halves(name, differ.value),
       sizes,
       pixelSize,
       placeParts,
@@ -306,7 +307,7 @@ export const ImageTable = {
                     @load="findValues(lane)" @error="broken[lane.id + lane.v] = true">
                 <span v-else class="thumb ph"><Icon n="file" /></span>
               </td>
-              <td class="nm"><span class="parted" :data-tip="lane.nickname"><span class="trunc">{{ halves(lane.nickname)[0] }}</span><span v-if="halves(lane.nickname)[1]">{{ halves(lane.nickname)[1] }}</span></span></td>
+              <td class="nm"><span class="parted" :data-tip="lane.nickname"><span class="trunc">{{ told(lane.nickname)[0] }}</span><span v-if="told(lane.nickname)[1]">{{ told(lane.nickname)[1] }}</span></span></td>
               <td :class="{ doubt: doubtful.includes(lane.id) }">{{ [...lane.axes].join(' ') }}</td>
               <td class="num">{{ sizes(lane.shape, lane.axes) }}</td>
               <td>{{ lane.rgb ? lane.dtype + ', colour' : lane.dtype }}</td>

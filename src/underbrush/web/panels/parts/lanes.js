@@ -3,7 +3,7 @@ import { computed, onBeforeUnmount, ref, watch } from "vue";
 import { Icon, IconButton, Slider, Switch } from "./basics.js";
 import { hex } from "./classes.js";
 import { address, app, keysOf, link, shownLane } from "./link.js";
-import { counted, halves, spot } from "./words.js";
+import { alike, counted, halves, spot } from "./words.js";
 
 /** Milliseconds a time point is shown at least when playing, and how long one that does not come is waited for. */
 const FRAME = 125;
@@ -109,6 +109,7 @@ export const Lanes = {
   setup() {
     const broken = ref(/** @type {Record<string, boolean>} */ ({}));
     const lanes = computed(() => link.state?.lanes || []);
+    const differ = computed(() => alike(lanes.value.map((lane) => lane.nickname)));
     const strokes = (/** @type {any} */ lane) =>
       Object.values(lane.strokes || {}).reduce((/** @type {number} */ sum, /** @type {any} */ one) => sum + one[0], 0);
     const key = (/** @type {KeyboardEvent} */ event) => {
@@ -131,7 +132,7 @@ export const Lanes = {
       picture,
       broken,
       counted,
-      halves,
+      told: (/** @type {string} */ name) => halves(name, differ.value),
       show: (/** @type {string} */ id) => app()?.setLane(id),
       add: () => {
         link.step = 1;
@@ -149,7 +150,7 @@ export const Lanes = {
           <span v-if="lane.missing || broken[lane.id]" class="ph"><Icon :n="lane.missing ? 'warn' : 'image'" /></span>
           <img v-else :src="picture(lane)" alt="" loading="lazy" @error="broken[lane.id] = true">
           <span class="trunc text">
-            <span class="n parted"><span class="trunc">{{ halves(lane.nickname)[0] }}</span><span>{{ halves(lane.nickname)[1] }}</span></span>
+            <span class="n parted"><span class="trunc">{{ told(lane.nickname)[0] }}</span><span>{{ told(lane.nickname)[1] }}</span></span>
             <span class="d" :class="{ warn: lane.missing }">
               {{ lane.missing ? 'missing' : strokes(lane) ? counted(strokes(lane), 'stroke') : 'no strokes yet' }}
             </span>

@@ -91,7 +91,10 @@ export function rangeText(low, high) {
  * @param {string} location @returns {[string, string]}
  */
 export function placeParts(location) {
-  const at = Math.max(location.replace(/[\\/]+$/, "").lastIndexOf("/"), location.lastIndexOf("\\"));
+  // A dataset goes with the file that it lies in.
+  const inner = /\.(h5|hdf5|hdf|ilp|npz|n5|zarr)[\\/]/i.exec(location);
+  const file = (inner ? location.slice(0, inner.index) : location).replace(/[\\/]+$/, "");
+  const at = Math.max(file.lastIndexOf("/"), file.lastIndexOf("\\"));
   return at < 1 ? ["", location] : [location.slice(0, at), location.slice(at)];
 }
 
@@ -115,11 +118,41 @@ export function crumbsOf(path) {
 }
 
 /**
- * A name in two parts, of which the first may be cut: names of one experiment differ at their ends.
- * @param {string} name @returns {[string, string]}
+ * A name in two parts, of which the first may be cut: names of one experiment differ at their ends, or at a place that
+ * all of them have (`well-02`), which then stands in the second part.
+ * @param {string} name
+ * @param {{first: number, last: number}} [differ] letters that all names begin and end with, see `alike`
+ * @returns {[string, string]}
  */
-export function halves(name) {
+export function halves(name, differ) {
   const letters = [...name];
-  const kept = letters.length > 16 ? 8 : 0;
-  return [letters.slice(0, letters.length - kept).join(""), kept ? letters.slice(-kept).join("") : ""];
+  if (letters.length <= 16) return [name, ""];
+  const end = letters.length - (differ?.last || 0);
+  // Back to the word that the difference is in, and on to where it ends.
+  let from = differ?.first || 0;
+  while (from > 0 && /[\p{L}\p{N}]/u.test(letters[from - 1])) from -= 1;
+  while (from > 1 && /[-=]/.test(letters[from - 1]) && /\p{L}/u.test(letters[from - 2])) {
+    from -= 1;
+    while (from > 0 && /\p{L}/u.test(letters[from - 1])) from -= 1;
+  }
+  let to = end;
+  while (to < letters.length && /[\p{L}\p{N}]/u.test(letters[to])) to += 1;
+  if (differ && differ.first >= 8 && letters.length - to >= 4 && to > from && to - from <= 16)
+    return [letters.slice(0, from).join(""), `${letters.slice(from, to).join("")}…`];
+  return [letters.slice(0, -8).join(""), letters.slice(-8).join("")];
+}
+
+/**
+ * How many letters all names begin with and end with; undefined where there are not several.
+ * @param {string[]} names @returns {{first: number, last: number} | undefined}
+ */
+export function alike(names) {
+  const all = [...new Set(names)].map((name) => [...name]);
+  if (all.length < 2) return undefined;
+  const shortest = Math.min(...all.map((one) => one.length));
+  let first = 0,
+    last = 0;
+  while (first < shortest && all.every((one) => one[first] === all[0][first])) first += 1;
+  while (last < shortest - first && all.every((one) => one.at(-1 - last) === all[0].at(-1 - last))) last += 1;
+  return { first, last };
 }
