@@ -158,3 +158,5 @@ def test_the_notebook_runs_from_top_to_bottom(tmp_path, monkeypatch):
         exec(compile(cell, "notebook", "exec"), names)
     assert len(code) >= 5
     assert names["scores"]["classes"]["2"]["dice"] > 0.85
+    learnt = names["classifier"]
+    assert 0.9 < learnt.oob_score_ <= 1 and learnt.feature_importances_.sum() == pytest.approx(1)

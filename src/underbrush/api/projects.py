@@ -19,6 +19,7 @@ from underbrush.api.pixel_classifier import PixelClassifier
 from underbrush.api.training_images import ImageLike
 from underbrush.core.evaluate import Overlap
 from underbrush.core.features.selection import FeatureSelection
+from underbrush.core.forest.train import TrainedForest
 from underbrush.core.geometry import from_internal
 from underbrush.core.labels import LabelBlock, paint
 from underbrush.engine.building import stored_options, trained
@@ -287,7 +288,7 @@ class OpenProject:
         for notice in rows.notices:
             warnings.warn(notice, UserWarning, stacklevel=2)
         session.adopt(lesson_from(document, forest, built.classifier.feature_names))
-        return _classifier(self._project(), n_jobs)
+        return _classifier(self._project(), n_jobs, forest)
 
     def freeze(self, name: str, note: str = "") -> None:
         """Keep the classifier as it is now under a name.
@@ -455,8 +456,11 @@ class OpenProject:
         return order[int(value) - 1]
 
 
-def _classifier(project: Project, n_jobs: int | None) -> PixelClassifier:
+def _classifier(project: Project, n_jobs: int | None, new: TrainedForest | None = None) -> PixelClassifier:
+    """The classifier of a project; of one that was trained now also what training found."""
     fitted, notices = fitted_of(project, thread_count(n_jobs))
+    if new is not None:
+        fitted = replace(fitted, importances=new.importances, oob_score=new.oob_score)
     for notice in notices:
         warnings.warn(notice, UserWarning, stacklevel=3)
     return PixelClassifier._made(fitted, project, n_jobs)

@@ -185,8 +185,10 @@ class _Command:
         places = run.places()
         bar.expect(len(places))
         if not places:
-            number = f"{len(requests)} image{'' if len(requests) == 1 else 's'}"
-            bar.say(f"underbrush: part {self.share} has nothing to do: there is only {number}.")
+            number = (
+                "there is only 1 image" if len(requests) == 1 else f"there are only {len(requests)} images"
+            )
+            bar.say(f"underbrush: part {self.share} has nothing to do: {number}.")
         outcomes: list[Outcome] = []
 
         def told(outcome: Outcome) -> None:
