@@ -338,7 +338,8 @@ def _retrain(job: Job, threads: int) -> None:
             raise ProjectError(f"it cannot be changed ({session.read_only})", where=job.project)
         base = session.project()
         if base.selection is None:
-            raise ProjectError("no features are chosen in this project", where=job.project)
+            problem = "no features are chosen in this project"
+            raise ProjectError(problem, where=job.project, remedy="choose them in its window first")
         options = stored_options(base, threads)
         if job.training.trees is not None and job.training.trees != options.n_trees:
             options = replace(options, n_trees=_checked_trees(job.training.trees))

@@ -28,7 +28,9 @@ def parse_version(text: str) -> Version:
     """
     match = _PATTERN.match(text.strip().lower())
     if match is None:
-        raise ProjectError(f"its version {text[:40]!r} is none of ilastik's")
+        raise ProjectError(
+            f"its version {text[:40]!r} is none of ilastik's", remedy="give a project of ilastik"
+        )
     major, minor, patch, pre, pre_number, post, dev = match.groups()
     has_post, has_dev = "post" in match.group(0), "dev" in match.group(0)
     stage = _PRE[pre] if pre else (-1 if has_dev and not has_post else _FINAL)
