@@ -26,7 +26,7 @@ import { ViewMenus } from "./viewmenu.js";
 import { Wheel } from "./wheel.js";
 
 /**
- * @typedef {{project: string, prefix?: string, lane?: string, view?: string, preset?: "underbrush" | "ilastik",
+ * @typedef {{project: string, prefix?: string, lane?: string, view?: string, alone?: boolean, preset?: "underbrush" | "ilastik",
  *            keys?: Record<string, string[]>, renderer?: "auto" | "webgl2" | "canvas2d", pixelRatio?: number}} Options
  * @typedef {import("./strokestore.js").Command} Command
  * @typedef {import("./outbox.js").Entry} Entry

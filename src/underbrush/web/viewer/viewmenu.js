@@ -40,7 +40,10 @@ export class ViewMenus {
     const menu = new ViewMenu(box, {
       name: `View ${NAMES[plane]}`,
       items: () => this.items(plane),
-      choose: (id) => this.app.facing.turn(/** @type {import("./orientation.js").Turn} */ (id.slice(5)), plane),
+      choose: (id) => {
+        if (id === "window") this.app.emit("action", { action: "window", plane });
+        else this.app.facing.turn(/** @type {import("./orientation.js").Turn} */ (id.slice(5)), plane);
+      },
     });
     this.of.set(plane, menu);
     return menu;
@@ -49,10 +52,11 @@ export class ViewMenus {
   /** @private @param {import("./geometry.js").Plane} plane @returns {Item[]} */
   items(plane) {
     const rows = this.app.keyTable(), upright = !this.app.facing.of.has(plane);
-    return TURNS.map((action) => {
+    const turns = TURNS.map((action) => {
       const row = rows.find((one) => one.action === action);
       return { id: action, text: row?.title ?? action, caps: row?.keys[0], off: upright && action === "turn:upright" };
     });
+    return this.app.options.alone ? turns : [...turns, { id: "window", text: "In a window of its own" }];
   }
 }
 

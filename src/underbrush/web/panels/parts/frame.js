@@ -2,8 +2,10 @@
 import { computed, nextTick, onBeforeUnmount, onMounted, ref, watch } from "vue";
 import { Icon, IconButton, Keys } from "./basics.js";
 import { app, attach, deeds, folded, keysOf, link, pagePrefix, shownLane } from "./link.js";
+import { goTogether, openAlone } from "./own_window.js";
 import { followPreferences } from "./preferences.js";
 import { toArea } from "./regions.js";
+import { aloneFrom } from "./together.js";
 import { counted } from "./words.js";
 
 /** Where the viewer is mounted. Emits what the page in Python has to know. */
@@ -15,6 +17,7 @@ export const ViewerFrame = {
     const failure = ref("");
     /** @type {() => void} */ let off = () => {};
     let gone = false;
+    deeds.window = openAlone;
     deeds.panels = () => toArea(1);
     deeds.panelsBack = () => toArea(-1);
     // Its row is on the page already: the same button, with its field and its undo.
@@ -29,7 +32,8 @@ export const ViewerFrame = {
         const { mount } = await import("underbrush-viewer");
         const element = place.value;
         if (gone || !(element instanceof HTMLElement)) return; // taken down while the viewer was fetched
-        const viewer = await mount(element, { project: props.project, prefix: link.prefix, lane: props.lane || undefined });
+        const alone = aloneFrom(location.search);
+        const viewer = await mount(element, { project: props.project, prefix: link.prefix, lane: props.lane || undefined, alone: !!alone });
         if (gone) return viewer.unmount();
         const unattach = attach(viewer),
           unfollow = followPreferences();
@@ -39,6 +43,11 @@ export const ViewerFrame = {
         };
         stayOnThePage();
         back(props.project);
+        const part = goTogether(viewer, alone), before = off;
+        off = () => {
+          part();
+          before();
+        };
         emit("act", { name: "mounted", client: viewer.client });
       } catch (error) {
         failure.value = "The viewer could not start. Reload the page; your strokes are kept.";

@@ -56,7 +56,7 @@ const EVENTS = [
 /** @type {{app: App | null, hint: number, toast: number}} */
 const own = { app: null, hint: 0, toast: 0 };
 
-/** What parts do when a key of the viewer asks for it, by action. @type {Record<string, () => void>} */
+/** What parts do when a key of the viewer asks for it, by action. @type {Record<string, (plane?: string) => void>} */
 export const deeds = {};
 
 /** The viewer of this tab, or null before it is mounted. */
@@ -73,7 +73,7 @@ export function attach(viewer) {
   // That a file is missing is told where its image would be.
   const isTold = (/** @type {string} */ text) => !!link.state?.lanes.some((lane) => lane.missing === text);
   offs.push(viewer.on("notice", ({ sentence, level }) => isTold(sentence) || say(sentence, { level })));
-  offs.push(viewer.on("action", (payload) => act(payload.action)));
+  offs.push(viewer.on("action", ({ action, ...more }) => act(action, more)));
   const now = viewer.snapshot();
   for (const name of EVENTS) if (now[name]) take(name, now[name]);
   link.keys = viewer.keyTable();
@@ -106,11 +106,11 @@ export function showHint(text) {
   own.hint = window.setTimeout(() => (link.hint = ""), 6000);
 }
 
-/** @param {string} action what a key does that is not the viewer's */
-function act(action) {
+/** @param {string} action what a key or a menu over the image does that is not the viewer's @param {{plane?: string}} more */
+function act(action, { plane }) {
   if (action === "sidePanels") togglePanels();
   else if (action === "keys") link.dialog = link.dialog === "keys" ? "" : "keys";
-  else deeds[action]?.();
+  else deeds[action]?.(plane);
 }
 
 /** Both side panels; on a small window the right one is folded first and Tab opens it. */

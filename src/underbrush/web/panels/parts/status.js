@@ -129,6 +129,11 @@ export const Status = {
         : null,
     );
     const unsent = computed(() => (link.unsent.count > 3 ? `${counted(link.unsent.count, "stroke")} on the way` : ""));
+    /** What a window without panels paints with. */
+    const hand = computed(() => {
+      const one = (link.state?.classes || []).find((known) => known.id === link.tool.class);
+      return one ? { name: one.name, colour: hex(one.colour), size: link.tool.size } : null;
+    });
     const stop = () => {
       link.live = false;
       app()?.setLive(false);
@@ -137,7 +142,7 @@ export const Status = {
       const job = anyBusy();
       return job ? { name: job.kind === "batch" ? "Batch" : "Export", percent: Math.round(100 * job.share) } : null;
     });
-    return { link, values, feature, probabilities, sentence, progress, unsent, percent, stop, writing, cancel };
+    return { hand, link, values, feature, probabilities, sentence, progress, unsent, percent, stop, writing, cancel };
   },
   template: `
     <footer class="status">
@@ -156,6 +161,8 @@ export const Status = {
           </span>
           <span class="sep"></span>
         </template>
+        <span v-if="hand" class="inhand">Brush <i class="dot" :style="{ '--c': hand.colour }"></i>{{ hand.name }} <b>{{ hand.size }} px</b></span>
+        <span class="sep inhand"></span>
         <span data-tip="Screen pixels per image pixel"><b>{{ percent(link.zoom.zoom) }}</b></span>
       </template>
       <StepFacts v-else />

@@ -1,7 +1,7 @@
 /** The bar above: what is open, whether it is safe, menus, how busy the machine is, Live. */
 import { computed, onBeforeUnmount, onMounted, ref, watch } from "vue";
 import { Icon, Menu, Switch } from "./basics.js";
-import { app, keysOf, link, say, togglePanels, undoable } from "./link.js";
+import { app, deeds, keysOf, link, say, togglePanels, undoable } from "./link.js";
 import { counted } from "./words.js";
 
 const MARK = `<svg viewBox="0 0 20 20" aria-hidden="true"><rect x="2" y="2" width="16" height="16" rx="4" fill="none" stroke="currentColor" stroke-width="1.5"/><path d="M6 14c0-4 1-6 4-8M10 14V9M14 14c0-2.5-.7-4-2.5-5" fill="none" stroke="currentColor" stroke-width="1.5" stroke-linecap="round"/></svg>`;
@@ -25,7 +25,7 @@ function saved() {
 const item = (action, text) => ({ id: action, text, keys: keysOf(action) });
 
 /** What the viewer has no action for. */
-const OWN = new Set(["sidePanels", "copyPicture"]);
+const OWN = new Set(["sidePanels", "copyPicture", "window"]);
 
 /** @param {boolean} project whether a project is open @returns {[string, any[]][]} */
 function menus(project) {
@@ -84,6 +84,7 @@ function menus(project) {
         item("turn:left", "Turn the view left"),
         item("turn:swap", "Swap the axes of the view"),
         { ...item("turn:upright", "View upright"), off: !link.position.turned },
+        { id: "window", text: "This view in a window of its own", icon: "max" },
         { line: true },
         { ...item("goto", "Go to a position ..."), icon: "target" },
         { ...item("picture", "Save a picture of the view"), icon: "image" },
@@ -122,6 +123,7 @@ export const Topbar = {
     const choose = (/** @type {string} */ id) => {
       if (id === "sidePanels") togglePanels();
       else if (id === "copyPicture") app()?.copyPicture();
+      else if (id === "window") deeds.window?.();
       else if (["keys", "changeKeys", "settings"].includes(id)) link.dialog = id;
       else if (id === "about") say(`Underbrush ${props.version}: a few brush strokes grow a forest that segments your images.`);
       else if (["undo", "redo"].includes(id) || link.keys.some((row) => row.action === id)) app()?.do(id);
