@@ -268,7 +268,7 @@ def movies(at: Studio) -> None:
 
 def dropped(at: Studio) -> None:
     """Files over the window, over a row, and one that cannot be read."""
-    hand = at.sample()
+    at.sample()
     page = at.page
     over = """([selector, kind]) => {
       const event = new Event(kind, {cancelable: true, bubbles: true});
@@ -284,9 +284,8 @@ def dropped(at: Studio) -> None:
     page.evaluate(over, [".tbl.images tbody tr td:nth-child(2)", "dragover"])
     at.shot("dropping-row")
     (at.server.home / "broken.tif").write_bytes((at.server.home / "cells.tif").read_bytes()[:900])
-    page.goto(page.url)
-    hand.ready()
-    at.step(1)
+    page.reload()
+    page.wait_for_selector(".tbl.images tbody tr")
     page.fill(".left input", str(at.server.home / "broken.tif"))
     page.keyboard.press("Enter")
     page.wait_for_selector(".toast.error")

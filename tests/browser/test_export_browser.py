@@ -148,6 +148,53 @@ def test_a_choice_is_there_again_after_a_reload_that_came_at_once(page: Any) -> 
     page.wait_for_selector(r".expform .path >> text=/nuclei_1_segmentation\S*\.tif/")
 
 
+def test_a_choice_is_there_though_the_window_was_closed_at_once(page: Any, server: Server) -> None:
+    other = page.context.new_page()
+    other.goto(page.url)
+    other.click(".step:nth-child(4)")
+    other.wait_for_selector(".expform .path")
+    other.fill("#export-path", "closed/{nickname}_{roi}")
+    other.keyboard.press("Enter")
+    other.close(run_before_unload=True)
+    page.wait_for_function("document.querySelector('#export-path').value === 'closed/{nickname}_{roi}'")
+    page.wait_for_selector(".expform .path:has-text('nuclei_1_whole.tif')")
+    page.click("button:text-is('Reset')")
+    page.wait_for_selector(".expform .path:has-text('nuclei_1_segmentation')")
+
+
+def test_the_small_picture_is_that_of_the_region(page: Any) -> None:
+    picture = (
+        "[...document.querySelectorAll('.preview.result img')].map(e => [e.naturalWidth, e.naturalHeight])[0]"
+    )
+    page.wait_for_function(f"String({picture}) === '240,180'")
+    page.click("[aria-label^='Region: ']")
+    page.click("text=A part, in pixels")
+    page.fill("[aria-label^='x from']", "20")
+    page.fill("[aria-label^='x to']", "70")
+    page.keyboard.press("Enter")
+    page.fill("[aria-label^='y to']", "40")
+    page.keyboard.press("Enter")
+    page.wait_for_function(f"String({picture}) === '50,40'")
+    page.wait_for_selector("text=The region alone.")
+    page.click("button:text-is('Reset')")
+    page.wait_for_function(f"String({picture}) === '240,180'")
+
+
+def test_results_are_listed_and_deleted(page: Any, server: Server) -> None:
+    before = results(server)
+    assert {"nuclei_1_probabilities.npy", "nuclei_1_segmentation.tif"} <= set(before)
+    page.click("button:has-text('Delete ...')")
+    page.wait_for_selector(".filelist.results .fileline:has-text('nuclei_1_probabilities.npy')")
+    assert audited(page) == []
+    page.click(".dialog .foot >> text=Cancel")
+    assert results(server) == before
+    page.click("button:has-text('Delete ...')")
+    page.click(".dialog .danger:has-text('Delete 1 result')")
+    page.wait_for_selector(".dialog", state="detached")
+    assert soon(page, lambda: "nuclei_1_probabilities.npy" not in results(server))
+    assert "nuclei_1_segmentation.tif" in results(server), "the command wrote it, not the window"
+
+
 def test_the_export_of_new_projects_is_set_once(page: Any, server: Server) -> None:
     page.click(".menu >> text=Edit")
     page.click("text=Settings ...")
@@ -191,6 +238,16 @@ def test_files_are_compared_computed_and_tried_again(page: Any, server: Server) 
     assert "w4_segmentation.tif" in results(server)
     page.click("text=Start again")
     page.wait_for_selector("text=5 of 5 files done, 5 of them before")
+    page.click("[aria-label='Open w1.tif']")
+    page.wait_for_selector(".lane[aria-current=true]:has-text('w1')")
+    page.click(".step:nth-child(5)")
+    page.click("[aria-label='Open w1.tif']")
+    page.wait_for_selector(".step:nth-child(3)[aria-current=step]")
+    assert page.locator(".lane:has-text('w1')").count() == 1, "it is not added twice"
+    page.focus(".viewer >> nth=0")
+    page.keyboard.press("Control+z")
+    page.wait_for_selector(".lane:has-text('w1')", state="detached")
+    page.click(".step:nth-child(5)")
 
 
 def test_rows_and_the_whole_folder_by_keys(page: Any, server: Server) -> None:

@@ -155,10 +155,10 @@ export const DropZone = {
     <div class="dropslot">
       <div v-if="over && row" class="dropover onrow">
         <i :style="row.place"></i>
-        <p class="toast">Drop to replace {{ row.name }}, beside the rows to add</p>
+        <p class="toast"><span class="words anywhere">Drop to replace {{ row.name }}, beside the rows to add</span></p>
       </div>
       <div v-else-if="over" class="dropover">
-        <div class="empty is-hover"><p class="fg">{{ project ? 'Drop to add to this project' : 'Drop to open' }}</p></div>
+        <div class="empty is-hover"><p class="fg dropwords">{{ project ? 'Drop to add to this project' : 'Drop to open' }}</p></div>
       </div>
       <Dialog :title="question ? question.text : ''" :open="!!question" small @close="answer(-1)">
         <p v-if="question.detail" class="note pad anywhere">{{ question.detail }}</p>
