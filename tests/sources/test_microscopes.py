@@ -122,6 +122,22 @@ def test_planes_and_tiles_of_a_czi_that_are_not_there_read_as_nothing_and_are_sa
     assert not whole[1, 0].any()
 
 
+def test_a_smaller_copy_counts_where_it_is_whole_and_not_where_much_of_it_is_missing(tmp_path):
+    array = files.distinct((64, 96))
+    corner = (
+        {"pixels": array[:48], "at": {"X": 0, "M": 0}},
+        {"pixels": array[48:, :48], "at": {"Y": 48, "M": 1}},
+    )
+    whole = {"pixels": array[::2, ::2].copy(), "at": {}, "size": (64, 96)}
+    part = {"pixels": array[:16:4, ::4].copy(), "at": {}, "size": (16, 96)}
+    (tmp_path / "a.czi").write_bytes(files.czi_bytes([*corner, whole, part]))
+    with open_image(tmp_path / "a.czi") as image:
+        assert image.levels == ((64, 96), (32, 48))
+        np.testing.assert_array_equal(image.read(level=1)[0, 0, 0], array[::2, ::2])
+    with open_image(f"{tmp_path}/a.czi#level=1") as image:
+        assert image.shape == (32, 48)
+
+
 def test_of_tiles_that_overlap_the_higher_number_lies_on_top(tmp_path):
     tiles = [
         {"pixels": np.full((10, 10), value, "uint8"), "at": {"X": x, "M": m}}

@@ -158,7 +158,7 @@ def _levels(blocks: Sequence[Subblock], first: dict[str, int]) -> list[_Level]:
     for factor, copies in sorted(by_factor.items()):
         level = _level(copies, factor, (top, left, height, width), first)
         smaller = level.height < levels[-1].height or level.width < levels[-1].width
-        if smaller and level.planes.keys() == levels[0].planes.keys() and not _gaps(level):
+        if smaller and level.planes.keys() == levels[0].planes.keys() and not _gaps(level, levels[0], factor):
             levels.append(level)
     return levels
 
@@ -180,10 +180,18 @@ def _level(
     return _Level(-(-height // factor), -(-width // factor), found)
 
 
-def _gaps(level: _Level) -> bool:
-    """Whether tiles are missing for certain: together they are smaller than the plane, or there are none."""
-    area = level.height * level.width
-    return any(int((boxes[:, 2] * boxes[:, 3]).sum()) < area * 0.98 for boxes, _ in level.planes.values())
+def _gaps(level: _Level, base: _Level, factor: int) -> bool:
+    """Whether much of a smaller copy is missing; tiles of the full size overlap, and may leave gaps too."""
+    whole = base.height * base.width
+    return any(
+        _covered(level, place) * factor**2 < 0.75 * min(whole, _covered(base, place))
+        for place in level.planes
+    )
+
+
+def _covered(level: _Level, place: Place) -> int:
+    boxes = level.planes[place][0]
+    return int((boxes[:, 2] * boxes[:, 3]).sum())
 
 
 def _holes(level: _Level, count: int) -> tuple[str, ...]:
@@ -194,7 +202,7 @@ def _holes(level: _Level, count: int) -> tuple[str, ...]:
             " stopped?) and read as 0."
         )
     area = level.height * level.width
-    if any(int((boxes[:, 2] * boxes[:, 3]).sum()) < area for boxes, _ in level.planes.values()):
+    if any(_covered(level, place) < area for place in level.planes):
         said.append("The tiles do not cover the whole image; where there is none it reads as 0.")
     return tuple(said)
 
