@@ -75,7 +75,7 @@ class Reader(Painter):
 
     def wait_for_a_result(self) -> None:
         """The sample is open, and its result is on the screen."""
-        self.page.wait_for_selector(".cls[data-class='2']", timeout=150_000)  # kernels may be compiled first
+        self.page.wait_for_selector(".cls[data-class='2']", timeout=150_000)
         self.ready()
         until(
             self.page,
@@ -83,6 +83,7 @@ class Reader(Painter):
               const { done, total } = (await import("underbrush-panels")).link.progress ?? {};
               return total > 0 && done === total;
             }""",
+            seconds=150,  # kernels may be compiled first
         )
         self.drawn()
 
