@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from web.painting_server import PaintingServer
-from web.test_painting import (
+from web.painting_pages import (
     FOREGROUND,
     READY,
     Open,
@@ -18,6 +17,7 @@ from web.test_painting import (
     opened,
     server,
 )
+from web.painting_server import PaintingServer
 
 __all__ = ["chromium", "opened", "server"]  # fixtures
 
