@@ -187,8 +187,14 @@ def test_in_turned_views_strokes_lassos_keys_and_pointers_mean_what_is_seen(
 def test_a_view_stays_turned_when_the_page_is_loaded_again_and_is_upright_by_key(opened: Open) -> None:
     page = opened()
     upright = page.evaluate("app.viewer.view.box")
-    for key in ("m", "Shift+X"):
-        page.keyboard.press(key)
+    saved = """import('/viewer/snapshot.js').then(({ pictureOf }) => {
+      const { width, height } = pictureOf(app.viewer);
+      return width / height;
+    })"""
+    assert page.evaluate(saved) == pytest.approx(700 / 500, abs=0.01)
+    page.keyboard.press("m")
+    assert page.evaluate(saved) == pytest.approx(500 / 700, abs=0.01), "a picture is what is seen"
+    page.keyboard.press("Shift+X")
     assert page.evaluate("app.viewer.pane('xy').orientation") == [1, 0, 0, -1]
     page.wait_for_function("app.snapshot().position.turned === 'flipped'")
     assert page.evaluate("app.viewer.view.box") == upright, "fitted, all is in sight"
