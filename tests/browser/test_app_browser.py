@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -116,6 +117,15 @@ def test_a_file_dropped_from_elsewhere_is_copied_beside_the_project(page: Any, s
     )
     page.wait_for_function("document.querySelectorAll('.lane').length === 3")
     assert list((server.home / "Underbrush").rglob("dropped.tif"))
+
+
+def test_a_project_that_is_only_now_read_is_not_told_as_a_lost_connection(page: Any) -> None:
+    other = page.context.new_page()
+    other.route_web_socket(re.compile("/api/p/"), lambda _silent: None)
+    other.goto(page.url)
+    other.wait_for_selector(".banner >> text=Opening.")
+    assert "lost" not in other.inner_text(".banner")
+    other.close()
 
 
 def test_a_stroke_painted_while_the_server_is_dead_is_there_when_it_is_back(

@@ -239,7 +239,7 @@ export const Banner = {
       if (link.connection.state === "closed")
         return { kind: "err", icon: "error", strong: "Connection closed.", text: link.connection.sentence, again: true };
       // Nothing was lost that never was there: a project that is only now read, or made, takes its time.
-      if (link.connection.banner && link.connection.state === "connecting" && !link.state)
+      if (link.connection.banner && link.connection.state === "connecting")
         return { kind: "", icon: "info", strong: "Opening.", text: "The image appears as soon as the project is read." };
       if (link.connection.banner)
         return { kind: "warn", icon: "warn", strong: "Connection lost.", text: `Reconnecting. You can go on painting.${kept}`, again: true };
