@@ -29,6 +29,15 @@ def dice(a: Mask, b: Mask) -> float:
     return float(2 * (a & b).sum() / (a.sum() + b.sum()))
 
 
+def rows_of(mask: Mask) -> list[tuple[int, int, int]]:
+    """Runs of a mask along its rows: row, first and last column."""
+    found = []
+    for y, row in enumerate(mask):
+        edges = np.flatnonzero(np.diff(np.concatenate([[0], row.astype(np.int8), [0]])))
+        found += [(y, int(a), int(b) - 1) for a, b in zip(edges[::2], edges[1::2], strict=True)]
+    return found
+
+
 def _ways(mask: Mask) -> list[list[Point]]:
     """The longest of the shortest ways through each connected piece of a mask, pixel by pixel."""
     left = {(int(x), int(y)) for y, x in np.argwhere(mask)}
@@ -162,13 +171,13 @@ class Painter(Hand):
         assert xs[0] >= 0 and xs[-1] < picture.shape[1] and ys[0] >= 0 and ys[-1] < picture.shape[0]
         return picture[ys[:, None], xs[None, :]]
 
-    def seen(self) -> NDArray[np.uint8]:
+    def seen(self, pause: int = 80) -> NDArray[np.uint8]:
         """The view as it is on the screen, without the pointer and without what is said over it."""
         self.page.mouse.move(self.corner()["x"] + 60, 5)
         until(self.page, NOTHING_OVER)
         for viewer in ("view.settled()", "view.renderNow()"):
             self.view(f"view => {viewer}")
-        return super().seen()
+        return super().seen(pause)
 
     def coloured(self, shape: tuple[int, int], colour: tuple[int, int, int]) -> Mask:
         """Which pixels of the plane have exactly a colour on the screen."""

@@ -303,13 +303,16 @@ class Hand:
         assert answer.ok, answer.text()
         return np.frombuffer(answer.body(), np.uint8).reshape(height, width)
 
-    def seen(self) -> NDArray[np.uint8]:
-        """The viewer on the screen, without the pointer, when it does not change any more: y, x, RGB."""
+    def seen(self, pause: int = 250) -> NDArray[np.uint8]:
+        """The viewer on the screen, without the pointer, when it does not change any more: y, x, RGB.
+
+        ``pause``: milliseconds between two looks that have to be the same.
+        """
         box = self.corner()
         self.page.mouse.move(box["x"] + 60, 5, steps=4)
         before = self.look()
         while True:
-            self.page.wait_for_timeout(250)
+            self.page.wait_for_timeout(pause)
             now = self.look()
             if np.array_equal(now, before):
                 return now

@@ -15,7 +15,7 @@ import numpy as np
 import scipy.ndimage
 import tifffile
 
-from browser.painter import Mask, Painter
+from browser.painter import Mask, Painter, rows_of
 from browser.running import until
 
 TUTORIAL = Path(__file__).parents[2] / "docs" / "tutorial.md"
@@ -117,7 +117,7 @@ class Reader(Painter):
     def line(self, where: Mask, least: int = 0) -> None:
         """A stroke of the class in hand along the longest row of a mask that has no strokes yet."""
         free = where & (self.labels() == 0)
-        row, first, last = max(_rows(free), key=lambda run: run[2] - run[1])
+        row, first, last = max(rows_of(free), key=lambda run: run[2] - run[1])
         assert last - first >= least
         # Not to the very edge: the brush is 3 pixels wide.
         first, last = (first + 3, last - 3) if last - first > 9 else (first, last)
@@ -199,15 +199,6 @@ class Reader(Painter):
     def wait_for_the_batch(self) -> None:
         """All are done."""
         self.page.wait_for_selector("text=2 of 2 files done")
-
-
-def _rows(mask: Mask) -> list[tuple[int, int, int]]:
-    """Runs of a mask along its rows: row, first and last column."""
-    found = []
-    for y, row in enumerate(mask):
-        edges = np.flatnonzero(np.diff(np.concatenate([[0], row.astype(np.int8), [0]])))
-        found += [(y, int(a), int(b) - 1) for a, b in zip(edges[::2], edges[1::2], strict=True)]
-    return found
 
 
 def _near(mask: Mask, by: int) -> Mask:
