@@ -5,7 +5,7 @@ import { anyBusy, busy, cancel, copyText, held, openFolder, retry, start, takeFi
 import { FORMATS, jobText, KINDS, leftText, RESULTS, STATES, timeText } from "./export_words.js";
 import { WhichClassifier } from "./exports.js";
 import { app, link } from "./link.js";
-import { counted, pixelSize } from "./words.js";
+import { alike, counted, halves, pixelSize } from "./words.js";
 
 /** The left panel. */
 export const BatchChoice = {
@@ -117,6 +117,7 @@ export const BatchPage = {
         .map((/** @type {any} */ row, /** @type {number} */ n) => ({ ...row, n }))
         .filter((/** @type {any} */ row) => !only.value || row.warnings.length),
     );
+    const differ = computed(() => alike((job.value?.rows || []).map((/** @type {any} */ row) => row.name)));
     const running = computed(() => busy("batch"));
     const of = (/** @type {string[]} */ ...states) =>
       (job.value?.rows || []).filter((/** @type {any} */ row) => states.includes(row.state)).length;
@@ -138,6 +139,7 @@ export const BatchPage = {
     return {
       held, job, only, rows, running, differing, key, said, start, cancel, retry, anyBusy, jobText, leftText, timeText, counted, STATES,
       open: (/** @type {any} */ row) => openRow(row, props.files, (wanted) => emit("act", wanted)),
+      told: (/** @type {string} */ name) => (name.length > 40 ? halves(name, differ.value) : [name, ""]),
       locked: computed(() => !!link.state?.read_only),
       failed: computed(() => of("failed")),
       stopped: computed(() => of("cancelled")),
@@ -190,7 +192,7 @@ export const BatchPage = {
           <tbody>
             <tr v-for="row in rows" class="row" :key="row.n" tabindex="0" :aria-selected="held.selected === row.n ? 'true' : 'false'"
                 @click="held.selected = row.n" @keydown="key($event, row)">
-              <td class="nm">{{ row.name }}</td>
+              <td class="nm" :data-tip="row.name"><span class="parted file"><span class="trunc">{{ told(row.name)[0] }}</span><span v-if="told(row.name)[1]">{{ told(row.name)[1] }}</span></span></td>
               <td>
                 <span v-if="row.state === 'running'" class="hstack"><span class="prog w96"><i :style="{ width: 100 * row.share + '%' }"></i></span>{{ Math.round(100 * row.share) }} %</span>
                 <span v-else class="badge" :class="{ err: row.state === 'failed' }">

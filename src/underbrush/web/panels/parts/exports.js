@@ -247,9 +247,9 @@ const Place = {
       <template v-if="colours.length">
         <label>Colours</label>
         <div class="hstack wrap">
-          <template v-for="one in colours">
-            <span class="sw" :style="{ '--c': rgb(one.colour) }"></span><span class="colourname">{{ one.value }} {{ one.name }}</span>
-          </template>
+          <span v-for="one in colours" :key="one.id" class="hstack colour" :data-tip="one.name.length > 24 ? one.name : null">
+            <span class="sw" :style="{ '--c': rgb(one.colour) }"></span><span class="colourname trunc">{{ one.value }} {{ one.name }}</span>
+          </span>
         </div>
       </template>
       <label for="export-path">Path</label>
