@@ -1,12 +1,17 @@
 """Make the pictures of the documents: ``python docs/make_pictures.py``. Needs Chromium and the extra test.
 
-Those of the tutorial come from following it; those of features from the sample.
+Those of the tutorial come from following it, those of how-tos from doing what they say, those of features
+from the sample.
 """
 
 from __future__ import annotations
 
 import io
+import os
+import re
+import shlex
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -44,6 +49,13 @@ def tutorial() -> None:
                 page.wait_for_selector(".cls[data-class='3']")
                 reader.wait_for_a_result()
                 reader.picture("tissue")
+                for name, project in (("membranes", "membranes.ilp"), ("channels", "two.ilp")):
+                    follow_commands(name, home)
+                    page.goto(server.address)
+                    page.fill("[aria-label^=Path]", str(home / project))
+                    page.keyboard.press("Enter")
+                    reader.wait_for_a_result()
+                    reader.picture(name)
             finally:
                 chromium.close()
                 server.stop()
@@ -53,8 +65,22 @@ def tutorial() -> None:
     folder.mkdir(exist_ok=True)
     for name, picture in pictures.items():
         Image.open(io.BytesIO(picture)).convert("RGB").save(folder / f"{name}.webp", quality=92, method=6)
-    (folder / "tissue.webp").replace(PICTURES / "tissue.webp")
+    for name in ("tissue", "membranes", "channels"):
+        (folder / f"{name}.webp").replace(PICTURES / f"{name}.webp")
     Image.open(io.BytesIO(pictures["sample"])).convert("RGB").save(PICTURES / "app.png", optimize=True)
+
+
+def follow_commands(page: str, folder: Path) -> None:
+    """What a how-to has to be typed, typed in ``folder``."""
+    text = (ROOT / "docs" / "howto" / f"{page}.md").read_text("utf-8")
+    for language, block in re.findall(r"<!-- runs -->\n```(\w+)\n(.*?)\n```", text, re.DOTALL):
+        if language == "python":
+            subprocess.run([sys.executable, "-c", block], cwd=folder, check=True)
+            continue
+        for line in block.replace("\\\n", " ").splitlines():
+            path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+            words = shlex.split(line.removeprefix("$ "))
+            subprocess.run(words, cwd=folder, check=True, env={**os.environ, "PATH": path})
 
 
 def features() -> None:
