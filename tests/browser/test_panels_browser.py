@@ -333,11 +333,12 @@ def test_banners_say_what_is_safe(project: Any) -> None:
     project.click("text=Try again")
     project.wait_for_selector("text=Saved.")
     project.evaluate(
-        "() => { fakeViewer.state.read_only = 'ann has it open on lab-3.';"
+        "() => { fakeViewer.state.read_only = 'ann has it open on lab-3.'; fakeViewer.state.undo = 'Stroke';"
         " fakeViewer.emit('save', {state: 'saved', sentence: ''});"
         " fakeViewer.emit('state', fakeViewer.state); }"
     )
     project.wait_for_selector("text=Read only. ann has it open on lab-3.")
+    project.wait_for_selector("[aria-label='Nothing to undo']:disabled")
     project.wait_for_selector("text=Add class", state="hidden")
 
 
