@@ -11,6 +11,13 @@ import pytest
 from browser.windows import browser_context, chromium_running, running
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """On a machine that others use, too, a whole exercise in software rendering takes minutes."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent) and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(900))
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: Any, call: Any) -> Generator[None, Any, Any]:
     """What a test that fell had before it: the address and the words of each window."""
