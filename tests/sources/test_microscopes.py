@@ -472,3 +472,21 @@ def test_the_suffixes_are_known_to_folders_and_dialogs():
     from underbrush.sources.kinds import IMAGE_SUFFIXES
 
     assert {".czi", ".lif", ".nd2", ".exr"} <= IMAGE_SUFFIXES
+
+
+def test_a_file_that_claims_more_images_than_anybody_took_is_refused():
+    from underbrush.sources.selection import check_count
+
+    check_count(100_000, "a.lif")
+    with pytest.raises(ImageError, match="claims to hold 1000000000 images"):
+        check_count(10**9, "a.lif")
+
+
+@needs_lif
+def test_a_lif_of_very_many_tiles_is_refused_at_once(tmp_path, monkeypatch):
+    from underbrush.sources import selection
+
+    monkeypatch.setattr(selection, "_MOST", 2)
+    image = files.lif_image("a", files.distinct((3, 8, 9)), ["tile", "y", "x"])
+    (tmp_path / "a.lif").write_bytes(files.lif_bytes([image]))
+    assert "claims to hold 3 images" in refused(tmp_path / "a.lif")

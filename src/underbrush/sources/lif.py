@@ -8,6 +8,7 @@ only the rows of a box are read.
 from __future__ import annotations
 
 import logging
+import math
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from underbrush.sources.base import Image, ImageInfo
 from underbrush.sources.bytesfile import BytesFile
 from underbrush.sources.extras import needed
 from underbrush.sources.raw import GAP, SPAN
-from underbrush.sources.selection import chosen_image
+from underbrush.sources.selection import check_count, chosen_image
 from underbrush.sources.stream import Stream
 from underbrush.sources.units import sizes
 
@@ -100,7 +101,7 @@ def open_source(address: Address) -> Image:
 
 def _open(lif: Any, file: BytesFile, address: Address) -> Image:
     all_images = list(lif.images)
-    ones = [one for image in all_images if not image.is_flim for one in _ones(image)]
+    ones = [one for image in all_images if not image.is_flim for one in _ones(image, address.location)]
     if not ones:
         raise ImageError(
             "the LIF file holds no image"
@@ -129,8 +130,9 @@ def _open(lif: Any, file: BytesFile, address: Address) -> Image:
     return LifImage(_info(layout, address, problems), layout, file, block.offset + start)
 
 
-def _ones(image: Any) -> Iterator[_One]:
+def _ones(image: Any, location: str) -> Iterator[_One]:
     apart = _apart(_axes(image.xml_element))
+    check_count(math.prod(axis.size for axis in apart), location)
     for place in product(*(range(axis.size) for axis in apart)):
         words = [f"{_word(axis)} {i}" for axis, i in zip(apart, place, strict=True)]
         yield _One(" ".join([image.path, *words]), image.xml_element, image, place)

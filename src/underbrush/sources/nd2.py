@@ -6,6 +6,7 @@ that is cut off is an error, where the library would give zeros.
 
 from __future__ import annotations
 
+import math
 import threading
 import warnings
 from collections.abc import Iterator
@@ -24,7 +25,7 @@ from underbrush.sources.bytesfile import BytesFile
 from underbrush.sources.cache import SegmentCache
 from underbrush.sources.claims import check_decoded
 from underbrush.sources.extras import needed
-from underbrush.sources.selection import chosen_image
+from underbrush.sources.selection import check_count, chosen_image
 from underbrush.sources.stream import Stream
 from underbrush.sources.units import sizes
 
@@ -82,6 +83,7 @@ def _open(nd2: Any, stream: Stream, file: BytesFile, address: Address) -> Image:
     loops = nd2.experiment
     letters, counts = _loops(nd2)
     apart = [(a, n) for a, n in zip(letters, counts, strict=True) if a not in _LETTERS]
+    check_count(math.prod(n for _, n in apart), address.location)
     places = list(product(*(range(n) for _, n in apart)))
     names = [_name(apart, place, loops) for place in places]
     number, problems = chosen_image(names, address, "ND2")

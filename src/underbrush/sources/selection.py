@@ -8,6 +8,7 @@ from underbrush.errors import ImageError
 from underbrush.sources.address import Address
 
 _SHOWN = 8
+_MOST = 100_000
 
 
 def chosen_image(names: Sequence[str], address: Address, kind: str) -> tuple[int, tuple[str, ...]]:
@@ -45,6 +46,20 @@ def chosen_image(names: Sequence[str], address: Address, kind: str) -> tuple[int
     return 0, (
         f"The file holds {_count(names)} ({_listed(names)}); this is the first, #series=1 is the next.",
     )
+
+
+def check_count(count: int, location: str) -> None:
+    """Refuse a file that claims more images than anybody took, before each of them gets a name.
+
+    Raises
+    ------
+    ImageError
+        It does.
+    """
+    if count > _MOST:
+        raise ImageError(
+            f"it claims to hold {count} images", where=location, remedy="the file is damaged; copy it again"
+        )
 
 
 def _by_name(names: Sequence[str], address: Address) -> int:
