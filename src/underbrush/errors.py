@@ -88,6 +88,8 @@ class SeveralImagesError(ImageError):
         As of every error; ``where`` is the address that was opened.
     choices
         What may be named instead: addresses of the images, in the order of the file.
+    names
+        What the images are called, in the same order; empty where their addresses say it.
     """
 
     def __init__(
@@ -97,16 +99,19 @@ class SeveralImagesError(ImageError):
         where: str | os.PathLike[str] = "",
         remedy: str = "",
         choices: tuple[str, ...] = (),
+        names: tuple[str, ...] = (),
     ) -> None:
         super().__init__(problem, where=where, remedy=remedy)
-        self.choices = choices
+        self.choices, self.names = choices, names
 
     def __reduce__(self) -> tuple[object, ...]:
-        return _rebuild_several, (self.problem, self.where, self.remedy, self.choices)
+        return _rebuild_several, (self.problem, self.where, self.remedy, self.choices, self.names)
 
 
-def _rebuild_several(problem: str, where: str, remedy: str, choices: tuple[str, ...]) -> SeveralImagesError:
-    return SeveralImagesError(problem, where=where, remedy=remedy, choices=choices)
+def _rebuild_several(
+    problem: str, where: str, remedy: str, choices: tuple[str, ...], names: tuple[str, ...]
+) -> SeveralImagesError:
+    return SeveralImagesError(problem, where=where, remedy=remedy, choices=choices, names=names)
 
 
 class AxesError(UnderbrushError):

@@ -19,7 +19,7 @@ from underbrush.errors import MismatchError, SeveralImagesError, UnderbrushError
 from underbrush.project.commands import Paint, RemoveLane, SetAxes, Undo, command_from_json
 from underbrush.project.paths import linked_source
 from underbrush.web.panels.image_acts import acted, adding, masking, moved, replacing, sequencing
-from underbrush.web.panels.image_choices import level_choices
+from underbrush.web.panels.image_choices import image_choices, level_choices
 from underbrush.web.panels.image_facts import ImageFacts
 from underbrush.web.state import state_of
 
@@ -122,6 +122,7 @@ def test_another_image_is_not_taken_for_the_missing_one(session: Session, folder
         ("/a/b/1.tif", "/x/y/1.tif", "/q/b/2.tif", None),
         ("/a/b/1.tif", "/x/new.tif", "/a/b/2.tif", "/x/2.tif"),
         ("C:\\d\\b\\1.tif", "/mnt/b/1.tif", "C:\\d\\c\\2.tif", "/mnt/c/2.tif"),
+        ("/a/b/1.tif#series=1", "/x/b/1.tif", "/a/b/2.tif#series=3", "/x/b/2.tif"),
     ],
 )
 def test_where_an_image_went_follows_from_where_its_neighbour_went(
@@ -295,6 +296,53 @@ def test_a_dataset_of_a_file_is_named_with_its_file_to_choose_another(folder: Pa
         commands, _ = acted(session, {"name": "replace", "lanes": [lane]}, [f"{said['container']}/more"])
         send(session, commands)
         assert session.image(lane).read().max() == 1
+
+
+def two_series(path: Path) -> str:
+    with tifffile.TiffWriter(path) as file:
+        for name in ("liver", "kidney"):
+            values = np.full((16, 20), len(name), np.uint16)
+            file.write(values, photometric="minisblack", metadata={"axes": "YX", "Name": name})
+        file.write(np.zeros((4, 5), np.uint16), photometric="minisblack", metadata={"axes": "YX"})
+    return str(path)
+
+
+def test_of_several_images_in_a_file_the_window_asks_which(folder: Path) -> None:
+    file = two_series(folder / "two.ome.tif")
+    write_new_project(folder / "first.ilp", [file])
+    with pytest.raises(SeveralImagesError) as several:
+        write_new_project(folder / "q.ilp", [file], ask=True)
+    with pytest.raises(SeveralImagesError):
+        adding([file], folder)
+    data = image_choices(several.value, {"name": "open", "paths": [file]})
+    assert [row["name"] for row in data["rows"]][:2] == ["liver", "kidney"]
+    assert data["rows"][1]["address"] == f"{file}#series=1" and data["rows"][1]["shape"] == [16, 20]
+    (command,) = adding([data["rows"][1]["address"]], folder)
+    assert command["source"]["stored"] == "two.ome.tif#series=1"
+
+
+def test_a_missing_image_is_found_again_as_the_one_of_its_file_that_it_was(folder: Path) -> None:
+    files = [two_series(folder / "data" / f"{k}.ome.tif") for k in "ab"]
+    write_new_project(folder / "q.ilp", [f"{file}#series=1" for file in files])
+    (folder / "away").mkdir()
+    for k in "ab":
+        (folder / "data" / f"{k}.ome.tif").rename(folder / "away" / f"{k}.ome.tif")
+    with Session.open(folder / "q.ilp", idle=1e9) as session:
+        lanes = session.document.lane_order
+        commands, said = acted(
+            session, {"name": "repair", "lanes": [lanes[0]]}, [str(folder / "away" / "a.ome.tif")]
+        )
+        assert said == "2 found again."
+        send(session, commands)
+        assert [session.image(lane).read().max() for lane in lanes] == [len("kidney")] * 2
+
+
+def test_a_thumbnail_beside_an_image_is_not_asked_about(folder: Path) -> None:
+    with tifffile.TiffWriter(folder / "slide.tif") as file:
+        for size in ((160, 200), (16, 20), (30, 10)):
+            file.write(np.zeros(size, np.uint8), photometric="minisblack")
+    (command,) = adding([str(folder / "slide.tif")], folder)
+    assert command["source"]["stored"] == "slide.tif"
 
 
 def test_where_slices_lie_far_apart_it_is_asked_whether_features_are_2d(session: Session) -> None:

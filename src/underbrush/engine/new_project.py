@@ -20,14 +20,15 @@ from underbrush.project.recovery import PROJECT_ID
 from underbrush.project.schema import ClassInfo, Lane, Project
 from underbrush.project.write import write_project
 from underbrush.sources.opening import open_image
+from underbrush.sources.selection import check_named
 
 CLASSES = ("Background", "Foreground")
 
 
-def write_new_project(path: Path, addresses: Sequence[str]) -> None:
+def write_new_project(path: Path, addresses: Sequence[str], *, ask: bool = False) -> None:
     """Write a new project with these images, or none, to ``path`` (an empty file, as of `reserving`).
 
-    Where that fails nothing stays.
+    Where that fails nothing stays. ``ask`` as in `project_from_images`.
 
     Raises
     ------
@@ -35,7 +36,7 @@ def write_new_project(path: Path, addresses: Sequence[str]) -> None:
         An image cannot be read, the images have different numbers of channels, or the disk is full.
     """
     try:
-        project = project_from_images(addresses) if addresses else _project((), None)
+        project = project_from_images(addresses, ask=ask) if addresses else _project((), None)
         write_project(linked_from(project, path.parent), path)
     except BaseException:
         with contextlib.suppress(OSError):
@@ -44,13 +45,18 @@ def write_new_project(path: Path, addresses: Sequence[str]) -> None:
         raise
 
 
-def project_from_images(addresses: Sequence[str]) -> Project:
+def project_from_images(addresses: Sequence[str], *, ask: bool = False) -> Project:
     """A project with a lane for each image, two classes and the features recommended for the images.
+
+    Of a file with several images the first is taken, where they are of the kind of which most hold one only;
+    with ``ask`` somebody is there to say which.
 
     Raises
     ------
     UsageError
         No image.
+    SeveralImagesError
+        A file holds several images, and its address names none.
     ImageError, AxesError
         One cannot be read.
     MismatchError
@@ -61,7 +67,7 @@ def project_from_images(addresses: Sequence[str]) -> Project:
     lanes: list[Lane] = []
     shapes: list[Shape5] = []
     for address in addresses:
-        lane, shape = _lane(address)
+        lane, shape = _lane(address, ask)
         lanes.append(lane)
         shapes.append(shape)
         first = shapes[0]
@@ -94,8 +100,10 @@ def _project(lanes: tuple[Lane, ...], selection: FeatureSelection | None) -> Pro
     )
 
 
-def _lane(address: str) -> tuple[Lane, Shape5]:
+def _lane(address: str, ask: bool) -> tuple[Lane, Shape5]:
     with open_image(address) as image:
+        if ask:
+            check_named(image.info, address)
         source = linked_image(address, image)
         shape = image.shape5
     return Lane(nickname=nickname_of(address), raw=source), shape

@@ -48,6 +48,8 @@ class ImageInfo:
     """For each channel the values that the file wants shown as black and as white, or empty."""
     alpha: int | None = None
     """The channel that is an alpha (transparency) sample, not a colour."""
+    series: tuple[str, ...] = ()
+    """Names of the images in the file, where it holds several and none was named: this is the first."""
     problems: tuple[str, ...] = ()
     """Sentences about what was noticed and may surprise (doubtful axes, odd metadata)."""
 

@@ -54,8 +54,8 @@ def open_czi(file: BytesFile, blocks: Sequence[Subblock], meta: CziMeta, address
         There is no such image, or it is of a kind that is not read.
     """
     groups, names = _images(blocks, meta)
-    number, problems = chosen_image(names, address, "CZI")
-    own = groups[number]
+    chosen = chosen_image(names, address, "CZI")
+    own = groups[chosen.number]
     pixels = _pixels(own, file)
     first = {letter: min(b.places.get(letter, 0) for b in own) for letter in _PLANES}
     counts = [max(b.places.get(a, 0) for b in own) - first[a] + 1 for a in _PLANES]
@@ -66,7 +66,7 @@ def open_czi(file: BytesFile, blocks: Sequence[Subblock], meta: CziMeta, address
             where=address.location,
             remedy=f"use #level=0 to {len(levels) - 1}",
         )
-    problems += _holes(levels[0], math.prod(counts))
+    problems = chosen.problems + _holes(levels[0], math.prod(counts))
     shapes = [_shape(counts, level, pixels.samples) for level in levels]
     axes = "".join(a for a, n in zip("tczyx", shapes[0], strict=True) if n > 1 or a in "yx")
     if pixels.samples > 1:
@@ -85,6 +85,7 @@ def open_czi(file: BytesFile, blocks: Sequence[Subblock], meta: CziMeta, address
         levels=own_shapes,
         channels=meta.channels if named else (),
         alpha=3 if pixels.samples == 4 and shapes[0][1] == 4 else None,
+        series=chosen.series,
         problems=problems,
     )
     return CziImage(info, levels[address.level :], pixels, file)

@@ -23,7 +23,7 @@ from underbrush.sources.bytesfile import BytesFile
 from underbrush.sources.childdecoder import ChildDecoder
 from underbrush.sources.claims import check_decoded
 from underbrush.sources.extras import needed
-from underbrush.sources.selection import chosen_image
+from underbrush.sources.selection import Chosen, chosen_image
 
 _TYPES: dict[int, np.dtype[Any]] = {0: np.dtype("<u4"), 1: np.dtype("<f2"), 2: np.dtype("<f4")}
 _MAX_HEADER = 16 << 20
@@ -49,7 +49,7 @@ def open_source(address: Address) -> Image:
     finally:
         file.close()
     names = [part.name or f"part {i}" for i, part in enumerate(parts)]
-    number, problems = chosen_image(names, address, "OpenEXR")
+    chosen = chosen_image(names, address, "OpenEXR")
     if address.level:
         raise ImageError(
             f"there is no level {address.level}: only the full size of OpenEXR files is read",
@@ -59,7 +59,7 @@ def open_source(address: Address) -> Image:
     for part in parts:  # The library decodes them all.
         size = sum(dtype.itemsize for _, dtype in part.channels) * part.shape[0] * part.shape[1]
         check_decoded(size, stored, _RATIO, address.location)
-    return ExrImage(address, parts[number], number, problems)
+    return ExrImage(address, parts[chosen.number], chosen)
 
 
 def _parts(file: BytesFile) -> list[_Part]:
@@ -142,8 +142,8 @@ def _order(channel: tuple[str, Any]) -> tuple[str, int, str]:
 class ExrImage(Image):
     """A part of an OpenEXR file, decoded when it is first read and kept until it is closed."""
 
-    def __init__(self, address: Address, part: _Part, number: int, problems: tuple[str, ...]) -> None:
-        self._address, self._part, self._number = address, part, number
+    def __init__(self, address: Address, part: _Part, chosen: Chosen) -> None:
+        self._address, self._part, self._number = address, part, chosen.number
         self._lock = threading.Lock()
         self._pixels: NDArray[Any] | None = None
         self._closed = False
@@ -157,7 +157,8 @@ class ExrImage(Image):
             levels=(shape,),
             channels=names if names not in {("R", "G", "B"), ("R", "G", "B", "A")} else (),
             alpha=len(names) - 1 if len(names) > 1 and names[-1] == "A" else None,
-            problems=problems,
+            series=chosen.series,
+            problems=chosen.problems,
         )
 
     def _read_own(self, where: tuple[slice, ...], level: int) -> NDArray[Any]:

@@ -24,7 +24,7 @@ from underbrush.sources.base import Image, ImageInfo
 from underbrush.sources.bytesfile import BytesFile
 from underbrush.sources.extras import needed
 from underbrush.sources.raw import GAP, SPAN
-from underbrush.sources.selection import check_count, chosen_image
+from underbrush.sources.selection import Chosen, check_count, chosen_image
 from underbrush.sources.stream import Stream
 from underbrush.sources.units import sizes
 
@@ -109,14 +109,14 @@ def _open(lif: Any, file: BytesFile, address: Address) -> Image:
             where=address.location,
             remedy="export the image as TIFF",
         )
-    number, problems = chosen_image([one.name for one in ones], address, "LIF")
+    chosen = chosen_image([one.name for one in ones], address, "LIF")
     if address.level:
         raise ImageError(
             f"there is no level {address.level}: LIF files hold no smaller copies",
             where=address.location,
             remedy="leave #level away",
         )
-    one = ones[number]
+    one = ones[chosen.number]
     layout = _layout(one.element, address.location)
     block = one.image.memory_block
     if block.offset < 0 or block.frames:
@@ -127,7 +127,7 @@ def _open(lif: Any, file: BytesFile, address: Address) -> Image:
         raise file.too_short(block.offset + block.size)
     start = sum(i * axis.step for i, axis in zip(one.place, layout.apart, strict=True))
     _check(layout, start, block.size, address.location)
-    return LifImage(_info(layout, address, problems), layout, file, block.offset + start)
+    return LifImage(_info(layout, address, chosen), layout, file, block.offset + start)
 
 
 def _ones(image: Any, location: str) -> Iterator[_One]:
@@ -213,12 +213,13 @@ def _check(layout: _Layout, start: int, size: int, location: str) -> None:
             )
 
 
-def _info(layout: _Layout, address: Address, problems: tuple[str, ...]) -> ImageInfo:
+def _info(layout: _Layout, address: Address, chosen: Chosen) -> ImageInfo:
     count = len(layout.channels)
     letters = [a for a in "tczyx" if a in layout.axes or (a == "c" and count > 1)]
     if layout.is_colour:
         letters = [a for a in letters if a != "c"] + ["c"]
     shape = tuple(count if a == "c" else layout.axes[a].size for a in letters)
+    problems = chosen.problems
     if layout.turned:
         what = "slices" if layout.turned == "z" else "time points"
         problems += (f"It is a scan of lines: its rows are {what}.",)
@@ -243,6 +244,7 @@ def _info(layout: _Layout, address: Address, problems: tuple[str, ...]) -> Image
         pixel_size=micro,
         levels=(shape,),
         channels=layout.names,
+        series=chosen.series,
         problems=problems,
     )
 

@@ -25,7 +25,7 @@ from underbrush.sources.bytesfile import BytesFile
 from underbrush.sources.cache import SegmentCache
 from underbrush.sources.claims import check_decoded
 from underbrush.sources.extras import needed
-from underbrush.sources.selection import check_count, chosen_image
+from underbrush.sources.selection import Chosen, check_count, chosen_image
 from underbrush.sources.stream import Stream
 from underbrush.sources.units import sizes
 
@@ -86,16 +86,16 @@ def _open(nd2: Any, stream: Stream, file: BytesFile, address: Address) -> Image:
     check_count(math.prod(n for _, n in apart), address.location)
     places = list(product(*(range(n) for _, n in apart)))
     names = [_name(apart, place, loops) for place in places]
-    number, problems = chosen_image(names, address, "ND2")
+    chosen = chosen_image(names, address, "ND2")
     if address.level:
         raise ImageError(
             f"there is no level {address.level}: ND2 files hold no smaller copies",
             where=address.location,
             remedy="leave #level away",
         )
-    chosen = {a: i for (a, _), i in zip(apart, places[number], strict=True)}
-    order = _Loops(letters, counts, chosen)
-    info = _info(nd2, order, address, problems)
+    fixed = {a: i for (a, _), i in zip(apart, places[chosen.number], strict=True)}
+    order = _Loops(letters, counts, fixed)
+    info = _info(nd2, order, address, chosen)
     plane = int(np.prod([n for a, n in zip(info.axes, info.shape, strict=True) if a in "cyx"]))
     check_decoded(plane * info.dtype.itemsize, file.size, _DEFLATE, address.location)
     return Nd2Image(info, nd2, stream, file, order)
@@ -117,7 +117,7 @@ def _name(apart: list[tuple[str, int]], place: tuple[int, ...], loops: Any) -> s
     return " ".join(words) or "image"
 
 
-def _info(nd2: Any, order: _Loops, address: Address, problems: tuple[str, ...]) -> ImageInfo:
+def _info(nd2: Any, order: _Loops, address: Address, chosen: Chosen) -> ImageInfo:
     attributes = nd2.attributes
     own = {
         "c": int(attributes.componentCount),
@@ -144,7 +144,8 @@ def _info(nd2: Any, order: _Loops, address: Address, problems: tuple[str, ...]) 
         pixel_size={a: size for a, size in pixel_size.items() if a in letters},
         levels=(shape,),
         channels=channels if len(channels) == own["c"] else (),
-        problems=(*problems, *doubts),
+        series=chosen.series,
+        problems=(*chosen.problems, *doubts),
     )
 
 

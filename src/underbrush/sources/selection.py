@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from underbrush.errors import ImageError
-from underbrush.sources.address import Address
+from underbrush.errors import ImageError, SeveralImagesError
+from underbrush.sources.address import Address, split_options
+from underbrush.sources.base import ImageInfo
 
 _SHOWN = 8
 _MOST = 100_000
 
 
-def chosen_image(names: Sequence[str], address: Address, kind: str) -> tuple[int, tuple[str, ...]]:
-    """Number of the image in ``names``, and the sentence that there are more if none was named.
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The image that is opened."""
+
+    number: int
+    series: tuple[str, ...] = ()
+    """As in `underbrush.sources.base.ImageInfo`."""
+    problems: tuple[str, ...] = ()
+    """The sentence that there are more, if none was named."""
+
+
+def chosen_image(names: Sequence[str], address: Address, kind: str) -> Chosen:
+    """Which of the images in ``names`` is meant.
 
     Raises
     ------
@@ -38,14 +51,33 @@ def chosen_image(names: Sequence[str], address: Address, kind: str) -> tuple[int
                 where=address.location,
                 remedy="name only one of the two",
             )
-        return address.series, ()
+        return Chosen(address.series)
     if address.scene:
-        return _by_name(names, address), ()
+        return Chosen(_by_name(names, address))
     if len(names) == 1:
-        return 0, ()
-    return 0, (
-        f"The file holds {_count(names)} ({_listed(names)}); this is the first, #series=1 is the next.",
-    )
+        return Chosen(0)
+    told = f"The file holds {_count(names)} ({_listed(names)}); this is the first, #series=1 is the next."
+    return Chosen(0, tuple(names), (told,))
+
+
+def check_named(info: ImageInfo, address: str) -> None:
+    """Refuse the first image of several, where somebody is there to say which one is meant.
+
+    Raises
+    ------
+    SeveralImagesError
+        The file holds several images and ``address``, by which it was opened, names none.
+    """
+    if info.series:
+        joint = "," if split_options(address)[1] else "#"
+        choices = tuple(f"{address}{joint}series={i}" for i in range(len(info.series)))
+        raise SeveralImagesError(
+            f"the file holds {_count(info.series)} ({_listed(info.series)})",
+            where=address,
+            remedy=f"name one, as in {choices[0]}",
+            choices=choices,
+            names=info.series,
+        )
 
 
 def check_count(count: int, location: str) -> None:

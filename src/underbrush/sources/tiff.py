@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import logging
 import math
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,10 @@ from underbrush.sources.tiffstructure import check_structure
 
 # What tifffile notices goes to the log of whoever wants it, never to the terminal.
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
+
+
+_SMALLER = 4
+"""A series that has fewer pixels than the first by this factor is a label or a small picture of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +165,7 @@ def _open(
         )
     group = groups[number]
     base = group[0]
+    names = _alike(groups) if address.series is None else ()
     meta = series_meta(tif, base, number, len(groups), address)
     reading = read_axes(base.axes, tuple(base.shape), address.location)
     dims = _Dims(reading.letters, tuple(base.shape))
@@ -175,7 +181,10 @@ def _open(
     cache = SegmentCache()
     levels = [_level(tif, level, file, address, (cache, opened)) for level in same]
     return TiffImage(
-        _info(address, dims, same, meta, (reading.known, reading.problems)), dims, levels, opened
+        replace(_info(address, dims, same, meta, (reading.known, reading.problems)), series=names),
+        dims,
+        levels,
+        opened,
     )
 
 
@@ -219,6 +228,20 @@ def _grouped(tif: tifffile.TiffFile, location: str) -> list[list[Any]]:
     if not groups:
         raise ImageError("the TIFF file holds no image", where=location, remedy="export it again")
     return groups
+
+
+def _alike(groups: list[list[Any]]) -> tuple[str, ...]:
+    """Names of the series, where others may be meant as well as the first; none beside a small picture of it.
+
+    Whole slides come with a thumbnail, a label and an overview: nobody has to be asked about those.
+    """
+    pixels = [math.prod(group[0].shape) for group in groups]
+    if max(pixels[1:], default=0) * _SMALLER < pixels[0]:
+        return ()
+    return tuple(
+        str(group[0].name).strip() if re.search(r"\w", str(group[0].name)) else f"series {i}"
+        for i, group in enumerate(groups)
+    )
 
 
 def _matches(level: Any, base: Any) -> bool:

@@ -127,10 +127,11 @@ class Hub:
 
         return self._begin(project_id(real), real, opened)
 
-    def start_project_from_images(self, paths: Sequence[str | Path]) -> str:
+    def start_project_from_images(self, paths: Sequence[str | Path], *, ask: bool = False) -> str:
         """Begin a new project in the user's folder with these images, and give its id; does not wait.
 
-        The file is named by the first image and never replaces another.
+        The file is named by the first image and never replaces another. With ``ask`` a file of several images
+        is a SeveralImagesError of `ready`.
 
         Raises
         ------
@@ -147,7 +148,7 @@ class Hub:
             load_engine()
             from underbrush.engine.new_project import write_new_project  # noqa: PLC0415
 
-            write_new_project(file, [str(path) for path in paths])
+            write_new_project(file, [str(path) for path in paths], ask=ask)
             return self._open(file)
 
         return self._begin(project_id(file), file, make)

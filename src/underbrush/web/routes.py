@@ -336,10 +336,10 @@ def _file_router(hub: Hub, reading: Reading) -> APIRouter:
     return router
 
 
-def open_paths(hub: Hub, paths: list[str]) -> str:
+def open_paths(hub: Hub, paths: list[str], *, ask: bool = False) -> str:
     """Open the one project among ``paths``, or make one from the images that they name; gives its id.
 
-    A packed project is unpacked into a new folder first.
+    A packed project is unpacked into a new folder first. ``ask`` as in `Hub.start_project_from_images`.
 
     Raises
     ------
@@ -355,7 +355,7 @@ def open_paths(hub: Hub, paths: list[str]) -> str:
             real.append(seen_address(path, hub.roots))
     projects = [path for path in real if path.lower().endswith((".ilp", ".ilp.zip"))]
     if not projects:
-        return hub.start_project_from_images(real)
+        return hub.start_project_from_images(real, ask=ask)
     if len(real) > 1:
         raise UsageError("a project is opened alone", remedy="open it, then add images to it")
     if projects[0].lower().endswith(".ilp"):

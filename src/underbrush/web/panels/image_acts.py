@@ -50,17 +50,17 @@ def far(source: Source, document: Document) -> Source:
     return replace(source, stored=whole.stored, files=whole.files, inner=whole.inner)
 
 
-def read_source(address: str, folder: Path) -> tuple[Source, str]:
+def read_source(address: str, folder: Path, *, ask: bool = False) -> tuple[Source, str]:
     """The source of an image at ``address``, as near to ``folder`` as can be, and a nickname.
 
     Raises
     ------
     ImageError, AxesError
-        It cannot be read.
+        It cannot be read, or (with ``ask``) is one of several, of which none is named.
     """
     from underbrush.engine.new_project import project_from_images  # noqa: PLC0415  (numba: late)
 
-    lane = project_from_images([address]).lanes[0]
+    lane = project_from_images([address], ask=ask).lanes[0]
     return near(lane.raw, folder), lane.nickname
 
 
@@ -76,7 +76,7 @@ def adding(
 
     commands = []
     for path in paths:
-        source, name = read_source(path, folder)
+        source, name = read_source(path, folder, ask=True)
         peeked = peeked_file(path) if answered and source.kind == "file" else None
         axes = None
         if answered and peeked is not None and not peeked.known:
@@ -147,7 +147,7 @@ def _common_name(paths: Sequence[str]) -> str:
 def replacing(session: Session, lane: str, path: str) -> list[Json]:
     """The ``replace_source`` command for another file."""
     _entry(session, lane)
-    source, _ = read_source(path, session.path.parent)
+    source, _ = read_source(path, session.path.parent, ask=True)
     return [{"type": "replace_source", "id": lane, "source": source_to_json(source)}]
 
 
@@ -277,7 +277,7 @@ def repairing(session: Session, lane: str, path: str) -> tuple[list[Json], str]:
     commands, refused = [], 0
     for (one, role), source in lost.items():
         there = path if (one, role) == (lane, "raw") else moved(lost[lane, "raw"], path, source)
-        if there is None or not Path(there).exists():
+        if there is None or not Path(split_options(there)[0]).exists():
             continue
         try:
             new = _checked(source, there, folder)
@@ -315,7 +315,7 @@ def moved(old: Source, now: str, other: Source) -> str | None:
     """
     if not old.files or not other.files:
         return None
-    was, found = _parts(old.files[0]), list(PurePath(now).parts)
+    was, found = _parts(old.files[0]), list(PurePath(split_options(now)[0]).parts)
     while was and found and was[-1] == found[-1]:
         was.pop()
         found.pop()
@@ -330,12 +330,15 @@ def moved(old: Source, now: str, other: Source) -> str | None:
 
 
 def _parts(stored: str) -> list[str]:
-    return list(PurePath(stored.replace("\\", "/")).parts)
+    return list(PurePath(split_options(stored)[0].replace("\\", "/")).parts)
 
 
 def _checked(source: Source, path: str, folder: Path) -> Source:
     """``source`` at its new place, with all that the project said of it."""
-    address = f"{path}/{source.inner}" if source.inner else path
+    file, options = split_options(path)
+    # Which image of the file it was: another one of the same size would be taken for it.
+    options = options or split_options(source.stored)[1]
+    address = (f"{file}/{source.inner}" if source.inner else file) + (f"#{options}" if options else "")
     new, _ = read_source(address, folder)
     if source.shape is not None and new.shape is not None and _sizes(source.shape) != _sizes(new.shape):
         raise MismatchError(

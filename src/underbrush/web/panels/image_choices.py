@@ -27,7 +27,10 @@ def image_choices(several: SeveralImagesError, wanted: Mapping[str, Any]) -> dic
     them gives way to those that are chosen. Opens files: call it in a thread.
     """
     until = time.monotonic() + PATIENCE
-    rows = [_row(address, several, until) for address in several.choices[:MOST]]
+    base = several.where.partition("#")[0].rstrip("/\\")
+    names = several.names or [a.removeprefix(base).strip("/") or a for a in several.choices]
+    pairs = zip(several.choices[:MOST], names, strict=False)
+    rows = [_row(address, name, until) for address, name in pairs]
     return {
         # A number of its own each time: the same file may be asked about twice.
         "asked": next(_asked),
@@ -79,11 +82,9 @@ def level_choices(address: str, wanted: Mapping[str, Any]) -> dict[str, Any] | N
     }
 
 
-def _row(address: str, several: SeveralImagesError, until: float) -> dict[str, Any]:
+def _row(address: str, name: str, until: float) -> dict[str, Any]:
     from underbrush.sources.opening import open_image  # noqa: PLC0415  (late: readers are heavy)
 
-    base = several.where.partition("#")[0].rstrip("/\\")
-    name = address.removeprefix(base).strip("/") or address
     row = {"address": address, "name": name, "axes": "", "shape": [], "dtype": "", "problem": ""}
     if time.monotonic() > until:
         return row

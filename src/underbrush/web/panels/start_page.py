@@ -141,7 +141,7 @@ def open_named(hub: Hub, paths: list[str]) -> str:
     """
     from underbrush.web.routes import open_paths  # noqa: PLC0415  (the routes import much)
 
-    return open_paths(hub, expanded(paths, hub.roots, hub.settings.confined))
+    return open_paths(hub, expanded(paths, hub.roots, hub.settings.confined), ask=True)
 
 
 def open_sample(hub: Hub) -> str:
