@@ -20,6 +20,9 @@ ROOT = Path(__file__).parent.parent
 # Shells ignore Ctrl-C in what they run in the background, and children inherit that; here it is tried.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+# So does nohup with the end of a terminal; a server that is told to go on then would never end here.
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # How long an example takes is a matter of who else computes on this machine.
 hypothesis.settings.register_profile(
