@@ -29,7 +29,7 @@ node_modules/.installed: package.json
 	@npm install --loglevel=error --no-audit --no-fund --no-package-lock && touch $@
 
 check-js:
-	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory node_modules/.installed && node node_modules/typescript/bin/tsc --noEmit; \
+	@if command -v npm >/dev/null; then $(MAKE) -s --no-print-directory node_modules/.installed && node node_modules/typescript/bin/tsc --noEmit; \
 	else echo "npm is not installed: the viewer's types are not checked"; fi
 
 check: $(VENV)/.test-installed check-js
