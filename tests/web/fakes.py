@@ -91,7 +91,7 @@ class FakeHub:
         self.opened.append(path)
         return "abcdefgh"
 
-    def start_project_from_images(self, paths: list[Path]) -> str:
+    def start_project_from_images(self, paths: list[Path], *, ask: bool = False) -> str:
         self.opened += [Path(path) for path in paths]
         return "abcdefgh"
 
