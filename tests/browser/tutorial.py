@@ -189,6 +189,7 @@ class Reader(Painter):
         """Both are done."""
         for name in ("nuclei_1", "nuclei_2"):
             self.page.wait_for_selector(f"td:has-text('{name}_segmentation.tif') + td:has-text('done')")
+        self.page.wait_for_selector(".preview.result[aria-busy=false] img")
 
     def name_the_folder(self) -> None:
         """Typed, as it stands there."""

@@ -63,12 +63,13 @@ export const ResultPicture = {
       const place = part.value ? `The middle of the ${cut ? "region" : "image"}.` : cut ? "The region alone." : "";
       return [place, range ? `Black is written as ${range[0]}, white as ${range[1]}.` : ""].filter(Boolean).join(" ");
     });
-    return { url, state, shown, held, said };
+    const told = computed(() => state.value || (anyBusy() ? "It is shown again when the results are written." : ""));
+    return { url, state, told, shown, held, said };
   },
   template: `<div>
     <div v-if="shown" class="preview result" :aria-busy="state ? 'true' : 'false'">
       <img v-if="url" :src="url" :class="{ old: state }" :alt="'The ' + held.wish.result + ' as it would be written'">
-      <span v-else class="dim" role="status">{{ state }}</span>
+      <span v-else class="dim" role="status">{{ told }}</span>
     </div>
     <p v-if="shown && url && said" class="note below">{{ said }}</p></div>
   `,
