@@ -144,8 +144,8 @@ def main():
     parser.add_argument("--strokes", type=int, default=300)
     parser.add_argument("--seconds", type=int, default=60)
     a = parser.parse_args()
+    memory(a.seconds)  # first: what a session of 4 GB leaves to the process would be counted as well
     acknowledgements(a.strokes)
-    memory(a.seconds)
 
 
 if __name__ == "__main__":
