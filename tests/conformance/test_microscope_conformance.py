@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib.util import find_spec
 
 import imagecodecs
@@ -11,9 +12,15 @@ import pytest
 from conformance.test_source_conformance import Case, SourceChecks, pixels
 from sources import microscope_files as files
 
-needs_lif = pytest.mark.skipif(find_spec("liffile") is None, reason="liffile is not installed")
-needs_nd2 = pytest.mark.skipif(find_spec("nd2") is None, reason="nd2 is not installed")
-needs_exr = pytest.mark.skipif(find_spec("OpenEXR") is None, reason="OpenEXR is not installed")
+needs_lif = pytest.mark.skipif(
+    find_spec("liffile") is None and not os.environ.get("CI"), reason="liffile is not installed"
+)
+needs_nd2 = pytest.mark.skipif(
+    find_spec("nd2") is None and not os.environ.get("CI"), reason="nd2 is not installed"
+)
+needs_exr = pytest.mark.skipif(
+    find_spec("OpenEXR") is None and not os.environ.get("CI"), reason="OpenEXR is not installed"
+)
 
 
 class TestCziPlanes(SourceChecks):

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 import sys
 from importlib.util import find_spec
@@ -21,9 +22,15 @@ from underbrush.errors import ImageError
 from underbrush.sources import open_image
 
 SAMPLES = Path(__file__).parent / "samples"
-needs_lif = pytest.mark.skipif(find_spec("liffile") is None, reason="liffile is not installed")
-needs_nd2 = pytest.mark.skipif(find_spec("nd2") is None, reason="nd2 is not installed")
-needs_exr = pytest.mark.skipif(find_spec("OpenEXR") is None, reason="OpenEXR is not installed")
+needs_lif = pytest.mark.skipif(
+    find_spec("liffile") is None and not os.environ.get("CI"), reason="liffile is not installed"
+)
+needs_nd2 = pytest.mark.skipif(
+    find_spec("nd2") is None and not os.environ.get("CI"), reason="nd2 is not installed"
+)
+needs_exr = pytest.mark.skipif(
+    find_spec("OpenEXR") is None and not os.environ.get("CI"), reason="OpenEXR is not installed"
+)
 
 
 def refused(address):
