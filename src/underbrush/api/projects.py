@@ -24,11 +24,12 @@ from underbrush.core.geometry import from_internal
 from underbrush.core.labels import LabelBlock, paint
 from underbrush.engine.building import stored_options, trained
 from underbrush.engine.current import document_now
+from underbrush.engine.events import Ack
 from underbrush.engine.label_images import label_blocks
 from underbrush.engine.lanes import linked_image, open_lane
 from underbrush.engine.model import kept_model
 from underbrush.engine.own import CHANNELS
-from underbrush.engine.session import Ack, Session
+from underbrush.engine.session import Session
 from underbrush.engine.teaching import lesson_from
 from underbrush.errors import ArgumentError, ArgumentTypeError, ProjectError
 from underbrush.project import commands as do

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -12,10 +13,11 @@ from underbrush.core.forest.nodes import Forest
 from underbrush.core.geometry import Box, Shape5
 from underbrush.engine.lane_images import LaneImages
 from underbrush.engine.lanes import open_lane
+from underbrush.engine.project_import import read_other
 from underbrush.errors import UnderbrushError
 from underbrush.project.document import Document
 from underbrush.project.history import History
-from underbrush.project.schema import Lane, Source
+from underbrush.project.schema import Lane, Project, Source
 
 
 @dataclass(frozen=True)
@@ -49,3 +51,7 @@ class SessionContext:
         with open_lane(Lane(source.name, source), self.document.base) as image:
             size = source.pixel_size or MappingProxyType(dict(image.pixel_size))
             return replace(source, axes=image.axes, shape=image.shape, pixel_size=size)
+
+    def other(self, path: Path) -> tuple[Project, str]:
+        """The pixel classification of another project as it is now, and the name of its workflow."""
+        return read_other(path)

@@ -13,6 +13,20 @@ TrainingState = Literal["waiting", "running", "done", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
+class Ack:
+    """The answer to a command: it is safe on the disk and in force."""
+
+    sequence: int
+    revision: int
+    title: str
+    notices: tuple[str, ...] = ()
+    again: bool = False
+    """It had been carried out before; nothing was done now."""
+    changed: bool = True
+    """False: all was so already, and there is nothing to undo."""
+
+
+@dataclass(frozen=True, slots=True)
 class LabelsChanged:
     """Pixels of one lane have other labels now."""
 

@@ -7,7 +7,7 @@ import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -29,6 +29,7 @@ from underbrush.engine.earlier import (
     label_changes,
 )
 from underbrush.engine.events import (
+    Ack,
     Closed,
     DocumentChanged,
     LabelsChanged,
@@ -65,18 +66,6 @@ KEPT_ANSWERS = 256
 OWN = "underbrush"
 """Client of what a session does by itself."""
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Ack:
-    """The answer to a command: it is safe on the disk and in force."""
-
-    sequence: int
-    revision: int
-    title: str
-    notices: tuple[str, ...] = ()
-    again: bool = False
-    """It had been carried out before; nothing was done now."""
 
 
 class Session:
@@ -434,7 +423,7 @@ class Session:
                 # Deleted, or renamed: what is looked at must have the name that is said.
                 self.shown_classifier = None
                 self._taught().show(None)
-        ack = Ack(edit.sequence, history.last, edit.title, edit.notices)
+        ack = Ack(edit.sequence, history.last, edit.title, edit.notices, changed=bool(edit.changes))
         self._answers[edit.client, edit.number] = ack
         while len(self._answers) > KEPT_ANSWERS:
             self._answers.popitem(last=False)

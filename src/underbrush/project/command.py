@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, dataclass, fields
+from pathlib import Path
 from typing import Any, ClassVar, Protocol, TypeVar
 
 import numpy as np
@@ -16,7 +17,7 @@ from underbrush.project.document import Document
 from underbrush.project.edits import Change
 from underbrush.project.entries import ClassEntry, LaneEntry
 from underbrush.project.history import History
-from underbrush.project.schema import Source
+from underbrush.project.schema import Project, Source
 from underbrush.project.values_json import Json, flag, shown, text, whole
 
 
@@ -38,6 +39,9 @@ class Context(Protocol):
 
     def sized(self, source: Source) -> Source:
         """The source with axes and shape as its image says; raises UnderbrushError if it cannot be read."""
+
+    def other(self, path: Path) -> tuple[Project, str]:
+        """Another project as it is now, and the name of its workflow; raises UnderbrushError."""
 
 
 @dataclass(frozen=True, slots=True)

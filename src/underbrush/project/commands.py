@@ -11,6 +11,7 @@ from underbrush.errors import CommandError
 from underbrush.project import (
     class_commands,
     embed_command,
+    import_command,
     label_commands,
     lane_commands,
     recovered_commands,
@@ -28,6 +29,7 @@ from underbrush.project.command import Author, Command, Context, Kind, Outcome
 from underbrush.project.document import Document
 from underbrush.project.edits import Edit
 from underbrush.project.embed_command import Embed
+from underbrush.project.import_command import ImportProject
 from underbrush.project.label_commands import (
     DeleteStroke,
     Fill,
@@ -61,8 +63,8 @@ from underbrush.project.values_json import mapping, shown
 __all__ = [
     "COMMANDS", "AddClass", "AddLane", "ApplyRecovered", "Author", "ClearClass", "Command", "Context",
     "DeleteClass", "DeleteFrozen", "DeleteStroke", "EditClass", "EditLane", "Embed", "Fill",
-    "FreezeClassifier", "ImportLabels", "Lasso", "MergeClass", "MoveClass", "MoveLane", "Outcome",
-    "Paint", "Redo", "RelabelStroke", "RemoveLane", "RenameFrozen", "ReplaceSource", "SetAxes",
+    "FreezeClassifier", "ImportLabels", "ImportProject", "Lasso", "MergeClass", "MoveClass", "MoveLane",
+    "Outcome", "Paint", "Redo", "RelabelStroke", "RemoveLane", "RenameFrozen", "ReplaceSource", "SetAxes",
     "SetChannels", "SetExport", "SetFeatures", "SetMask", "SetTraining", "Undo", "command_from_json",
     "command_to_json", "resolve",
 ]  # fmt: skip
@@ -109,6 +111,7 @@ COMMANDS: Mapping[str, type[Command]] = MappingProxyType(
             *(*lane_commands.COMMANDS, *setting_commands.COMMANDS),
             *recovered_commands.COMMANDS,
             *embed_command.COMMANDS,
+            *import_command.COMMANDS,
             *_HERE,
         )
     }

@@ -6,7 +6,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from underbrush.errors import CommandError
-from underbrush.project.commands import Command
+from underbrush.project.commands import Command, ImportProject
 from underbrush.project.document import Document
 from underbrush.project.resolve import resolve_source
 from underbrush.project.schema import Project, Source
@@ -22,11 +22,31 @@ def check_command(command: Command, roots: Roots, project: Path, confined: bool 
     ------
     CommandError
         It names such an image.
+    UnderbrushError
+        It names another project that may not be seen, or cannot be read.
     """
     for part in fields(command):
         value = getattr(command, part.name)
         if isinstance(value, Source):
             check_source(value, roots, project, confined)
+    if isinstance(command, ImportProject):
+        _check_import(command, roots, project, confined)
+
+
+def _check_import(command: ImportProject, roots: Roots, project: Path, confined: bool) -> None:
+    """Refuse another project that lies outside, or has one of the wanted images there."""
+    from underbrush.engine.project_import import look_at_project  # noqa: PLC0415  (numba: late)
+
+    path = roots.with_folder(project.parent).resolve(command.file)
+
+    def check(source: Source) -> None:
+        check_source(source, roots, project, confined)
+
+    found = look_at_project(path, Document(), project.parent, check)
+    for at in command.images:
+        problem = found.images[at].problem if at < len(found.images) else "It has no such image."
+        if problem:
+            raise CommandError(problem.rstrip("."), where=path, remedy="look at the project again")
 
 
 def check_document(document: Document, roots: Roots, project: Path) -> None:

@@ -380,6 +380,7 @@ class Connection:
             revision=ack.revision,
             sequence=ack.sequence,
             title=ack.title,
+            changed=ack.changed,
             undo=session.undo_title(self.client),
             redo=session.redo_title(self.client),
         )

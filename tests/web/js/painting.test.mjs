@@ -334,7 +334,7 @@ test("what was refused is not undone; after a new stroke nothing is redone; an e
   paint(1);
   const refused = paint(2);
   deliver();
-  deeds.refused(refused);
+  deeds.unchanged(refused);
   deeds.undo();
   deeds.undo();
   assert.deepEqual(deliver(), ["undo", "undo"]);

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from underbrush.errors import UsageError
+from underbrush.project.commands import ImportProject
 from underbrush.web.confinement import check_source
 
 if TYPE_CHECKING:
-    from underbrush.engine.project_import import Other
     from underbrush.engine.session import Session
+    from underbrush.project.other_project import Other
     from underbrush.web.hub import Hub
     from underbrush.web.panels.parts import Part
 
 IMPORT_ACTS = frozenset({"importProject", "importGo", "importLeave"})
-PATIENCE = 60.0
-"""Seconds in which the images and classes have to be there, before their strokes are painted."""
-STEP = 0.1
 
 
 class ImportActs:
@@ -46,7 +43,11 @@ class ImportActs:
         other, self._other = self._other, None
         self._part("ProjectImport").set(file=None)
         if name == "importGo" and other is not None:
-            await self._carry_out(session, other, bool(wanted.get("features")))
+            # One command, and so one undo. It reads the project again: what is shown may be old by then.
+            images = tuple(at for at, one in enumerate(other.images) if one.is_taken)
+            command = ImportProject(str(other.path), images, wanted.get("features") is True)
+            said = f"Imported from {other.path.name}."
+            self._part("ViewerFrame").run_method("commands", [command.to_json()], said)
 
     def _looked(self, session: Session, paths: Sequence[str]) -> Other:
         from underbrush.engine.project_import import look_at_project  # noqa: PLC0415  (numba: late)
@@ -62,37 +63,3 @@ class ImportActs:
             check_source(source, hub.roots, session.path, hub.settings.confined)
 
         return look_at_project(path, session.document, session.path.parent, check)
-
-    async def _carry_out(self, session: Session, other: Other, features: bool) -> None:
-        """Classes and images first, then the strokes in them: as commands of this tab, in their order."""
-        from underbrush.engine.project_import import first_commands, stroke_commands  # noqa: PLC0415
-
-        before, viewer = session.document, self._part("ViewerFrame")
-        first = [one.to_json() for one in first_commands(other, before, features)]
-        viewer.run_method("commands", first, "")
-        until = time.monotonic() + PATIENCE
-        while True:
-            strokes = await asyncio.to_thread(stroke_commands, other, before, session.document)
-            if strokes is not None:
-                break
-            if viewer.is_deleted:
-                return
-            if time.monotonic() > until:
-                raise UsageError(
-                    "not all images and classes of the other project could be added, so no strokes were",
-                    where=other.path,
-                    remedy="undo what was added, and try again",
-                )
-            await asyncio.sleep(STEP)
-        viewer.run_method("commands", [one.to_json() for one in strokes], _said(other))
-
-
-def _said(other: Other) -> str:
-    taken = [one for one in other.images if one.is_taken]
-    fresh, painted = sum(not one.here for one in taken), sum(bool(one.lane.labels) for one in taken)
-    parts = [
-        f"{fresh} {'image' if fresh == 1 else 'images'} added" if fresh else "",
-        f"strokes in {painted} {'image' if painted == 1 else 'images'} imported" if painted else "",
-    ]
-    said = ", ".join(part for part in parts if part) or "Classes imported"
-    return f"{said[0].upper()}{said[1:]} from {other.path.name}."

@@ -48,8 +48,8 @@ export class Deeds {
     if (this.done.length > 1000) this.done.shift();
   }
 
-  /** It changed nothing, so there is nothing to undo. @param {Entry} entry */
-  refused(entry) {
+  /** It was refused, or all was so already: there is nothing to undo. @param {Entry} entry */
+  unchanged(entry) {
     for (const deed of this.done) deed.entries = deed.entries.filter((one) => one !== entry);
     this.done = this.done.filter(({ entries, earlier }) => entries.length || earlier);
   }

@@ -155,7 +155,8 @@ export class Mounted extends Emitter {
     this.hear(keys.on("up", ({ action }) => holdAction(this, action, false)));
     this.hear(painting.on("notice", (notice) => this.emit("notice", notice)));
     this.hear(this.pointed.on("cursor", (cursor) => this.emit("cursor", { ...cursor, feature: viewer.featureUnder(cursor) })));
-    this.hear(outbox.on("change", (summary) => this.unsentChanged(summary)));
+    this.hear(outbox.on("change", () => this.unsentChanged()));
+    this.hear(courier.on("waiting", () => this.unsentChanged()));
     this.hear(outbox.on("storage", (storage) => this.calmly("storage", storage)));
     this.hear(painting.on("active", (active) => active || this.tellHeld()));
     this.hear(courier.on("refused", ({ sentence }) => this.notice("warning", `A stroke of a closed window was not taken: ${sentence}`)));
@@ -235,13 +236,14 @@ export class Mounted extends Emitter {
 
   /**
    * @param {Command} json
+   * @param {number | null} [deed] commands of one number are taken back together
    * @returns {Promise<import("./outbox.js").Outcome>}
    */
-  command(json) {
+  command(json, deed = null) {
     if (json.type === "undo" || json.type === "redo") this.painting.finish();
     const entry = this.submit(JSON.parse(JSON.stringify(json)));
     this.awaited.add(entry);
-    if (json.type !== "undo" && json.type !== "redo") this.deeds.note(entry);
+    if (json.type !== "undo" && json.type !== "redo") this.deeds.note(entry, deed);
     return entry.outcome;
   }
 
@@ -255,9 +257,8 @@ export class Mounted extends Emitter {
     this.deeds.redo();
   }
 
-  /** @param {{count: number, oldest: number}} summary */
-  unsentChanged(summary) {
-    this.emit("unsent", summary);
+  unsentChanged() {
+    this.emit("unsent", this.courier.with(this.outbox.summary));
     // Undo is offered for what the server does not know yet, too.
     queueMicrotask(() => this.store.state && JSON.stringify(this.history()) !== this.titles && this.tellState());
   }
@@ -280,8 +281,9 @@ export class Mounted extends Emitter {
   }
 
   /** @param {any} ack */
-  acknowledged({ entry, number, revision, title, undo, redo }) {
+  acknowledged({ entry, number, revision, title, changed, undo, redo }) {
     this.marks.drop(entry, revision);
+    if (changed === false) this.deeds.unchanged(entry);
     if (this.marks.of(entry)) {
       this.emit("stroke", { number, class: entry.command.class, pixels: this.marks.of(entry)?.pixels ?? 0, title });
     }
@@ -291,7 +293,7 @@ export class Mounted extends Emitter {
   /** @param {Entry} entry @param {string} sentence */
   refused(entry, sentence) {
     this.marks.drop(entry);
-    this.deeds.refused(entry);
+    this.deeds.unchanged(entry);
     if (!this.awaited.has(entry)) this.notice("warning", sentence);
   }
 
@@ -555,7 +557,7 @@ export class Mounted extends Emitter {
 
   get connectionState() {
     const { state, sentence, banner } = this.connection;
-    return { state, sentence, banner, unsent: this.outbox.count };
+    return { state, sentence, banner, unsent: this.courier.with(this.outbox.summary).count };
   }
 
   snapshot() {
@@ -568,7 +570,7 @@ export class Mounted extends Emitter {
       hand: { on: this.hand.on, down: this.hand.down },
       swipe: { fraction: this.swipe.fraction },
       connection: this.connectionState,
-      unsent: this.outbox.summary,
+      unsent: this.courier.with(this.outbox.summary),
       storage: this.outbox.storage,
       state: this.shownState,
     };

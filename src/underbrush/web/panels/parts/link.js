@@ -53,8 +53,8 @@ const EVENTS = [
   "swipe",
 ];
 
-/** @type {{app: App | null, hint: number, toast: number}} */
-const own = { app: null, hint: 0, toast: 0 };
+/** @type {{app: App | null, hint: number, toast: number, deed: number, notices: string[]}} notices: of what is under way */
+const own = { app: null, hint: 0, toast: 0, deed: 0, notices: [] };
 
 /** What parts do when a key of the viewer asks for it, by action. @type {Record<string, (plane?: string) => void>} */
 export const deeds = {};
@@ -72,7 +72,12 @@ export function attach(viewer) {
   const offs = EVENTS.map((name) => viewer.on(name, (payload) => take(name, payload)));
   // That a file is missing is told where its image would be.
   const isTold = (/** @type {string} */ text) => !!link.state?.lanes.some((lane) => lane.missing === text);
-  offs.push(viewer.on("notice", ({ sentence, level }) => isTold(sentence) || say(sentence, { level })));
+  offs.push(
+    viewer.on("notice", ({ sentence, level }) => {
+      own.notices.push(sentence);
+      if (!isTold(sentence)) say(sentence, { level });
+    }),
+  );
   offs.push(viewer.on("action", ({ action, ...more }) => act(action, more)));
   const now = viewer.snapshot();
   for (const name of EVENTS) if (now[name]) take(name, now[name]);
@@ -128,30 +133,38 @@ export const folded = () => (link.rightOpen === null ? narrow() : !link.rightOpe
 /**
  * Sends a command with this tab's number; a refusal is shown as a sentence.
  * @param {Record<string, unknown>} json
- * @param {string} [done] said when it was done, with Undo beside it
+ * @param {string} [done] said when it was done, with Undo beside it, and with what came otherwise than expected
  */
 export async function command(json, done = "") {
+  own.notices = [];
+  const answer = await send(json);
+  if (answer.ok && done) say([done, ...own.notices].join(" "), { undo: true });
+  return answer;
+}
+
+/** @param {Record<string, unknown>} json @param {number} [deed] */
+async function send(json, deed) {
   if (!own.app) return { ok: false, number: 0, sentence: "The viewer is not there yet." };
-  const answer = await own.app.command(json);
+  const answer = await own.app.command(json, deed);
   if (!answer.ok) say(answer.sentence, { level: "error" });
-  else if (done) say(done, { undo: true });
   return answer;
 }
 
 /**
- * Commands one after the other, e.g. an image each; the first refusal ends it and is said.
+ * Commands one after the other, e.g. an image each; the first refusal ends it and is said. One undo takes all back.
  * @param {Record<string, unknown>[]} list
  * @param {string} [said] when all are done; without it they are images that were added
  */
 export async function sendAll(list, said) {
+  const deed = --own.deed; // strokes count upwards
+  own.notices = [];
   for (const json of list) {
-    const answer = await command(json);
+    const answer = await send(json, deed);
     if (!answer.ok) return;
   }
-  if (said !== undefined) {
-    if (said) say(said, { undo: list.length === 1 });
-  } else if (list.length)
-    say(list.length === 1 ? `${list[0].nickname} added.` : `${list.length.toLocaleString("en-US")} images added.`, { undo: list.length === 1 });
+  const added = list.filter((json) => json.type === "add_lane");
+  const done = said ?? (added.length === 1 ? `${added[0].nickname} added.` : `${added.length.toLocaleString("en-US")} images added.`);
+  if (list.length && done) say([done, ...own.notices].join(" "), { undo: true });
 }
 
 /**

@@ -21,7 +21,7 @@ export interface Layer { visible?: boolean; opacity?: number; style?: string; ey
 export interface App {
   client: string;
   on(name: string, heard: (payload: any) => void): () => void;
-  command(json: Record<string, unknown>): Promise<Answer>;
+  command(json: Record<string, unknown>, deed?: number): Promise<Answer>;
   undo(): void; redo(): void; setTool(name: string): void; setBrushSize(n: number): void; setClass(id: number): void;
   setFill(fill: { by: string; tolerance: number }): void;
   setLane(id: string): void; setSlice(z: number): void; setTime(t: number): void; setPlane(plane: string): void;
