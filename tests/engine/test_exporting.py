@@ -418,6 +418,7 @@ def test_the_settings_of_a_project_come_back(session, tmp_path):
     [
         [], {"result": "colour"}, {"format": "gif"}, {"dtype": "object"}, {"rescale": [[1, 0], [0, 1]]},
         {"region": {"c": [0, 1]}}, {"region": {"x": [0.5, 1]}}, {"pattern": "a\0"}, {"existing": "maybe"},
+        {"objects": 3}, {"objects": [256]}, {"objects": [True]}, {"objects": ["Nucleus"]},
     ],
 )  # fmt: skip
 def test_wishes_are_checked_at_the_door(said):
@@ -451,7 +452,10 @@ def test_an_end_that_no_region_says_is_refused(exporter):
 
 
 def test_a_wish_comes_back_from_json():
-    wish = Wish("features", "fig 2", "npy", "float32", ((0.0, 2.0), (0.0, 1.0)), "zyxc", {"z": (1, 2)}, "x/y")
+    wish = replace(
+        Wish("features", "fig 2", "npy", "float32", ((0.0, 2.0), (0.0, 1.0)), "zyxc", {"z": (1, 2)}, "x/y"),
+        objects=(1, 3),
+    )
     assert wish_from_json(json.loads(json.dumps(wish.to_json()))) == wish
 
 

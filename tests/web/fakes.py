@@ -169,6 +169,7 @@ def fake_app(hub: FakeHub, state: dict[str, Any]) -> FastAPI:
     wish = {
         "result": "segmentation", "classifier": None, "format": "tiff", "dtype": None, "rescale": None,
         "axes": None, "region": {}, "pattern": "{project}_results/{nickname}_{result}", "existing": "keep",
+        "objects": [],
     }  # fmt: skip
 
     @app.get("/api/p/{ident}/exports")

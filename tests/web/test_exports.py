@@ -97,6 +97,7 @@ def test_the_small_picture_of_a_region_is_that_region(server, project):
 
 def test_what_a_closed_window_chose_is_kept_and_results_are_listed_and_deleted(server, project, folder):
     wish = {**server.get(project).json()["stored"], "pattern": "kept/{nickname}_{result}", "format": "npy"}
+    wish["objects"] = [1]
     assert server.post(f"{project}/keep", json={"wish": wish}).status_code == 204
     assert server.get(project).json()["stored"] == wish
     server.post(f"{project}/start", json={"wish": wish, "lanes": ["a1"]})
@@ -180,6 +181,7 @@ def test_a_batch_of_a_folder_and_what_is_out_of_bounds(server, project, folder, 
     [
         ("/look", []),
         ("/look", {"wish": {"format": "gif"}}),
+        ("/look", {"wish": {"objects": {"1": True}}}),
         ("/start", {"kind": "export", "wish": {}, "lanes": "a1"}),
         ("/start", {"kind": "export", "wish": {}, "lanes": ["a9"]}),
         ("/start", {"kind": "paint", "wish": {}}),

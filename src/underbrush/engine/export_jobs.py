@@ -13,6 +13,7 @@ from underbrush.engine.batch import Request
 from underbrush.engine.comparing import KINDS, Difference
 from underbrush.engine.export_plan import Item
 from underbrush.engine.export_wish import Wish
+from underbrush.engine.object_classes import NOT_CHOSEN, Chosen
 
 RowState = Literal["waiting", "checking", "running", "done", "skipped", "failed", "cancelled"]
 JobState = Literal["ready", "checking", "preparing", "running", "done", "failed", "cancelled"]
@@ -81,6 +82,8 @@ class Job:
     state: JobState = "ready"
     sentence: str = ""
     texts: dict[str, str] = field(default_factory=dict)
+    objects: Chosen = NOT_CHOSEN
+    """The classes that the texts speak of."""
     began: float = 0.0
     ended: float = 0.0
     cancel: threading.Event = field(default_factory=threading.Event)

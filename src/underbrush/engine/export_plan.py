@@ -149,8 +149,8 @@ def training_traits(session: Session) -> list[Traits]:
     return found
 
 
-def request_of(wish: Wish, item: Item, output: Path) -> Request:
-    """What `predict_file` takes."""
+def request_of(wish: Wish, item: Item, output: Path, objects: tuple[str, ...] = ()) -> Request:
+    """What `predict_file` takes; ``objects`` are the words of `Chosen`."""
     return Request(
         image=item.address,
         output=output,
@@ -161,7 +161,7 @@ def request_of(wish: Wish, item: Item, output: Path) -> Request:
         region=wish.region,
         dtype=wish.stored_dtype,
         rescale=wish.ranges,
-        manner=Manner(axes=wish.axes if wish.format in FREE_AXES else None),
+        manner=Manner(axes=wish.axes if wish.format in FREE_AXES else None, objects=objects),
     )
 
 

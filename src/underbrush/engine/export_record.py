@@ -16,6 +16,7 @@ from underbrush.engine.export_jobs import now_text
 from underbrush.engine.export_texts import came_with_file, stroke_counts
 from underbrush.engine.export_wish import Wish
 from underbrush.engine.model import Model
+from underbrush.engine.object_classes import NOT_CHOSEN, Chosen
 from underbrush.errors import OutputError, UnderbrushError
 from underbrush.files import Replacing
 from underbrush.project.document import Document
@@ -29,9 +30,12 @@ SCHEMA = 1
 MOST_BYTES = 64_000_000
 
 
-def run_key(wish: Wish, model: Model | None, labels: str = "") -> str:
+def run_key(wish: Wish, model: Model | None, labels: str = "", objects: Chosen = NOT_CHOSEN) -> str:
     """A hash of all that a result depends on, the image excepted: recipe, classes, how it is written."""
-    said = {k: v for k, v in wish.to_json().items() if k not in ("pattern", "existing", "classifier")}
+    apart = ("pattern", "existing", "classifier", "objects")
+    said = {k: v for k, v in wish.to_json().items() if k not in apart}
+    if objects.words:  # values and not ids, which may be given to other classes
+        said["objects"] = list(objects.values)
     parts = [json.dumps(said, sort_keys=True), labels]
     if model is not None:
         parts += [model.recipe.key, repr(model.class_names), repr(model.class_colors)]
@@ -166,7 +170,9 @@ def check_record(folder: Path) -> None:
         )  # fmt: skip
 
 
-def run_facts(wish: Wish, project: Path, model: Model | None, document: Document) -> dict[str, Any]:
+def run_facts(
+    wish: Wish, project: Path, model: Model | None, document: Document, objects: Chosen = NOT_CHOSEN
+) -> dict[str, Any]:
     """What run.json says of a run beside its results."""
     came = model is not None and not wish.classifier and came_with_file(model.recipe.forest, document)
     said: dict[str, Any] = {
@@ -179,6 +185,8 @@ def run_facts(wish: Wish, project: Path, model: Model | None, document: Document
         "strokes": None if wish.classifier or came else stroke_counts(document),
         "began": now_text(),
     }
+    if objects.names:
+        said["objects_of"] = list(objects.names)
     if model is None:
         return said
     return {

@@ -35,6 +35,7 @@ from underbrush.engine.export_wish import Wish
 from underbrush.engine.label_export import write_labels
 from underbrush.engine.lanes import files_of
 from underbrush.engine.model import Model, kept_model, model_of
+from underbrush.engine.object_classes import Chosen, chosen_of
 from underbrush.engine.scheduler import Cancelled
 from underbrush.errors import UnderbrushError, UsageError
 from underbrush.files import check_kept, check_output
@@ -64,6 +65,7 @@ class _Ready:
     facts: dict[str, Any]
     """For run.json."""
     methods: str
+    objects: Chosen
 
 
 class Run:
@@ -178,10 +180,11 @@ class Run:
             model = kept_model(project, kept) if kept else model_of(project, self._limits.threads)
         if job.cancel.is_set():
             raise Cancelled
-        key = run_key(wish, model, document.training_key if model is None else "")
-        method = method_facts(model, document)
-        facts = run_facts(wish, session.path, model, document)
-        return _Ready(model, document, key, facts, methods_text(wish, document, method))
+        chosen = chosen_of(wish, document, model)
+        key = run_key(wish, model, document.training_key if model is None else "", chosen)
+        method = method_facts(model, document, chosen)
+        facts = run_facts(wish, session.path, model, document, chosen)
+        return _Ready(model, document, key, facts, methods_text(wish, document, method), chosen)
 
     def _settle(self, ready: _Ready) -> None:
         """Where each result goes and whether it can be, for all rows, before anything is computed."""
@@ -210,7 +213,7 @@ class Run:
             if job.cancel.is_set():
                 raise Cancelled
             self._check_place(path)
-            row.output, row.request = path, request_of(wish, row.item, path)
+            row.output, row.request = path, request_of(wish, row.item, path, ready.objects.words)
             try:
                 with ExitStack() as stack:
                     opened = opened_item(stack, self._session, row.item)
@@ -228,6 +231,7 @@ class Run:
             "python": python_text(wish, project, requests, left_out),
             "methods": ready.methods,
         }
+        job.objects = ready.objects
 
     def _lane_addresses(self) -> list[str]:
         """Images of the project and their masks: none of them is ever written over."""
@@ -249,7 +253,7 @@ class Run:
                 left.append((row, path))
                 continue
             row.state, row.share, row.output = "skipped", 1.0, Path(found["output"])
-            row.request = request_of(wish, row.item, row.output)
+            row.request = request_of(wish, row.item, row.output, ready.objects.words)
             row.bytes, row.written = int(found.get("bytes", 0)), str(found.get("written", ""))
             row.sentence = "It was done before, with the same input and classifier."
         return [row for row, _ in left], [path for _, path in left]

@@ -14,6 +14,7 @@ from underbrush.engine.batch import Request
 from underbrush.engine.export_wish import FREE_AXES, Wish, full_pattern
 from underbrush.engine.model import Model
 from underbrush.engine.naming import Naming, output_path
+from underbrush.engine.object_classes import NOT_CHOSEN, Chosen
 from underbrush.engine.own import TRAINED
 from underbrush.errors import UnderbrushError
 from underbrush.project.document import Document
@@ -25,7 +26,7 @@ RESULT_WORDS = {
     "probabilities": "turned into class probabilities",
     "uncertainty": "turned into maps of uncertainty",
     "features": "turned into feature images",
-    "objects": "segmented into objects that hang together",
+    "objects": "segmented into objects",
     "labels": "labelled",
 }
 FILTER_WORDS = {
@@ -76,6 +77,12 @@ def _options(wish: Wish) -> dict[str, str]:
     return {name: value for name, value in said.items() if value}
 
 
+def _classes(group: Sequence[Request]) -> dict[str, str]:
+    """The option that names the classes of objects, where they are not the usual ones."""
+    words = group[0].manner.objects
+    return {"classes": ",".join(words)} if words else {}
+
+
 def _left_out(names: Sequence[str]) -> list[str]:
     """Lines about images that only the project knows how to put together from their files."""
     return [
@@ -90,7 +97,7 @@ def command_text(wish: Wish, project: Path, requests: Sequence[Request], left_ou
         words = ["underbrush", "predict", str(project), *(r.image for r in group), "--output", output]
         # Strokes are written with the axes of the project.
         named = {"axes": axes} if axes and wish.result != "labels" else {}
-        for name, value in {**_options(wish), **named}.items():
+        for name, value in {**_options(wish), **_classes(group), **named}.items():
             words += [f"--{name.replace('_', '-')}", value]
         if wish.result != "labels":
             words += [word for r in group if r.mask for word in ("--mask", r.mask)]
@@ -107,6 +114,8 @@ def python_text(wish: Wish, project: Path, requests: Sequence[Request], left_out
         images = [r.image for r in group]
         masks = [r.mask for r in group if r.mask]
         extra: dict[str, Any] = {**_options(wish), **({"axes": axes} if axes else {})}
+        if group[0].manner.objects:
+            extra["classes"] = list(group[0].manner.objects)
         if masks:
             extra["masks"] = masks
         lines += ["underbrush.predict_files(", f"    {str(project)!r},", "    ["]
@@ -151,8 +160,9 @@ def features_text(selection: FeatureSelection) -> str:
 def methods_text(wish: Wish, document: Document, facts: Mapping[str, Any]) -> str:
     """A sentence or two for a paper: versions, features, strokes, seed.
 
-    ``facts`` has ``selection``, ``features`` (their number), ``trees``, ``seed`` and ``came``: the classifier
-    came with the project file, and nothing else is known of its training.
+    ``facts`` has ``selection``, ``features`` (their number), ``trees``, ``seed``, ``objects`` (names of their
+    classes) and ``came``: the classifier came with the project file, and nothing else is known of its
+    training.
     """
     names = _listed([document.classes[k].info.name for k in document.class_order] or ["no class"])
     counts = stroke_counts(document)
@@ -163,6 +173,9 @@ def methods_text(wish: Wish, document: Document, facts: Mapping[str, Any]) -> st
     if wish.result == "labels":
         return f"Pixels were labelled by hand with Underbrush {__version__} as {names}: {painted}."
     how = features_text(facts["selection"])
+    made = RESULT_WORDS[wish.result]
+    if wish.result == "objects":
+        made = f"segmented into objects of {_listed(facts['objects'])} that hang together"
     forest = f"random forest, {_counted(facts['trees'], 'tree')}, seed {facts['seed']}"
     if wish.classifier is None:
         source = f"trained on {painted}"
@@ -173,13 +186,13 @@ def methods_text(wish: Wish, document: Document, facts: Mapping[str, Any]) -> st
         source = "the classifier that came with the project"
         forest = f"random forest, {_counted(facts['trees'], 'tree')}"
     return (
-        f"Images were {RESULT_WORDS[wish.result]} by pixel classification with Underbrush {__version__} "
+        f"Images were {made} by pixel classification with Underbrush {__version__} "
         f"({forest}; {source}; classes {names}). "
         f"Pixels were described by {_counted(facts['features'], 'feature')}: {how}."
     )
 
 
-def method_facts(model: Model | None, document: Document) -> dict[str, Any]:
+def method_facts(model: Model | None, document: Document, objects: Chosen = NOT_CHOSEN) -> dict[str, Any]:
     """The facts that `methods_text` takes; none for labels."""
     if model is None:
         return {}
@@ -190,6 +203,7 @@ def method_facts(model: Model | None, document: Document) -> dict[str, Any]:
         "trees": forest.n_trees,
         "seed": document.settings.seed,
         "came": came_with_file(forest, document),
+        "objects": list(objects.names),
     }
 
 

@@ -52,6 +52,8 @@ class Wish:
     pattern: str = PATTERN
     """The path without its ending; relative to the folder of the project."""
     existing: Existing = "keep"
+    objects: tuple[int, ...] = ()
+    """Ids of the classes that objects are made of; none: all but the first."""
 
     @property
     def suffix(self) -> str:
@@ -88,6 +90,7 @@ class Wish:
             "region": {axis: list(ends) for axis, ends in self.region.items()},
             "pattern": self.pattern,
             "existing": self.existing,
+            "objects": list(self.objects),
         }
 
 
@@ -119,6 +122,7 @@ def wish_from_json(said: object) -> Wish:
             _region(said.get("region") or {}),
             bare_pattern(_text("path", said.get("pattern")) or plain.pattern),
             cast("Existing", existing),
+            _class_ids(said.get("objects")),
         )
     except UnderbrushError as error:
         raise CommandError(error.problem, remedy=error.remedy) from None
@@ -163,6 +167,18 @@ def _region(value: object) -> dict[str, tuple[int | None, int | None]]:
     return found
 
 
+def _class_ids(value: object) -> tuple[int, ...]:
+    if value is None:
+        return ()
+    if (
+        not isinstance(value, list)
+        or len(value) > 255
+        or not all(type(k) is int and 0 <= k < 256 for k in value)
+    ):
+        raise CommandError("the classes of objects are no list of ids")
+    return tuple(sorted(set(value)))
+
+
 def _whole_or_none(value: object) -> bool:
     return value is None or (isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**40)
 
@@ -180,8 +196,8 @@ def wish_of(settings: ExportSettings, axes: str, usual: Wish | None = None) -> W
 
     The settings of a project in which nobody chose anything give ``usual``, by default our own defaults.
     """
-    if settings == ExportSettings():
-        return usual or Wish()
+    if replace(settings, objects=()) == ExportSettings():
+        return replace(usual or Wish(), objects=settings.objects)
     region: dict[str, tuple[int | None, int | None]] = {}
     order = axes if "c" in axes else axes + "c"
     if len(settings.region_start) == len(settings.region_stop) == len(order):
@@ -199,6 +215,7 @@ def wish_of(settings: ExportSettings, axes: str, usual: Wish | None = None) -> W
         axes=settings.axes,
         region=region,
         pattern=bare_pattern(settings.filename.replace("{result_type}", "{result}")),
+        objects=settings.objects,
     )
 
 
@@ -220,6 +237,7 @@ def settings_of(wish: Wish, before: ExportSettings, axes: str, project: str) -> 
         region_stop=tuple(ends[a][1] for a in order) if region else (),
         input_range=None if wish.rescale is None else wish.rescale[0],
         export_range=None if wish.rescale is None else wish.rescale[1],
+        objects=wish.objects,
     )
 
 

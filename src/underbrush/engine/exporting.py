@@ -30,6 +30,7 @@ from underbrush.engine.export_run import Run
 from underbrush.engine.export_texts import command_text, method_facts, methods_text, python_text
 from underbrush.engine.export_wish import Wish, result_path
 from underbrush.engine.naming import nickname_of
+from underbrush.engine.object_classes import NOT_CHOSEN, chosen_of, known_classes
 from underbrush.engine.scheduler import Cancelled
 from underbrush.errors import UnderbrushError, UsageError
 from underbrush.files import check_output
@@ -77,13 +78,15 @@ class Exporter:
         """
         session = self._session
         reasons: dict[str, str] = {}
+        known = known_classes(wish, session.document)
         try:
             item = lane_item(session, lane)
             plain = result_path(wish, session.path, item.address, item.nickname)
             output = free_outputs(wish, [plain])[0] if wish.existing == "keep" else plain
             self._check_place(output)
             model = None if wish.result == "labels" else model_in_force(session, wish.classifier)
-            request = request_of(wish, item, output)
+            words = chosen_of(wish, session.document, model).words
+            request = request_of(wish, item, output, words)
             opened = session.image(lane), session.mask(lane)
             spec = inspected(model, session.document, request, opened, self._limits)
             reasons = refusals(spec, wish.suffix)
@@ -91,8 +94,9 @@ class Exporter:
             inputs = [a for a in (item.address, item.mask, str(session.path)) if a]
             check_output(output, inputs, folder=find_format(wish.format).folder)
         except UnderbrushError as error:
-            return {"refusal": in_window(error), "formats": reasons}
-        return {"refusal": "", "formats": reasons, "exists": is_there(plain), **spec_facts(spec)}
+            return {"refusal": in_window(error), "formats": reasons, "classes": known}
+        facts = {"exists": is_there(plain), "classes": known, **spec_facts(spec)}
+        return {"refusal": "", "formats": reasons, **facts}
 
     def texts(self, wish: Wish, kind: str, lanes: Sequence[str]) -> dict[str, str]:
         """Command, Python and methods text: of the last job of this kind and wish, else as it would be.
@@ -102,19 +106,21 @@ class Exporter:
         UnderbrushError
             A file cannot be read, or there is no classifier.
         """
-        job = self._jobs.get(kind)
-        if job is not None and job.texts and job.wish == wish:
+        session, job = self._session, self._jobs.get(kind)
+        chosen = NOT_CHOSEN
+        if wish.result == "objects":  # their classes may have other names now, or be gone
+            chosen = chosen_of(wish, session.document, model_in_force(session, wish.classifier))
+        if job is not None and job.texts and job.wish == wish and job.objects == chosen:
             return dict(job.texts)
-        session = self._session
         items = [lane_item(session, lane) for lane in lanes]
         if kind == "batch" and job is not None:
             items = [row.item for row in job.rows]
         paths = outputs_of(wish, session.path, items)
         pairs = list(zip(items, paths, strict=True))
-        requests = [request_of(wish, item, path) for item, path in pairs if item.plain]
+        requests = [request_of(wish, item, path, chosen.words) for item, path in pairs if item.plain]
         left_out = [item.nickname or item.address for item in items if not item.plain]
         model = None if wish.result == "labels" else model_in_force(session, wish.classifier)
-        methods = methods_text(wish, session.document, method_facts(model, session.document))
+        methods = methods_text(wish, session.document, method_facts(model, session.document, chosen))
         return {
             "command": command_text(wish, session.path, requests, left_out),
             "python": python_text(wish, session.path, requests, left_out),

@@ -36,11 +36,14 @@ from underbrush.project.own import (
     FROZEN,
     IDS,
     LABELS,
+    OBJECTS,
     PARKED,
     SEED,
     TRAINED,
+    objects_text,
     own_channels,
     own_number,
+    own_objects,
 )
 from underbrush.project.schema import ClassifierInfo, ClassInfo, Lane, Project, Source
 from underbrush.project.values_json import parked_from_json, parked_to_json, use_from_json, use_to_json
@@ -177,8 +180,9 @@ def document_of(project: Project) -> Document:
                 "The labels of this project were changed by another program; undo starts anew, no label is"
                 " lost."
             )
-    settings, frozen = _settings(project, notices), _frozen(project)
-    document = replace(document, settings=settings, frozen=frozen, bound=bound, notices=tuple(notices))
+    document = replace(document, bound=bound)
+    settings, frozen = _settings(document, notices), _frozen(project)
+    document = replace(document, settings=settings, frozen=frozen, notices=tuple(notices))
     key = document.training_key
     trained = None
     if project.forest is not None:
@@ -233,7 +237,7 @@ def project_of(
         scales=settings.scales if selection is None else selection.scales,
         forest=None if stored is None else stored.forest,
         classifier=info,
-        export=settings.export,
+        export=replace(settings.export, objects=()),
         own=MappingProxyType({**_own_texts(document), **more}),
         frozen=MappingProxyType({name: f.forest for name, f in document.frozen.items()}),
     )
@@ -313,7 +317,8 @@ def _with_own_ids(project: Project, plain: Document) -> Document:
 
 
 def _own_texts(document: Document) -> dict[str, str]:
-    own = {k: v for k, v in document.base.own.items() if k not in (*BOUND, CHANNELS, SEED, BALANCE, FROZEN)}
+    ours = (*BOUND, CHANNELS, SEED, BALANCE, FROZEN, OBJECTS)
+    own = {k: v for k, v in document.base.own.items() if k not in ours}
     settings = document.settings
     if settings.channels is not None:
         own[CHANNELS] = ",".join(map(str, settings.channels))
@@ -321,6 +326,8 @@ def _own_texts(document: Document) -> dict[str, str]:
         own[SEED] = str(settings.seed)
     if settings.balance or BALANCE in document.base.own:
         own[BALANCE] = str(settings.balance).lower()
+    if settings.export.objects:
+        own[OBJECTS] = objects_text(settings.export.objects, _class_names(document))
     own[LABELS] = document.labels_digest
     own[IDS] = json.dumps(
         {
@@ -345,12 +352,22 @@ def _own_texts(document: Document) -> dict[str, str]:
     return own
 
 
-def _settings(project: Project, notices: list[str]) -> Settings:
+def _class_names(document: Document) -> dict[int, str]:
+    return {k: entry.info.name for k, entry in document.classes.items()}
+
+
+def _settings(document: Document, notices: list[str]) -> Settings:
+    project = document.base
     try:
         channels = own_channels(project)
     except ProjectError as error:
         channels = None
         notices.append(f"{error.problem[0].upper()}{error.problem[1:]}; all channels are used.")
+    try:
+        objects = own_objects(project, _class_names(document), document.bound)
+    except ProjectError as error:
+        objects = (0,)  # not all but the first, which would be a choice that nobody made
+        notices.append(f"{error.problem[0].upper()}{error.problem[1:]}; choose them anew in step 4.")
     return Settings(
         selection=project.selection,
         feature_ids=project.feature_ids,
@@ -359,7 +376,7 @@ def _settings(project: Project, notices: list[str]) -> Settings:
         n_trees=project.classifier.n_trees,
         seed=own_number(project, SEED, 0),
         balance=project.own.get(BALANCE) == "true",
-        export=project.export,
+        export=replace(project.export, objects=objects),
     )
 
 

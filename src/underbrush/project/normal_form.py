@@ -167,4 +167,5 @@ def _export(export: ExportSettings) -> ExportSettings:
         region_stop=export.region_stop if region else (),
         input_range=export.input_range if ranged else None,
         export_range=export.export_range if ranged else None,
+        objects=(),  # ids mean nothing without a document
     )

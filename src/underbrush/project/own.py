@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
+
 from underbrush.errors import ProjectError
 from underbrush.project.schema import Project
 
@@ -12,6 +15,7 @@ IDS = "ids"
 LABELS = "labels"
 PARKED = "parked"
 FROZEN = "frozen"
+OBJECTS = "objects"
 HISTORY = "history"
 CLIENTS = "clients"
 TRAINED = "trained"
@@ -45,3 +49,42 @@ def own_number(project: Project, name: str, default: int) -> int:
     """A whole number among our own texts."""
     text = project.own.get(name, "")
     return int(text) if text.lstrip("-").isdigit() else default
+
+
+def objects_text(chosen: tuple[int, ...], names: Mapping[int, str]) -> str:
+    """The classes that objects are made of, as our own text says them: ids with names."""
+    return json.dumps([[class_id, names.get(class_id, "")] for class_id in chosen])
+
+
+def own_objects(project: Project, names: Mapping[int, str], bound: bool) -> tuple[int, ...]:
+    """Ids of the classes that objects are made of; 0 for one that is gone; none: nothing was chosen.
+
+    Parameters
+    ----------
+    names
+        Names of the classes by id.
+    bound
+        The ids are those that the text was written with; otherwise names tell which classes are meant.
+
+    Raises
+    ------
+    ProjectError
+        The text says something else.
+    """
+    text = project.own.get(OBJECTS)
+    if text is None:
+        return ()
+    try:
+        said = [(int(class_id), str(name)) for class_id, name in json.loads(text)]
+        if not all(0 <= class_id < 256 for class_id, _ in said):
+            raise ValueError("no ids")
+    except (ValueError, TypeError, ArithmeticError, RecursionError):
+        raise ProjectError(
+            "its choice of classes for objects is damaged",
+            where=project.path or "",
+            remedy="choose them anew",
+        ) from None
+    if bound:
+        return tuple(sorted({class_id for class_id, _ in said}))
+    ids = {name: class_id for class_id, name in names.items()}
+    return tuple(sorted({ids.get(name, 0) for _, name in said}))

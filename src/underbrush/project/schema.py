@@ -118,6 +118,9 @@ class ExportSettings:
     """With ``export_range``: values are rescaled from here ..."""
     export_range: tuple[float, float] | None = None
     """... to here."""
+    objects: tuple[int, ...] = ()
+    """Ids of the classes that objects are made of, 0 for one that is gone; none: all but the first. In the
+    file they stand among our own texts, because ilastik has no such choice."""
 
 
 @dataclass(frozen=True, eq=False)

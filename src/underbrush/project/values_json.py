@@ -233,6 +233,9 @@ def export_from_json(value: object, what: str = "the export") -> ExportSettings:
         region_stop=region("region_stop"),
         input_range=maybe(span, said.get("input_range"), f"{what}: range"),
         export_range=maybe(span, said.get("export_range"), f"{what}: range"),
+        objects=tuple(
+            sorted({whole(k, f"{what}: class", 0, 255) for k in listed(said.get("objects", []), what, 255)})
+        ),
     )
 
 

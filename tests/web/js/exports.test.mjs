@@ -5,10 +5,12 @@ import {
   jobText,
   leftText,
   marked,
+  objectClasses,
   orders,
   scalings,
   sizeText,
   timeText,
+  toggledClass,
   totalBytes,
   typesOf,
   wholeOrNull,
@@ -61,4 +63,26 @@ test("numbers that are typed", () => {
   assert.equal(wholeOrNull(" 12 "), 12);
   assert.equal(wholeOrNull(""), null);
   assert.equal(wholeOrNull("1.5"), undefined);
+});
+
+test("objects are of all classes but the first, of those that are chosen, and of one at least", () => {
+  const classes = [1, 5, 3].map((id) => ({ id }));
+  const on = (chosen, of = classes) => objectClasses(of, chosen).filter((row) => row.on).map((row) => row.id);
+  assert.deepEqual(on([]), [5, 3]);
+  assert.deepEqual(on([], [{ id: 1 }]), [1]);
+  assert.deepEqual(toggledClass(classes, [], 5), [3]);
+  assert.deepEqual(toggledClass(classes, [], 1), [1, 3, 5]);
+  assert.deepEqual(toggledClass(classes, [1, 3, 5], 1), [], "the usual ones are no choice");
+  assert.deepEqual(objectClasses(classes, [3]).map((row) => row.only), [false, false, true]);
+  assert.deepEqual(toggledClass(classes, [3], 3), [3]);
+});
+
+test("a class that is gone is settled by a click on any other", () => {
+  const classes = [{ id: 1 }, { id: 2 }, { id: 4 }];
+  assert.ok(objectClasses(classes, [2, 3]).every((row) => !row.only));
+  assert.deepEqual(toggledClass(classes, [2, 3], 2), [2], "the one that stays is what is meant");
+  assert.deepEqual(toggledClass(classes, [2, 3], 4), []);
+  assert.deepEqual(toggledClass(classes, [0], 1), [1]);
+  assert.deepEqual(objectClasses([{ id: 1 }, { id: 0 }], [0]).map((row) => row.on), [false, false]);
+  assert.deepEqual(toggledClass([{ id: 1 }, { id: 0 }], [], 1), [1]);
 });

@@ -5,6 +5,7 @@ import { anyBusy, busy, cancel, copyText, held, openFolder, retry, start, takeFi
 import { FORMATS, jobText, KINDS, leftText, RESULTS, STATES, timeText } from "./export_words.js";
 import { WhichClassifier } from "./exports.js";
 import { app, link } from "./link.js";
+import { objectRows } from "./object_classes.js";
 import { alike, counted, halves, pixelSize } from "./words.js";
 
 /** The left panel. */
@@ -20,6 +21,7 @@ export const BatchChoice = {
       RESULTS,
       FORMATS,
       running: computed(() => anyBusy()),
+      objects: computed(() => (held.wish.result === "objects" ? objectRows().filter((row) => row.on).map((row) => row.name).join(", ") : "")),
       /** Lines end behind a slash or a placeholder. */
       parts: computed(() => held.wish.pattern.split(/(?<=[/\\}])/)),
       existing: computed(() => /** @type {Record<string, string>} */ ({ replace: "Replace", keep: "Keep both", cancel: "Cancel" })[held.wish.existing]),
@@ -67,6 +69,7 @@ export const BatchChoice = {
         </div>
         <div class="kv">
           <span>What</span><span>{{ RESULTS[held.wish.result] }}</span>
+          <template v-if="objects"><span>Classes</span><span class="anywhere">{{ objects }}</span></template>
           <span>Format</span><span>{{ FORMATS[held.wish.format] }}</span>
           <span>Existing files</span><span>{{ existing }}</span>
         </div>

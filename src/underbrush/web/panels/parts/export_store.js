@@ -3,10 +3,10 @@ import { reactive, watch } from "vue";
 import { address, command, link, say, shownLane } from "./link.js";
 
 /** @typedef {{result: string, classifier: string | null, format: string, dtype: string | null, rescale: number[][] | null,
- *   axes: string | null, region: Record<string, (number | null)[]>, pattern: string, existing: string}} Wish */
+ *   axes: string | null, region: Record<string, (number | null)[]>, pattern: string, existing: string, objects: number[]}} Wish */
 
 /** What is kept in the project; the rest of a wish is this window's. */
-const KEPT = ["format", "dtype", "rescale", "axes", "region", "pattern"];
+const KEPT = ["format", "dtype", "rescale", "axes", "region", "pattern", "objects"];
 /** @type {Wish} */
 const PLAIN = {
   result: "segmentation",
@@ -18,6 +18,7 @@ const PLAIN = {
   region: {},
   pattern: "{project}_results/{nickname}_{result}",
   existing: "keep",
+  objects: [],
 };
 
 export const held = reactive({

@@ -49,6 +49,35 @@ export function typesOf(result, kept = null) {
   return kept && !all.includes(kept) ? [...all, kept] : all;
 }
 
+/**
+ * The classes that objects can be made of: which are (`on`), and which one must stay (`only`).
+ * @template {{id: number}} T
+ * @param {T[]} classes by value; id 0: it cannot be chosen
+ * @param {number[]} chosen ids; none: all but the first
+ * @returns {(T & {on: boolean, only: boolean})[]}
+ */
+export function objectClasses(classes, chosen) {
+  const on = classes.map((one, n) => (chosen.length ? one.id > 0 && chosen.includes(one.id) : n > 0 || classes.length === 1));
+  const gone = chosen.some((id) => !classes.some((one) => one.id === id));
+  const single = !gone && on.filter(Boolean).length === 1;
+  return classes.map((one, n) => ({ ...one, on: on[n], only: on[n] && single }));
+}
+
+/**
+ * What is chosen after a click on a class: one at least, none that is gone; empty where it is all but the first again.
+ * @param {{id: number}[]} classes by value
+ * @param {number[]} chosen
+ * @param {number} id
+ */
+export function toggledClass(classes, chosen, id) {
+  const ids = (/** @type {{id: number, on: boolean}[]} */ rows) =>
+    [...new Set(rows.filter((row) => row.on).map((row) => row.id))].sort((a, b) => a - b);
+  const rows = objectClasses(classes, chosen);
+  const found = ids(rows.map((row) => ({ id: row.id, on: row.id > 0 && row.on !== (row.id === id) })));
+  const now = found.length ? found : [id];
+  return same(now, ids(objectClasses(classes, []))) ? [] : now;
+}
+
 /** The largest value of a type, for scaling. @param {string} type */
 export const largest = (type) => /** @type {Record<string, number>} */ ({ uint8: 255, uint16: 65535, uint32: 4294967295, int8: 127, int16: 32767, int32: 2147483647 })[type] || 1;
 

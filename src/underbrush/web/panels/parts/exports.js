@@ -25,6 +25,7 @@ import {
 } from "./export_words.js";
 import { DeleteResults } from "./export_results.js";
 import { link, shownLane } from "./link.js";
+import { ObjectClasses } from "./object_classes.js";
 import { ResultPicture } from "./result_picture.js";
 import { TypedField } from "./typed_field.js";
 import { bytes, capital, counted, dayAndTime, pixelSize } from "./words.js";
@@ -221,7 +222,7 @@ const Form = {
 
 /** What is written, beside what is there already. */
 const Place = {
-  components: { Icon, TypedField },
+  components: { Icon, ObjectClasses, TypedField },
   setup() {
     const wish = held.wish;
     const lane = computed(() => (link.state?.lanes || []).find((one) => one.id === held.look.lane) || null);
@@ -252,6 +253,7 @@ const Place = {
           </span>
         </div>
       </template>
+      <ObjectClasses v-else-if="wish.result === 'objects'" />
       <label for="export-path">Path</label>
       <TypedField class="mono" tall :value="wish.pattern" name="Path" :of="{ id: 'export-path', spellcheck: false }"
           tip="{nickname} {result} {project} {dataset_dir} are filled in; the ending comes from the format" @typed="typed" @keydown.stop />
