@@ -44,11 +44,11 @@ def _option(one: Any) -> str:
     if "--help" in one.opts or getattr(one, "hidden", False):
         return ""
     named = [option for option in (*one.opts, *one.secondary_opts) if option.startswith("-")]
-    said = " / ".join(f"`{option}`" for option in named) or f"`{one.metavar or one.name.upper()}`"
+    said = " / ".join(f"`{option}`" for option in named) or _code(one.metavar or one.name.upper())
     shown = getattr(one, "show_default", None)
     default = ""
     if isinstance(shown, str):
-        default = shown
+        default = _code(shown) if set(shown) & set("{/~") else shown
     elif shown and one.default is not None and not isinstance(one.default, bool | list | tuple):
         default = f"`{one.default}`"
     if getattr(one, "required", False):
@@ -84,6 +84,11 @@ def _drop_in() -> list[str]:
 
 def _one_line(text: str | None) -> str:
     return " ".join((text or "").split())
+
+
+def _code(text: str) -> str:
+    """As code in a cell; a bar cannot be escaped alike for the site and for what else shows Markdown."""
+    return f"<code>{text.replace('|', '&#124;')}</code>" if "|" in text else f"`{text}`"
 
 
 def _cell(text: str) -> str:

@@ -25,7 +25,12 @@ NEEDS_CHROMIUM = pytest.mark.skipif(
     reason="the app is tried in Chromium, and there is none: apt-get install chromium (make test does)",
 )
 """Without a browser these tests say so; where a submission is judged they fail."""
-ARGUMENTS = ["--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--no-sandbox"]
+ARGUMENTS = [
+    "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--no-sandbox",
+    "--disable-gpu-compositing",
+]  # fmt: skip
+"""WebGL in software, as the image is drawn; the page around it costs half without (Chromium does the same
+by itself on a machine without a graphics card)."""
 
 PATIENCE = 120
 """Seconds that anything may take; who waits for what comes loses none of them."""

@@ -190,3 +190,22 @@ def test_the_stored_result_is_seen_and_a_stroke_trains_anew(hand: Painter, serve
     last.click()
     hand.settled()
     assert exported(hand, server, "Current").shape == (476, 500)
+
+
+def test_a_composite_begins_with_the_channels_that_feed_the_features(hand: Painter) -> None:
+    page = hand.page
+    eyes = "document.querySelectorAll(\".chan [aria-label^='Hide ']\").length"
+
+    def seen() -> list[int]:
+        hand.drawn()
+        return [one["channel"] for one in hand.viewer("app => app.viewer.channels")]
+
+    assert soon(page, lambda: seen() == [0, 1, 2])
+    hand.viewer("app => app.command({ type: 'set_channels', channels: [4, 9] })")
+    assert soon(page, lambda: seen() == [4, 9])
+    page.wait_for_function(f"{eyes} === 2")
+    page.click("[aria-label='Hide Channel 4']")
+    assert soon(page, lambda: seen() == [9])
+    page.click("[aria-label='Show Channel 4']")
+    page.keyboard.press("Control+z")
+    assert soon(page, lambda: seen() == [0, 1, 2, 4]), "what somebody chose stays"

@@ -68,7 +68,8 @@ class Reader(Painter):
         """The window as it is now, if pictures are wanted."""
         if self.pictures is not None:
             self.page.mouse.move(720, 892)
-            self.page.wait_for_selector(".toast", state="detached")
+            for passing in (".toast", ".preview[aria-busy=true]"):
+                self.page.wait_for_selector(passing, state="detached")
             self.pictures[name] = self.page.screenshot()
 
     # -- what the comments name ------------------------------------------------------------------------

@@ -11,7 +11,12 @@ import typer
 
 def app(
     files: Annotated[
-        list[str] | None, typer.Argument(metavar="[PROJECT.ilp | IMAGE... | URL...]", show_default=False)
+        list[str] | None,
+        typer.Argument(
+            metavar="[PROJECT.ilp | IMAGE... | URL...]",
+            help="A project, or images for a new one; nothing for the start screen.",
+            show_default=False,
+        ),
     ] = None,
     host: Annotated[
         str, typer.Option(help="Address to listen on; other machines only get in where it is not loopback.")

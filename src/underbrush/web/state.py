@@ -13,6 +13,9 @@ from underbrush.web.glances import is_rgb
 from underbrush.web.planes import TILE, levels_of
 from underbrush.web.reading import image_identity
 
+COMPOSED = 3
+"""Channels that a composite shows at first: more are hard to tell apart."""
+
 if TYPE_CHECKING:
     from underbrush.engine.session import Session
     from underbrush.project.document import Document
@@ -118,6 +121,7 @@ def _lane(session: Session, document: Document, ident: str) -> dict[str, Any]:
     info = image.info
     return {
         **said,
+        "first": _first_channels(document, image.shape5[1]),
         "axes": info.axes,
         "shape": list(image.shape5),
         "dtype": info.dtype.name,
@@ -129,6 +133,12 @@ def _lane(session: Session, document: Document, ident: str) -> dict[str, Any]:
         "missing": None,
         "problems": list(info.problems),
     }
+
+
+def _first_channels(document: Document, count: int) -> list[int]:
+    """The channels that a composite begins with: of those that feed the features, where some were chosen."""
+    feeding = [c for c in document.settings.channels or () if c < count]
+    return (feeding or list(range(count)))[:COMPOSED]
 
 
 def _mask(session: Session, ident: str) -> dict[str, Any] | None:
@@ -159,6 +169,7 @@ def _unopened(source: Source) -> dict[str, Any]:
         "levels": levels_of(shape),
         "pixel_size": {axis: list(size) for axis, size in source.pixel_size.items()},
         "channels": [],
+        "first": [0],
         "problems": [],
     }
 

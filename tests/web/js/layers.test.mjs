@@ -77,6 +77,16 @@ test("numbers may be names of objects, measured values may not", () => {
   assert.ok(new Set(colours.map((one) => one.map(Math.round).join())).size > 490);
 });
 
+test("a composite begins with the channels that feed the features, and a colour alone shows nothing", () => {
+  const layers = initialLayers(), seen = (l, one) => shownChannels(l, one).map(({ channel }) => channel);
+  const fed = lane(8, { first: [3, 7] });
+  assert.deepEqual(seen(layers, fed), [3, 7]);
+  const coloured = withLayer(layers, "raw", { channels: { 3: { colour: [9, 9, 9] }, 1: { gamma: 2 } } });
+  assert.deepEqual(seen(coloured, fed), [3, 7]);
+  assert.deepEqual(seen(coloured, lane(8)), [0, 1, 2], "where the lane does not say");
+  assert.deepEqual(seen(withLayer(coloured, "raw", { channels: { 7: { visible: false } } }), fed), [3]);
+});
+
 test("forty channels: the first three until others are chosen; a single one is never beyond the last", () => {
   const layers = initialLayers(), forty = lane(40);
   assert.deepEqual(shownChannels(layers, forty).map((one) => one.channel), [0, 1, 2]);

@@ -9,7 +9,8 @@ import { UPRIGHT, back, onto } from "./orientation.js";
  * What the viewer needs of a lane of the state; shape is t, c, z, y, x.
  * @typedef {{id: string, shape: number[], dtype: string, rgb?: boolean, v: string, levels: number, tile?: number,
  *   pixel_size?: Record<string, [number, string] | null> | null, channels?: string[], range?: [number, number] | number[] | null,
- *   mask?: {v: string, missing?: string} | null, display?: string}} Lane  display: the display mode that ilastik stored
+ *   mask?: {v: string, missing?: string} | null, display?: string, first?: number[]}} Lane
+ * display: the display mode that ilastik stored; first: the channels that a composite begins with
  */
 /** @typedef {{width: number, height: number, depth: number}} PlaneSize */
 /** @typedef {[number, number, number, number]} Box  x0, y0, x1, y1: start inclusive, stop exclusive */

@@ -1,7 +1,7 @@
 // State of the layers: what is shown, and how. Pure: every change gives a new frozen state.
 
 /** @typedef {[number, number, number]} Colour  0..255 */
-/** @typedef {{visible: boolean, colour: Colour | null, low: number | null, high: number | null, gamma: number}} ChannelLook */
+/** @typedef {{visible: boolean | null, colour: Colour | null, low: number | null, high: number | null, gamma: number}} ChannelLook  visible null: as the lane begins */
 /** @typedef {{visible: boolean, opacity: number, mode: "single" | "composite" | "rgb" | "random" | "mask" | null, channel: number,
  *   channels: Readonly<Record<number, ChannelLook>>}} RawLayer  mode null: what the project says, or what suits the lane;
  *   random: one channel, each number in a colour of its own; mask: one channel, what is above 0 in one colour */
@@ -19,6 +19,8 @@ const ORDER = ["feature:", "mask", "segmentation", "probability:", "uncertainty"
 const COMPOSITE = [[0, 255, 0], [255, 0, 255], [0, 120, 255], [255, 255, 0], [0, 255, 255], [255, 128, 0]];
 /** @type {Colour[]} */
 const PRIMARY = [[255, 0, 0], [0, 255, 0], [0, 0, 255]];
+/** Of a composite, where the lane does not say which. */
+const FIRST = [0, 1, 2];
 /** No class has it; it is seen on dark, grey and white. @type {Colour} */
 const UNCERTAIN = [122, 92, 255];
 
@@ -79,7 +81,7 @@ function withChannels(before, changes) {
   for (const [index, props] of Object.entries(changes)) {
     if (!/^\d+$/.test(index) || !isObject(props)) throw new TypeError(`There is no channel ${JSON.stringify(index)}.`);
     /** @type {any} */
-    const look = { ...(before[Number(index)] ?? { visible: Number(index) < 3, colour: null, low: null, high: null, gamma: 1 }) };
+    const look = { ...(before[Number(index)] ?? { visible: null, colour: null, low: null, high: null, gamma: 1 }) };
     for (const [key, value] of Object.entries(/** @type {object} */ (props))) {
       if (!(key in look)) throw new TypeError(`A channel has no property ${JSON.stringify(key)}.`);
       look[key] = check(`channel ${index}`, key, value);
@@ -174,7 +176,7 @@ export function shownChannels(layers, lane, auto = () => undefined) {
   }
   if (mode === "rgb") return PRIMARY.map((colour, channel) => shown(channel, colour));
   return Array.from({ length: count }, (_, channel) => channel)
-    .filter((channel) => raw.channels[channel]?.visible ?? channel < 3)
+    .filter((channel) => raw.channels[channel]?.visible ?? (lane.first ?? FIRST).includes(channel))
     .map((channel) => shown(channel, raw.channels[channel]?.colour ?? COMPOSITE[channel % COMPOSITE.length]));
 }
 

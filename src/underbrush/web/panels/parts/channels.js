@@ -23,7 +23,7 @@ const MANY = 8;
 
 export const Channels = {
   components: { Icon, IconButton },
-  props: { names: { type: Array, default: () => [] }, mode: { type: String, default: "composite" }, chosen: { type: Number, default: 0 } },
+  props: { names: { type: Array, default: () => [] }, mode: { type: String, default: "composite" }, chosen: { type: Number, default: 0 }, first: { type: Array, default: () => [0, 1, 2] } },
   emits: ["choose"],
   setup(/** @type {any} */ props, /** @type {any} */ { emit }) {
     const filter = ref("");
@@ -49,7 +49,7 @@ export const Channels = {
       if (props.mode === "single" && props.chosen === at) set({ mode: together });
       else set({ mode: "single", channel: at });
     };
-    const seen = (/** @type {number} */ at) => looks.value[String(at)]?.visible ?? at < 3;
+    const seen = (/** @type {number} */ at) => looks.value[String(at)]?.visible ?? props.first.includes(at);
     const key = (/** @type {KeyboardEvent} */ event) => {
       const by = /** @type {Record<string, number>} */ ({ ArrowDown: 1, ArrowUp: -1 })[event.key];
       const at = event.target instanceof HTMLElement ? event.target.dataset.channel : undefined;

@@ -18,11 +18,11 @@ export const Raw = {
     const failed = ref(false);
     const lane = computed(shownLane);
     const raw = computed(() => link.layers.raw || {});
-    const chosen = ref(0);
+    const chosen = ref(/** @type {number | null} */ (null));
     const look = computed(() => lookOf(raw.value, lane.value));
     const modeNow = computed(() => (ALONE.includes(look.value) ? "single" : look.value));
     const channel = computed(() =>
-      Math.min((lane.value?.shape[1] || 1) - 1, modeNow.value === "single" ? raw.value.channel || 0 : chosen.value),
+      Math.min((lane.value?.shape[1] || 1) - 1, modeNow.value === "single" ? raw.value.channel || 0 : (chosen.value ?? lane.value?.first?.[0] ?? 0)),
     );
     const shownChannel = computed(() => raw.value.channels?.[String(channel.value)] || {});
     const whole = computed(() => !lane.value?.dtype.startsWith("float"));
@@ -136,7 +136,7 @@ export const Raw = {
             <Icon n="down" />
           </Menu>
         </div>
-        <Channels v-if="many" :names="names" :mode="modeNow" :chosen="channel" @choose="chosen = $event" />
+        <Channels v-if="many" :names="names" :mode="modeNow" :chosen="channel" :first="lane.first" @choose="chosen = $event" />
         <Histogram v-if="histogram" :histogram="histogram" :low="low" :high="high" :whole="whole"
             @range="setChannel({ low: $event[0], high: $event[1] })" />
         <p v-else-if="!lane" class="note">No image is shown.</p>

@@ -47,7 +47,9 @@ export const ResultPicture = {
     };
     const soon = () => {
       clearTimeout(timer);
-      if (key.value) timer = window.setTimeout(paint, PATIENCE);
+      if (!key.value) asked += 1; // what is under way comes too late
+      else timer = window.setTimeout(paint, PATIENCE);
+      state.value = key.value ? "Computing ..." : ""; // at once: an empty box would say nothing
     };
     watch(key, soon);
     onMounted(soon);

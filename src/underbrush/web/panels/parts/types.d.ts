@@ -4,7 +4,8 @@ export interface Answer { ok: boolean; number: number; revision?: number; sequen
 export interface ClassState { id: number; value: number; name: string; colour: [number, number, number]; locked: boolean }
 export interface LaneState {
   id: string; nickname: string; axes: string; shape: [number, number, number, number, number]; dtype: string; rgb: boolean;
-  v: string; levels: number; pixel_size: Record<string, [number, string]>; channels: string[]; missing: string | null;
+  v: string; levels: number; pixel_size: Record<string, [number, string]>; channels: string[];
+  first: number[]; missing: string | null;
   strokes: Record<string, [number, number]>; range: [number, number] | null; location?: string; slices?: [string, number, number][];
   mask?: { v: string; missing?: string } | null; display?: string;
 }
