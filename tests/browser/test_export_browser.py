@@ -195,6 +195,45 @@ def test_results_are_listed_and_deleted(page: Any, server: Server) -> None:
     assert "nuclei_1_segmentation.tif" in results(server), "the command wrote it, not the window"
 
 
+def test_objects_are_of_the_classes_that_are_chosen(page: Any, server: Server) -> None:
+    rows = "[aria-label='Classes that objects are made of'] [role=checkbox]"
+
+    def command(**json: Any) -> None:
+        page.evaluate("async (json) => (await import('underbrush-panels')).app().command(json)", json)
+
+    page.click("[role=radio]:has-text('Objects')")
+    page.wait_for_selector(f"{rows}[aria-checked=true][aria-disabled=true]:has-text('nucleus')")
+    page.click(f"{rows}:has-text('background')")
+    page.click(f"{rows}:has-text('nucleus')")
+    page.click(f"{rows}:has-text('background')", force=True)
+    page.wait_for_selector(f"{rows}[aria-checked=true][aria-disabled=true]:has-text('background')")
+    assert audited(page) == []
+    page.click("button.primary:has-text('Export 1 image')")
+    page.wait_for_selector("td:has-text('nuclei_1_objects.tif') + td:has-text('done')")
+    objects, classes = (
+        tifffile.imread(folder_of(server) / "sample_results" / f"nuclei_1_{result}.tif")
+        for result in ("objects", "segmentation")
+    )
+    assert np.array_equal(objects > 0, classes == 1)
+    page.click("text=Copy command")
+    copied = "navigator.clipboard.readText()"
+    until(page, f"async () => (await {copied}).includes('--result objects')")
+    assert "--classes background" in page.evaluate(copied)
+    command(type="add_class", name="Rim")
+    page.click(f"{rows}:has-text('Rim')")
+    page.click(".step:nth-child(5)")
+    page.wait_for_selector(".kv:visible >> text=background, Rim")
+    page.click(".step:nth-child(4)")
+    command(type="delete_class", id=3)
+    page.wait_for_selector("[role=alert]:has-text('is no longer in the project')")
+    page.wait_for_selector("button.primary:has-text('Export 1 image'):disabled")
+    page.click(f"{rows}:has-text('background')")
+    page.wait_for_selector("button.primary:has-text('Export 1 image'):enabled")
+    page.wait_for_selector(f"{rows}[aria-disabled=true]:has-text('background')")
+    page.click("button:text-is('Reset')")
+    page.wait_for_selector(".expform .path:has-text('segmentation')")
+
+
 def test_the_export_of_new_projects_is_set_once(page: Any, server: Server) -> None:
     page.click(".menu >> text=Edit")
     page.click("text=Settings ...")

@@ -5,7 +5,7 @@ import { anyBusy, busy, cancel, copyText, held, openFolder, retry, start, takeFi
 import { FORMATS, jobText, KINDS, leftText, RESULTS, STATES, timeText } from "./export_words.js";
 import { WhichClassifier } from "./exports.js";
 import { app, link } from "./link.js";
-import { objectRows } from "./object_classes.js";
+import { objectsText } from "./object_classes.js";
 import { alike, counted, halves, pixelSize } from "./words.js";
 
 /** The left panel. */
@@ -21,7 +21,7 @@ export const BatchChoice = {
       RESULTS,
       FORMATS,
       running: computed(() => anyBusy()),
-      objects: computed(() => (held.wish.result === "objects" ? objectRows().filter((row) => row.on).map((row) => row.name).join(", ") : "")),
+      objects: computed(() => (held.wish.result === "objects" ? objectsText() : "")),
       /** Lines end behind a slash or a placeholder. */
       parts: computed(() => held.wish.pattern.split(/(?<=[/\\}])/)),
       existing: computed(() => /** @type {Record<string, string>} */ ({ replace: "Replace", keep: "Keep both", cancel: "Cancel" })[held.wish.existing]),

@@ -10,7 +10,14 @@ import { link } from "./link.js";
  * @returns {{id: number, name: string, colour: number[]}[]}
  */
 const classes = () => (held.wish.classifier && held.look.classes) || link.state?.classes || [];
-export const objectRows = () => objectClasses(classes(), held.wish.objects);
+const objectRows = () => objectClasses(classes(), held.wish.objects);
+
+/** "nucleus, Cytoplasm" */
+export function objectsText() {
+  const names = objectRows().flatMap((row) => (row.on ? [row.name] : []));
+  const gone = held.wish.objects.some((id) => !classes().some((one) => one.id === id));
+  return [...names, ...(gone ? ["one that is gone"] : [])].join(", ");
+}
 
 /** A row of the form: a toggle for each class. */
 export const ObjectClasses = {
