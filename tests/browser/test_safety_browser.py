@@ -85,6 +85,9 @@ def test_found_restored_copied_and_closed(chromium: Any, server: Server) -> None
         for left in (".journal", ".lock"):
             assert soon(page, lambda left=left: not file.with_name(file.name + left).exists())  # type: ignore[misc]
         other.wait_for_selector(".banner.err:has-text('not open on the server any more')")
+        page.click(f".recent:has-text('{file.name}')")
+        page.wait_for_url("**/p/*")
+        Hand(page).ready()
 
 
 def menu(page: Any, text: str) -> None:

@@ -78,8 +78,9 @@ def project_from_images(addresses: Sequence[str], *, ask: bool = False) -> Proje
                 remedy="make a project for each kind of image",
             )
         if (shape[2] > 1) != (first[2] > 1):
+            kinds = ("a volume", "flat") if shape[2] > 1 else ("flat", "a volume")
             raise MismatchError(
-                f"one of it and {addresses[0]} is a volume and the other is flat",
+                f"it is {kinds[0]} and {addresses[0]} is {kinds[1]}",
                 where=address,
                 remedy="make a project for each kind of image",
             )

@@ -11,6 +11,8 @@ from underbrush.sources.tiffaxes import imagej_sizes, ome_images
 
 _ALPHA = {1, 2}
 """ExtraSamples: associated and unassociated alpha; 0 is unspecified and so a channel."""
+OURS = "Underbrush"
+"""The program that files of ours name."""
 _ODD_COLOURS = {
     3: "The file has a table of colours; its values are the indexes into it, as stored.",
     5: "The colours are stored as cyan, magenta, yellow and black; the four are given as they are.",
@@ -111,7 +113,9 @@ def _oddities(page: Any) -> list[str]:
         found.append(
             "The file says that 0 is white; its values are given as stored, so light and dark are exchanged."
         )
-    if photometric in _ODD_COLOURS:
+    # Of a segmentation of ours the values are classes, and the colours are theirs: nothing is odd about it.
+    ours = photometric == 3 and page.tags.valueof(305) == OURS
+    if photometric in _ODD_COLOURS and not ours:
         found.append(_ODD_COLOURS[photometric])
     turned = page.tags.valueof(274)
     if turned not in {None, 1}:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 import time
 from collections.abc import Mapping
 from pathlib import PurePath
@@ -85,7 +86,11 @@ def level_choices(address: str, wanted: Mapping[str, Any]) -> dict[str, Any] | N
 def _row(address: str, name: str, until: float) -> dict[str, Any]:
     from underbrush.sources.opening import open_image  # noqa: PLC0415  (late: readers are heavy)
 
+    number = re.search(r"series=(\d+)$", address)
+    # The image is called by its number later on, which need not be that in its name.
+    called = "" if number is None else f"series {number[1]}"
     row = {"address": address, "name": name, "axes": "", "shape": [], "dtype": "", "problem": ""}
+    row["called"] = "" if called == name else called
     if time.monotonic() > until:
         return row
     try:

@@ -87,10 +87,15 @@ class _StartPage:
             await self._open("the sample", lambda: open_sample(self._hub))
         elif wanted["name"] == "recent" and isinstance(project, str):
             # By its id: it may lie outside the folders that are shown, and was opened before all the same.
-            await self._open("the project", lambda: project)
+            await self._open("the project", lambda: self._again(project))
         elif wanted["name"] == "open" and isinstance(paths, list) and all(isinstance(p, str) for p in paths):
             first = paths[0].replace("\\", "/").rpartition("/")[2] if paths else ""
             await self._open(first, lambda: open_named(self._hub, paths), wanted)
+
+    def _again(self, project: str) -> str:
+        """Somebody wants it: also where it was closed before."""
+        self._hub.visit(project)
+        return project
 
     async def _open(self, what: str, begin: Callable[[], str], wanted: dict[str, Any] | None = None) -> None:
         self._opening = True

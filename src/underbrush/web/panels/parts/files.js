@@ -9,6 +9,8 @@ import { bytes, crumbsOf, dayAndTime } from "./words.js";
 
 /** What is done with the chosen files; all else opens them. */
 const DEEDS = new Set(["importProject", "labels", "add", "sequence", "replace", "mask", "repair"]);
+/** What takes one file. */
+const SINGLE = new Set(["importProject", "labels", "repair"]);
 const TITLES = /** @type {Record<string, [string, string]>} */ ({
   new: ["New project from images", "Start a project"],
   open: ["Open", "Open"],
@@ -170,6 +172,7 @@ export const FilesDialog = {
     return {
       kind,
       title: computed(() => (TITLES[kind.value] || [""])[0]),
+      single: computed(() => SINGLE.has(kind.value)),
       listing,
       entries,
       chosen,
@@ -214,7 +217,7 @@ export const FilesDialog = {
         <span class="field s w160"><Icon n="search" /><input v-model="filter" placeholder="Filter" aria-label="Filter"></span>
       </div>
       <div v-if="problem" class="callout err inset" role="alert"><Icon n="error" /><p class="grow">{{ problem }}</p></div>
-      <div class="filelist scroll" role="listbox" aria-multiselectable="true" aria-label="Files" ref="list">
+      <div class="filelist scroll" role="listbox" :aria-multiselectable="single ? 'false' : 'true'" aria-label="Files" ref="list">
         <div v-if="waiting && !listing" class="note pad">Reading the folder ...</div>
         <template v-if="listing">
           <div v-if="listing.parent" class="fileline" role="option" tabindex="0" aria-selected="false" :data-path="listing.parent"
@@ -237,7 +240,7 @@ export const FilesDialog = {
         </template>
       </div>
       <div class="foot">
-        <span class="dim grow">{{ chosen.length > 1 ? '' : 'Ctrl or Shift + click takes several' }}</span>
+        <span class="dim grow">{{ chosen.length > 1 || single ? '' : 'Ctrl or Shift + click takes several' }}</span>
         <button type="button" class="btn" @click="close">Cancel</button>
         <button v-if="kind === 'batch' && listing" type="button" class="btn" @click="give([listing.path])">The whole folder</button>
         <button type="button" class="btn primary" :disabled="!chosen.length" @click="give(chosen)">{{ verb }}</button>

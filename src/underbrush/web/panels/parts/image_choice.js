@@ -65,6 +65,7 @@ export const ImageChoice = {
     return {
       open,
       rows,
+      usable,
       chosen,
       list,
       pick,
@@ -86,10 +87,11 @@ export const ImageChoice = {
       <div class="filelist scroll" role="listbox" :aria-multiselectable="several && !several.single ? 'true' : 'false'"
           aria-label="Images of the file" ref="list">
         <div v-for="row in rows" :key="row.address" class="fileline" role="option" tabindex="0" :data-path="row.address"
-            :aria-selected="chosen.includes(row.address) ? 'true' : 'false'" :aria-disabled="row.problem ? 'true' : null"
+            :data-focus="row.address === usable[0] ? '' : null" :aria-selected="chosen.includes(row.address) ? 'true' : 'false'" :aria-disabled="row.problem ? 'true' : null"
             :data-tip="row.problem || row.address" @click="pick(row, $event)" @dblclick="pick(row), go()" @keydown="key($event, row)">
           <Icon :n="row.problem ? 'warn' : 'image'" />
           <span class="grow trunc" :class="{ fg: !row.problem }">{{ row.name }}</span>
+          <span v-if="row.called" class="dim">{{ row.called }}</span>
           <span class="dim">{{ [...row.axes].join(' ') }}</span>
           <span class="dim num">{{ row.problem ? 'cannot be read' : facts(row) }}</span>
         </div>

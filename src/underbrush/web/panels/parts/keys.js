@@ -23,7 +23,8 @@ export const Dialog = {
           await new Promise((done) => requestAnimationFrame(done));
           if (root.value?.contains(document.activeElement)) return;
           /** @type {HTMLElement | null | undefined} */ (
-            root.value?.querySelector("input:not([type=checkbox])") ||
+            root.value?.querySelector("[data-focus]") ||
+              root.value?.querySelector("input:not([type=checkbox])") ||
               root.value?.querySelector("button:not(.ib)") ||
               root.value?.querySelector("button")
           )?.focus();

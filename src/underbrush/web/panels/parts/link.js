@@ -97,6 +97,8 @@ function take(name, payload) {
     return;
   }
   if (name === "state") {
+    // What was said with Undo beside it was taken back by a key: the button would take back something else.
+    if (payload?.redo && link.toast?.undo) link.toast = null;
     if (payload && payload.save) held.save = payload.save;
     if (payload && payload.training) held.training = payload.training;
     if (payload && typeof payload.live === "boolean") held.live = payload.live;
