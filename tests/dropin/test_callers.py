@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -234,3 +236,20 @@ def test_a_call_that_fails_says_so(gray, executable):
     )  # fmt: skip
     assert done.returncode == 1 and done.stdout == ""
     assert done.stderr.count("\n") == 1 and "none.h5" in done.stderr
+
+
+def test_the_python_of_the_page(gray, executable, clean, monkeypatch):
+    """What docs/callers.md shows is typed as it stands, beside a project cells.ilp and an image a.tif."""
+    page = Path(__file__).parents[2] / "docs" / "callers.md"
+    blocks = re.findall(r"```python\n(.*?)```", page.read_text("utf-8"), re.DOTALL)
+    assert len(blocks) == 2
+    shutil.copy(gray.project, "cells.ilp")
+    with h5py.File(gray.image) as file:
+        array = file["data"][...]
+    tifffile.imwrite("a.tif", array)
+    monkeypatch.setenv("PATH", f"{Path(executable).parent}{os.pathsep}{os.environ['PATH']}")
+    image = pytest.importorskip("xarray").DataArray(array, dims=("y", "x"))
+    names = {"image": image, "array": array}
+    for block in blocks:
+        exec(compile(block, page.name, "exec"), names)
+    assert np.array_equal(dataset("a_Probabilities.h5").values, names["probabilities"])

@@ -132,6 +132,8 @@ REFUSED = {
         ["--headless", "--new_project=n.ilp", "--workflow=Object Classification"], 1, "Pixel Classification",
     ),
     "--configfile that is not there": ([*HEAD, "--configfile=no.ini", "IMAGE"], 1, "no.ini"),
+    "--logfile in no folder": ([*HEAD, "--logfile=none/log.txt", "IMAGE"], 1, "none/log.txt"),
+    "two results of one name": ([*HEAD, "IMAGE", "IMAGE"], 1, "into --output_filename_format"),
 }  # fmt: skip
 
 
@@ -158,6 +160,8 @@ def test_version_and_help(call):
     assert status == 0
     for option in ("--headless", "--retrain", "--export_source", "--raw_data"):
         assert option in out
+    told = " ".join(out.split())
+    assert "known and refused: hdr, ras, hdr sequence, ras sequence, dvid, blockwise hdf5" in told
 
 
 def test_unused_arguments_are_named(small, cells, call):
@@ -194,6 +198,17 @@ def test_new_project(name, call):
     status, _, err = call("--headless", "--new_project=n.ilp", f"--workflow={name}")
     assert status == 0, err
     assert read_project(Path("n.ilp")).lanes == ()
+
+
+def test_new_project_replaces_none(small, call):
+    """Strokes are not lost to a name that was used already; a file of 0 bytes is filled."""
+    before = small.read_bytes()
+    status, _, err = call("--headless", f"--new_project={small}", "--workflow=Pixel Classification")
+    assert status == 1 and str(small) in err and "already" in err
+    assert small.read_bytes() == before
+    Path("empty.ilp").touch()
+    assert call("--headless", "--new_project=empty.ilp", "--workflow=Pixel Classification")[0] == 0
+    assert read_project(Path("empty.ilp")).lanes == ()
 
 
 def test_both_spellings():

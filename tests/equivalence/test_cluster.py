@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -151,6 +152,12 @@ def test_the_command_joins_a_cluster_over_tls(home, cluster, capfd):
     report = json.loads(capfd.readouterr().out)
     assert [r["image"] for r in report["results"]] == [str(home / "im01.tif"), str(home / "im02.tif")]
     assert run([str(a) for a in arguments]) != 0, "without a certificate nobody gets in"
+    gc.collect()  # half a client would complain when it is thrown away
+    said = capfd.readouterr().err
+    assert "Dask knows no certificates" in said and said.count("\n") == 1
+    with dask.config.set(keys | {"distributed.comm.tls.ca-file": str(home / "none.pem")}):
+        assert run([str(a) for a in arguments]) != 0
+    assert "cannot be used" in capfd.readouterr().err
 
 
 def test_the_drop_in_distributes_images(home, capfd, monkeypatch):

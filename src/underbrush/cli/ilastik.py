@@ -80,7 +80,8 @@ def _opened(path: str) -> IO[str]:
     try:
         return Path(path).open("a", encoding="utf-8", errors="backslashreplace")
     except OSError as error:
-        raise CommandFailure(f"it cannot be written ({error.strerror})", where=path) from None
+        problem = f"it cannot be written ({error.strerror})"
+        raise CommandFailure(problem, where=path, remedy="name another file") from None
 
 
 def _window(options: Options) -> int:

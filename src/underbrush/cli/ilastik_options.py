@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from underbrush.compat.formats import ENDINGS
+from underbrush.compat.formats import ENDINGS, REFUSED, WRITTEN
 from underbrush.errors import UsageError
 
 PROG = "underbrush-ilastik"
@@ -101,7 +101,9 @@ def _parser(description: str) -> _Parser:
 def readonly(text: str) -> bool:
     """The value of ``--readonly``."""
     if text.lower() not in _FLAGS:
-        raise argparse.ArgumentTypeError(f"{text!r} is neither true nor false")
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is neither true nor false (before a file write --readonly=1)"
+        )
     return _FLAGS[text.lower()]
 
 
@@ -167,7 +169,8 @@ def export_parser() -> argparse.ArgumentParser:
     add("--export_drange", metavar="(C,D)", help="... and the range that it becomes")
     add("--export_dtype", choices=DTYPES, help="type of the values; without ranges it cuts off")
     add("--output_axis_order", metavar="AXES", help="order of the axes in the file, as in tzyxc")
-    add("--output_format", choices=tuple(ENDINGS), metavar="NAME", help=", ".join(ENDINGS))
+    add("--output_format", choices=tuple(ENDINGS), metavar="NAME",
+        help=f"{', '.join(WRITTEN)}; known and refused: {', '.join(REFUSED)}")  # fmt: skip
     add("--output_filename_format", metavar="PATH",
         help="name with {dataset_dir} {nickname} {result_type} {roi} {x_start} {x_stop} ...")  # fmt: skip
     add("--output_internal_path", metavar="NAME", help="dataset in HDF5 files (exported_data)")

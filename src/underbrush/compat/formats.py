@@ -35,6 +35,9 @@ FOLDERS = (*_ZARR, *_N5)
 """Those that are folders of many files."""
 _PLANES = tuple(p for p in _PICTURES if p not in ("hdr", "ras"))
 """Those of `sinks.plane`, which is imported only where one of them is written: an HDF5 file needs no TIFF."""
+REFUSED = ("hdr", "ras", "hdr sequence", "ras sequence", "dvid", "blockwise hdf5")
+"""Those that ilastik has and this program does not write."""
+WRITTEN = tuple(name for name in ENDINGS if name not in REFUSED)
 
 
 def opener(name: str, first: Mapping[str, int]) -> Callable[[OutputSpec], Sink]:

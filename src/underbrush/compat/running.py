@@ -119,7 +119,7 @@ def new_project(path: Path, workflow: str | None) -> None:
     UsageError
         Another workflow than pixel classification.
     OutputError
-        It cannot be written.
+        There is a project already, or it cannot be written.
     """
     names = [name.lower() for name in _WORKFLOWS]
     if workflow is None or workflow.lower() not in names:
@@ -127,6 +127,10 @@ def new_project(path: Path, workflow: str | None) -> None:
             "--new_project needs --workflow" if workflow is None else f"there is no workflow {workflow!r}"
         )
         raise UsageError(problem, remedy=f"give --workflow={WORKFLOW!r}")
+    if path.exists() and not (path.is_file() and path.stat().st_size == 0):  # a temporary file is filled
+        raise OutputError(
+            "there is something of this name already", where=path, remedy="give --new_project another name"
+        )
     write_project(Project(), path)
 
 
@@ -222,7 +226,7 @@ def _check_counts(job: Job) -> None:
 
 def _check_outputs(job: Job, project: Project, wanted: list[tuple[Input, Request]]) -> None:
     """Refuse results that would replace each other, or something that is read."""
-    check_distinct([(given.given, request.output) for given, request in wanted])
+    check_distinct([(given.given, request.output) for given, request in wanted], "--output_filename_format")
     outputs = [request.output for _, request in wanted]
     for given, request in wanted:
         folder = request.format in FOLDERS

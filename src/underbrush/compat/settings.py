@@ -49,6 +49,8 @@ def load(configfile: str | None) -> IlastikSettings:
     path = Path(configfile) if configfile else ini_file()
     parser = configparser.ConfigParser(interpolation=None)
     if path is not None:
+        if not path.is_file():
+            raise UsageError("there is no such file of settings", where=path, remedy="check --configfile")
         try:
             parser.read_string(path.read_text(encoding="utf-8"), str(path))
         except (OSError, ValueError, configparser.Error) as error:

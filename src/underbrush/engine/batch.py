@@ -473,8 +473,8 @@ def _output_axes(axes: str, channels: bool) -> str:
     return axes if "c" in axes else axes + "c"
 
 
-def check_distinct(outputs: list[tuple[str, Path]]) -> None:
-    """Refuse two images whose results would have the same file name.
+def check_distinct(outputs: list[tuple[str, Path]], option: str = "--output") -> None:
+    """Refuse two images whose results would have the same file name; ``option`` is where it is given.
 
     Raises
     ------
@@ -489,6 +489,6 @@ def check_distinct(outputs: list[tuple[str, Path]]) -> None:
         if key in seen:
             raise UsageError(
                 f"the results of {seen[key]} and {image} would both be {output}",
-                remedy="put {dataset_dir} or {nickname} into --output, or name each image once",
+                remedy=f"put {{dataset_dir}} or {{nickname}} into {option}, or name each image once",
             )
         seen[key] = image

@@ -150,7 +150,13 @@ def _joined(address: str, trusted: bool) -> Iterator[Cluster]:
 
     text = _scheduler_of(address)
     check_safe(text, trusted)
+    if text.startswith(("tls://", "wss://")):
+        _check_certificates(text)
     with ExitStack() as stack:
+        # That a cluster is gone is said in our words.
+        logger = logging.getLogger("distributed.client")
+        stack.callback(logger.setLevel, logger.level)
+        logger.setLevel(logging.CRITICAL)
         stack.enter_context(warnings.catch_warnings())
         # Other versions of its libraries are Dask's own affair; ours is asked for by every task.
         warnings.simplefilter("ignore")
@@ -164,6 +170,20 @@ def _joined(address: str, trusted: bool) -> Iterator[Cluster]:
                 remedy="check that its scheduler runs, and for tls:// the certificates in Dask's settings",
             ) from None
         yield Cluster(client, text)
+
+
+def _check_certificates(address: str) -> None:
+    """Refuse TLS without certificates, at which Dask itself stumbles half-way."""
+    from distributed.security import Security  # noqa: PLC0415
+
+    remedy = "set distributed.comm.tls (ca-file, and cert and key of client) in Dask's settings"
+    try:
+        found = Security().get_connection_args("client")["ssl_context"]
+    except (OSError, ValueError) as error:  # errors of ssl are OSErrors
+        problem = f"the certificates that Dask's settings name cannot be used ({error})"
+        raise ClusterError(problem, where=address, remedy=remedy) from None
+    if found is None:
+        raise ClusterError("Dask knows no certificates on this machine", where=address, remedy=remedy)
 
 
 def _scheduler_of(address: str) -> str:

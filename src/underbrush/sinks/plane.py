@@ -97,7 +97,7 @@ def check_channels(spec: OutputSpec, format: str) -> None:
     if spec.shape[1] not in channels:
         held = " or ".join(str(n) for n in channels)
         raise OutputError(
-            f"{format} holds {held} channels, the result has {spec.shape[1]}",
+            f"{format} holds {held} channel{'' if held == '1' else 's'}, the result has {spec.shape[1]}",
             where=spec.path,
             remedy="write tiff or hdf5, or cut out one channel",
         )
