@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 
 import killing
@@ -103,6 +104,19 @@ def kill_and_go_on(scene, monkeypatch, format, moments):
 def test_killed_and_gone_on_with(scene, monkeypatch, format, moments):
     """N5 is killed in parts, below, and at many moments in `make soak`."""
     assert kill_and_go_on(scene, monkeypatch, format, moments) >= 1
+
+
+def test_a_run_that_was_killed_before_its_record_leaves_the_record_to_the_next(scene, monkeypatch):
+    out = scene / "out"
+    with monkeypatch.context() as killed:
+        killed.setattr("underbrush.engine.run.fold", lambda folder: None)
+        assert run([str(a) for a in command(scene, "tiff", out, "--resume")]) == 0
+    assert list(out.glob("run-*.jsonl")) and not (out / "run.json").exists()
+    found = noted(monkeypatch)
+    assert run([str(a) for a in command(scene, "tiff", out, "--resume")]) == 0
+    assert not found and not list(out.glob("run-*.jsonl"))
+    (recorded,) = json.loads((out / "run.json").read_text())["runs"]
+    assert sorted(recorded["results"]) == [f"im{n}.tif" for n in range(4)]
 
 
 def test_stopped_work_of_another_recipe_is_not_used(scene, monkeypatch):

@@ -184,11 +184,6 @@ class Journals:
         self.problems: list[str] = []
         """Sentences about records that could not be kept."""
 
-    @property
-    def folders(self) -> list[Path]:
-        """Where results were written down."""
-        return list(self._files)
-
     def add(self, key: str, request: Request, entry: Mapping[str, Any]) -> None:
         """Write down a result that is there; a record that cannot be kept is told in `problems`, once."""
         if self.problems:

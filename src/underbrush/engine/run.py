@@ -107,7 +107,7 @@ class Run:
             journals.close()
             self.problems += journals.problems
         report.end()
-        return self._ended(report, journals.folders)
+        return self._ended(report)
 
     def _task(self, place: int) -> Task:
         share = self.share if self.divides_images else WHOLE
@@ -146,11 +146,11 @@ class Run:
 
     # -- the end --------------------------------------------------------------------------------------
 
-    def _ended(self, report: Report, folders: Sequence[Path]) -> Report:
+    def _ended(self, report: Report) -> Report:
         if self.share == WHOLE:
             if self.recorded:
                 leave_no_parts(self._folder, self._id)
-                self._fold(folders)
+                self._fold()
             if self.resume:
                 self._write(report)
             return report
@@ -170,7 +170,7 @@ class Run:
         report = merged(parts)
         if self.divides_images:
             self._complete(report)
-        self._fold({request.output.absolute().parent for request in self.requests})
+        self._fold()
         self._write(report)
         leave_no_parts(self._folder, self._id)
         return report
@@ -211,8 +211,9 @@ class Run:
         )
         return str(unfinished)
 
-    def _fold(self, folders: Iterable[Path]) -> None:
-        for folder in folders:
+    def _fold(self) -> None:
+        """In all folders of results: one that was killed here may have left nothing else to do."""
+        for folder in {request.output.absolute().parent for request in self.requests}:
             try:
                 check_record(folder)
                 fold(folder)
