@@ -135,6 +135,8 @@ def test_a_kept_classifier_has_the_classes_of_the_same_name(session, exporter, t
     assert [(one["id"], one["name"]) for one in seen["classes"]][2] == (0, "Rim, outer")
     assert run(exporter, wish)["state"] == "failed"
     assert run(exporter, replace(wish, objects=(2,)))["state"] == "done"
+    said = exporter.texts(replace(wish, objects=()), "export", ["a1"])["methods"]
+    assert "objects of Foreground and Rim, outer that" in said and "Foreground and Rim, outer)" in said
 
 
 def test_the_choice_is_kept_by_id_and_after_another_program_by_name(session):

@@ -160,11 +160,12 @@ def features_text(selection: FeatureSelection) -> str:
 def methods_text(wish: Wish, document: Document, facts: Mapping[str, Any]) -> str:
     """A sentence or two for a paper: versions, features, strokes, seed.
 
-    ``facts`` has ``selection``, ``features`` (their number), ``trees``, ``seed``, ``objects`` (names of their
-    classes) and ``came``: the classifier came with the project file, and nothing else is known of its
-    training.
+    ``facts`` has ``selection``, ``features`` (their number), ``trees``, ``seed``, ``classes``, ``objects``
+    (names of their classes) and ``came``: the classifier came with the project file, and nothing else is known
+    of its training.
     """
-    names = _listed([document.classes[k].info.name for k in document.class_order] or ["no class"])
+    now = [document.classes[k].info.name for k in document.class_order]
+    names = _listed(facts.get("classes") or now or ["no class"])
     counts = stroke_counts(document)
     painted = (
         f"{_counted(counts['strokes'], 'stroke')} ({_counted(counts['pixels'], 'pixel')}) "
@@ -203,6 +204,7 @@ def method_facts(model: Model | None, document: Document, objects: Chosen = NOT_
         "trees": forest.n_trees,
         "seed": document.settings.seed,
         "came": came_with_file(forest, document),
+        "classes": list(model.class_names),
         "objects": list(objects.names),
     }
 
