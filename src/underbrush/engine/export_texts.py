@@ -161,8 +161,8 @@ def methods_text(wish: Wish, document: Document, facts: Mapping[str, Any]) -> st
     """A sentence or two for a paper: versions, features, strokes, seed.
 
     ``facts`` has ``selection``, ``features`` (their number), ``trees``, ``seed``, ``classes``, ``objects``
-    (names of their classes) and ``came``: the classifier came with the project file, and nothing else is known
-    of its training.
+    (names of their classes) and ``came``: the classifier came with the project file, and nothing else is
+    known of its training.
     """
     now = [document.classes[k].info.name for k in document.class_order]
     names = _listed(facts.get("classes") or now or ["no class"])
