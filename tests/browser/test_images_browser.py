@@ -393,5 +393,10 @@ def test_another_project_is_looked_at_and_imported(page: Any, home: Path) -> Non
     page.wait_for_selector(".importlists .fileline:has-text('Background')")
     assert settled_audit(page) == []
     page.click(".dialog .primary:has-text('Import')")
-    page.wait_for_selector(".toast:has-text('from second.ilp.')")
+    page.wait_for_selector(".toast:has-text('from second.ilp. 1 image added')")
+    page.wait_for_function(f"document.querySelectorAll('{ROW}').length === {before + 1}")
+    page.keyboard.press("Control+z")
+    page.wait_for_function(f"document.querySelectorAll('{ROW}').length === {before}")
+    page.wait_for_selector(".toast", state="detached")  # its Undo would take back something else
+    page.keyboard.press("Control+Shift+z")
     page.wait_for_function(f"document.querySelectorAll('{ROW}').length === {before + 1}")

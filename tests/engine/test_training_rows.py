@@ -11,7 +11,8 @@ from underbrush.core.features.selection import FeatureSelection
 from underbrush.core.geometry import Box
 from underbrush.core.labels import make_block
 from underbrush.engine.arrays import features_array
-from underbrush.engine.training import Rows, joined, labelled_rows
+from underbrush.engine.training import Alike, Rows, joined, labelled_rows
+from underbrush.errors import MismatchError
 from underbrush.sources.array import ArrayImage
 
 
@@ -87,3 +88,25 @@ def test_joined_rows_do_not_depend_on_the_order_of_the_images():
     pairs = lambda rows: sorted(zip(rows.y.tolist(), map(tuple, rows.x.T.tolist()), strict=True))  # noqa: E731
     everything = Rows(np.concatenate([p.x for p in parts], axis=1), np.concatenate([p.y for p in parts]))
     assert pairs(one) == pairs(everything), "no row is lost or changed"
+
+
+@pytest.mark.parametrize(
+    ("first", "other", "says"),
+    [
+        ("plain", "two_channels", "it has 2 channels, .* has 1"),
+        ("plain", "volume", "it is a volume, .* is flat"),
+        ("volume", "plain", "it is flat, .* is a volume"),
+    ],
+)
+def test_images_from_which_no_forest_learns_are_named(first, other, says):
+    shapes = {"plain": ("yx", (9, 9)), "two_channels": ("cyx", (2, 9, 9)), "volume": ("zyx", (9, 9, 9))}
+    images = {
+        name: ArrayImage(np.zeros(shape, np.uint8), axes, name) for name, (axes, shape) in shapes.items()
+    }
+    alike = Alike(FeatureSelection(("StructureTensorEigenvalues",), (1.0,), ((True,),)), None)
+    alike.check(images[first])
+    with pytest.raises(MismatchError, match=f"^{other}: {says}"):
+        alike.check(images[other])
+    smooth = Alike(FeatureSelection(("GaussianSmoothing",), (0.3,), ((True,),)), (0,))
+    for image in images.values():
+        smooth.check(image)

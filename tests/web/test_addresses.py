@@ -10,13 +10,17 @@ import numpy as np
 import pytest
 import zarr
 
+from session_scenes import new_project
 from underbrush.cli.app import _may_be_opened
 from underbrush.errors import CommandError, SeveralImagesError, UnderbrushError, UsageError
+from underbrush.project.commands import ImportProject
 from underbrush.project.paths import linked_source
+from underbrush.project.schema import Lane, Project
+from underbrush.project.write import write_project
 from underbrush.sources.opening import open_image
 from underbrush.web.addresses import is_on_the_net, seen_address
 from underbrush.web.browse import AccessError, Roots, Wanted
-from underbrush.web.confinement import check_source
+from underbrush.web.confinement import check_command, check_source
 from underbrush.web.exports import images_in
 from underbrush.web.panels.image_acts import adding
 from underbrush.web.panels.image_choices import image_choices
@@ -94,6 +98,24 @@ def test_addresses_on_the_net_are_taken_unless_only_some_folders_may_be_seen(roo
         check_source(source, Roots([root]), root / "p.ilp", confined=True)
     with pytest.raises(CommandError):
         check_source(linked_source(str(root.parent / "outside" / "secret.h5")), Roots([root]), root / "p.ilp")
+
+
+def test_another_project_is_imported_from_below_the_roots_only(tmp_path: Path) -> None:
+    inside, outside = tmp_path / "inside", tmp_path / "outside"
+    for folder in (inside, outside):
+        folder.mkdir()
+        new_project(folder)
+    roots, mine = Roots([inside]), inside / "mine.ilp"
+    check_command(ImportProject(str(inside / "p.ilp"), (0,)), roots, mine)
+    for path in (outside / "p.ilp", inside / ".." / "outside" / "p.ilp", Path("p.ilp"), inside / "none.ilp"):
+        with pytest.raises(AccessError):
+            check_command(ImportProject(str(path), ()), roots, mine)
+    far = linked_source(str(outside / "image0.tif"), "yx", (96, 120))
+    write_project(Project(lanes=(Lane("far", far),)), inside / "far.ilp")
+    check_command(ImportProject(str(inside / "far.ilp"), ()), roots, mine)
+    for place in (0, 1):
+        with pytest.raises(CommandError):
+            check_command(ImportProject(str(inside / "far.ilp"), (place,)), roots, mine)
 
 
 def test_a_file_of_several_images_says_which_with_sizes_and_axes(root: Path) -> None:

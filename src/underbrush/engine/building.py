@@ -17,7 +17,7 @@ from underbrush.engine.label_images import label_blocks, open_beside
 from underbrush.engine.lanes import linked_image, open_lane
 from underbrush.engine.own import BALANCE, CHANNELS, SEED, TRAINED, own_channels, own_number
 from underbrush.engine.row_bound import Labelled, RowBound, row_bound
-from underbrush.engine.training import Rows, joined, labelled_positions, labelled_rows
+from underbrush.engine.training import Alike, Rows, joined, labelled_positions, labelled_rows
 from underbrush.errors import FeatureError, ProjectError
 from underbrush.project.paths import linked_source
 from underbrush.project.schema import ClassifierInfo, ClassInfo, Lane, Project
@@ -125,11 +125,14 @@ def project_rows(
     ------
     ProjectError
         A labelled image is missing, or there are strokes of fewer than two classes.
+    MismatchError
+        The labelled images are of different kinds.
     """
-    parts, bound = [], _bound(project, seed)
+    parts, bound, alike = [], _bound(project, seed), Alike(selection, channels)
     for lane in project.lanes:
         if lane.labels:
             with open_lane(lane, project) as image:
+                alike.check(image)
                 parts.append(labelled_rows(image, lane.labels, selection, threads, channels, bound))
     rows = replace(joined(parts, 0), notices=bound.notices)
     if len(np.unique(rows.y)) < 2:

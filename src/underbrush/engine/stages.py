@@ -89,7 +89,7 @@ def trained_stage(project: Project, before: tuple[Recipe, ...], threads: int) ->
     from underbrush.core.forest.train import train_forest  # noqa: PLC0415
     from underbrush.engine.building import stored_options  # noqa: PLC0415
     from underbrush.engine.row_bound import row_bound  # noqa: PLC0415
-    from underbrush.engine.training import joined, labelled_positions, labelled_rows  # noqa: PLC0415
+    from underbrush.engine.training import Alike, joined, labelled_positions, labelled_rows  # noqa: PLC0415
 
     selection = project.selection
     if selection is None:
@@ -112,10 +112,10 @@ def trained_stage(project: Project, before: tuple[Recipe, ...], threads: int) ->
             where=project.path or "",
             remedy="paint strokes of each class in ilastik",
         )
-    bound, parts = row_bound(positions, options.seed), []
+    bound, parts, alike = row_bound(positions, options.seed), [], Alike(selection, None)
     for lane in labelled:
         with open_lane(lane, project) as image:
-            staged = staged_image(image, before)
+            staged = staged_image(alike.check(image), before)
             parts.append(labelled_rows(staged, lane.labels, selection, threads, None, bound))
     rows = joined(parts, 0)
     forest = train_forest(rows.x, rows.y, options).forest

@@ -18,7 +18,7 @@ from underbrush.engine.live_rows import LabelledPixels, LiveRows
 from underbrush.engine.priorities import TRAINING, give_way
 from underbrush.engine.row_bound import row_bound
 from underbrush.engine.scheduler import Cancelled
-from underbrush.engine.training import Rows, joined
+from underbrush.engine.training import Alike, Rows, joined
 from underbrush.errors import ProjectError, UnderbrushError
 
 PATIENCE = 0.5
@@ -207,8 +207,9 @@ class Trainer:
     def _all_rows(self, job: TrainingJob, cancelled: Callable[[], bool]) -> Rows:
         labelled = [p for p in job.parts() if len(p.y)]
         bound = row_bound([(p.where, p.y) for p in labelled], job.options.seed)
-        parts = []
+        parts, alike = [], Alike(job.selection, job.channels)
         for one in labelled:
+            alike.check(one.image)
             where, y = bound.kept((one.where, one.y))
             kept = replace(one, where=where, y=y)
             parts.append(self._rows.rows(kept, job.selection, job.channels, self._threads, cancelled))

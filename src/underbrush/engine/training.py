@@ -153,6 +153,46 @@ def pixel_features(
     return run_side_by_side(_cells(where, shape), work, threads)
 
 
+class Alike:
+    """Refuses an image whose labelled pixels have other features than those of the first one."""
+
+    def __init__(self, selection: FeatureSelection, channels: tuple[int, ...] | None) -> None:
+        self._selection, self._channels = selection, channels
+        self._first: Image | None = None
+
+    def check(self, image: Image) -> Image:
+        """Give the image back.
+
+        Raises
+        ------
+        MismatchError
+            No forest learns from both: they differ in channels, or one is a volume and the features differ.
+        """
+        if self._first is None:
+            self._first = image
+        first, (_, c, z, _, _) = self._first, image.shape5
+        if self._channels is None and c != first.shape5[1]:
+            raise MismatchError(
+                f"it has {_channels(c)}, {first.info.location} has {first.shape5[1]}, and no forest learns"
+                " from strokes in both",
+                where=image.info.location,
+                remedy="delete the strokes in one of them, or choose channels that both have",
+            )
+        count = self._selection.count
+        if count(1, z > 1) != count(1, first.shape5[2] > 1):
+            kinds = ("a volume", "flat") if z > 1 else ("flat", "a volume")
+            raise MismatchError(
+                f"it is {kinds[0]}, {first.info.location} is {kinds[1]}, and their features differ",
+                where=image.info.location,
+                remedy="choose features in 2D, or delete the strokes in one of them",
+            )
+        return image
+
+
+def _channels(count: int) -> str:
+    return "1 channel" if count == 1 else f"{count} channels"
+
+
 def joined(parts: Iterable[Rows], n_features: int) -> Rows:
     """The rows of several images in an order that depends on their values alone.
 

@@ -33,6 +33,8 @@ class Coming:
     """The lane that is this image already, or empty."""
     problem: str = ""
     """Why it, or its strokes, are left out."""
+    note: str = ""
+    """In what it differs from the images that are here, so that no forest learns from both."""
 
     @property
     def is_taken(self) -> bool:
@@ -68,6 +70,7 @@ class Other:
                     "pixels": sum(count.values()),
                     "here": bool(one.here),
                     "problem": one.problem,
+                    "note": one.note,
                 }
                 for one, count in zip(self.images, counts, strict=True)
             ],
@@ -139,12 +142,24 @@ def _coming(
         return Coming(lane, None, problem="Its file is missing; open that project and repair it first.")
     known = here.get(_place(lane.raw, project), "")
     if not known:
-        return Coming(lane, source, mask)
+        return Coming(lane, source, mask, note=_unlike(lane.raw, document))
     mine = document.lanes[known].raw
     if lane.raw.shape is not None and (mine.axes, mine.shape) != (lane.raw.axes, lane.raw.shape):
         return Coming(lane, source, mask, known, "It is here already, read with other axes or sizes.")
     said = "" if lane.labels else "It is here already, and has no strokes there."
     return Coming(lane, source, mask, known, said)
+
+
+def _unlike(raw: Source, document: Document) -> str:
+    shapes = (document.shape(k) for k in document.lane_order)
+    mine, first = raw.shape5, next((shape for shape in shapes if shape is not None), None)
+    if mine is None or first is None:
+        return ""
+    if mine[1] != first[1]:
+        return f"{mine[1]} {'channel' if mine[1] == 1 else 'channels'}, here {first[1]}"
+    if (mine[2] > 1) != (first[2] > 1):
+        return "a volume, here are flat images" if mine[2] > 1 else "flat, here are volumes"
+    return ""
 
 
 def _source(source: Source, project: Project, folder: Path, check: Check) -> Source | None:

@@ -217,6 +217,25 @@ test("the strokes of a closed tab are handed in by another, under its own id and
   closed.paint(1);
   closed.paint(2);
   await closed.die();
+  // They are counted as long as they wait, beside those of the tab itself.
+  const told = [];
+  living.courier.on("waiting", () => told.push(living.courier.with({ count: 1, oldest: 0 }).count));
+  const waiting = living.courier.round();
+  await world.clock.pass(1000);
+  assert.equal(told.at(-1), 3);
+  world.server.up = true;
+  await Promise.all([waiting, world.clock.pass(12000)]);
+  assert.equal(told.at(-1), 1);
+});
+
+test("what a closed tab left is handed in once", async () => {
+  const world = new World();
+  world.server.up = false;
+  const closed = await world.open();
+  const living = await world.open();
+  closed.paint(1);
+  closed.paint(2);
+  await closed.die();
   world.server.up = true;
   await world.clock.pass(6000);
   const delivered = [];

@@ -329,6 +329,15 @@ test("a stroke of several commands is undone and redone as one, also when half o
   assert.deepEqual(deliver(), ["undo", "undo"]);
 });
 
+test("of several commands that are one deed those that changed nothing are not undone", () => {
+  const { deeds, paint, deliver } = history();
+  const several = [1, 2, 3].map((n) => paint(n, -1));
+  deliver();
+  deeds.unchanged(several[1]);
+  deeds.undo();
+  assert.deepEqual(deliver(), ["undo", "undo"]);
+});
+
 test("what was refused is not undone; after a new stroke nothing is redone; an earlier page's strokes are the server's", () => {
   const { deeds, paint, deliver } = history();
   paint(1);

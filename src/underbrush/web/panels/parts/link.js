@@ -140,7 +140,7 @@ export const folded = () => (link.rightOpen === null ? narrow() : !link.rightOpe
 export async function command(json, done = "") {
   own.notices = [];
   const answer = await send(json);
-  if (answer.ok && done) say([done, ...own.notices].join(" "), { undo: true });
+  if (answer.ok && done) say([done, ...new Set(own.notices)].join(" "), { undo: true });
   return answer;
 }
 
@@ -166,7 +166,7 @@ export async function sendAll(list, said) {
   }
   const added = list.filter((json) => json.type === "add_lane");
   const done = said ?? (added.length === 1 ? `${added[0].nickname} added.` : `${added.length.toLocaleString("en-US")} images added.`);
-  if (list.length && done) say([done, ...own.notices].join(" "), { undo: true });
+  if (list.length && done) say([done, ...new Set(own.notices)].join(" "), { undo: true });
 }
 
 /**

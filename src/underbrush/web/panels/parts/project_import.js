@@ -39,7 +39,10 @@ export const ProjectImport = {
             <Icon :n="one.problem ? 'warn' : 'image'" />
             <span class="grow trunc" :class="{ fg: !one.problem }">{{ one.name }}</span>
             <span v-if="one.problem" class="badge warn trunc">{{ one.problem }}</span>
-            <span v-else class="dim num">{{ what(one) }}</span>
+            <template v-else>
+              <span v-if="one.note" class="badge warn" data-tip="No classifier learns from strokes in both: see the warnings in step 1">{{ one.note }}</span>
+              <span class="dim num">{{ what(one) }}</span>
+            </template>
           </div>
           <h3>{{ counted(file.classes.length, 'class', 'classes') }}</h3>
           <div v-for="one in file.classes" class="fileline" role="listitem">
@@ -56,7 +59,7 @@ export const ProjectImport = {
           </template>
         </div>
         <div class="foot">
-          <span class="dim grow">{{ counted(pixels, 'pixel') }} will be painted; strokes that are there are painted over.</span>
+          <span class="dim grow">{{ pixels ? counted(pixels, 'pixel') + ' will be painted; strokes that are there are painted over.' : 'Nothing will be painted.' }}</span>
           <button type="button" class="btn" @click="leave">Cancel</button>
           <button type="button" class="btn primary" :disabled="!any" @click="go">Import</button>
         </div>
