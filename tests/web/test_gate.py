@@ -93,7 +93,8 @@ def test_a_token_leads_to_no_other_host(served: Served, path):
 
 
 def test_a_token_that_works_once_works_once(served: Served):
-    once = served.server.config.app.one_time_token()
+    once = "a-token-for-the-browser-that-is-opened"
+    served.server.config.app.admit_once(once)
     first = httpx.get(served.base + f"/?token={once}")
     assert first.status_code == 303
     assert served.token in first.headers["set-cookie"]

@@ -132,14 +132,8 @@ class Gate:
         self._once: set[str] = set()
         self.cookie = f"underbrush_{port}"
 
-    def one_time_token(self) -> str:
-        """A token that works once: others on this machine can read the command line of a browser."""
-        token = secrets.token_urlsafe(32)
-        self.admit_once(token)
-        return token
-
     def admit_once(self, token: str) -> None:
-        """Take this token once: of a browser that was sent here before the gate stood."""
+        """Take this token once: others on this machine can read the command line of the browser that has it."""
         self._once.add(token)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
