@@ -10,7 +10,6 @@ from __future__ import annotations
 import hmac
 import ipaddress
 import re
-import secrets
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from dataclasses import dataclass
 from typing import Any
@@ -133,7 +132,7 @@ class Gate:
         self.cookie = f"underbrush_{port}"
 
     def admit_once(self, token: str) -> None:
-        """Take this token once: others on this machine can read the command line of the browser that has it."""
+        """Take this token once: others on this machine can read the command line of the browser with it."""
         self._once.add(token)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
