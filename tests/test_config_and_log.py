@@ -39,7 +39,7 @@ def test_the_environment_goes_before_the_file(config, monkeypatch):
     [
         ("jobs = ", "cannot be read"),
         ("colour = 1", "unknown setting 'colour'"),
-        ("jobs = 0", "number of jobs is 0"),
+        ("jobs = 0", "config.toml: jobs: the number of jobs is 0"),
     ],
 )
 def test_mistakes_name_the_file_or_the_value(config, content, says):

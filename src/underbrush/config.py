@@ -67,12 +67,18 @@ def load_settings() -> Settings:
         if text:
             values[name] = text
     return Settings(
-        jobs=parse_jobs(values.get("jobs")),
+        jobs=parse_jobs(values.get("jobs"), said_by("jobs")),
         memory=_text(values, "memory"),
         log_level=_text(values, "log_level"),
         export_format=_text(values, "export_format"),
         export_name=_text(values, "export_name"),
     )
+
+
+def said_by(name: str) -> str:
+    """What gives a setting, for errors: its environment variable, else file and key."""
+    variable = f"UNDERBRUSH_{name.upper()}"
+    return variable if os.environ.get(variable) else f"{config_file()}: {name}"
 
 
 def _text(values: Mapping[str, object], name: str) -> str | None:
@@ -109,8 +115,8 @@ def _names(line: str, keys: Mapping[str, object]) -> bool:
     return match is not None and match[1] in keys
 
 
-def parse_jobs(value: object) -> int | None:
-    """A number of threads, at least 1; None stays None.
+def parse_jobs(value: object, named: str = "--jobs") -> int | None:
+    """A number of threads, at least 1; None stays None. ``named`` is what gave it.
 
     Raises
     ------
@@ -124,5 +130,7 @@ def parse_jobs(value: object) -> int | None:
     except ValueError:
         jobs = 0
     if jobs < 1:
-        raise UsageError(f"the number of jobs is {value!r}", remedy="give a whole number of at least 1")
+        raise UsageError(
+            f"{named}: the number of jobs is {value!r}", remedy="give a whole number of at least 1"
+        )
     return jobs

@@ -62,7 +62,8 @@ def check_refused(call, folder, arguments, status, *says):
         (["--region", "y=60:80"], 2, ("y=60:80 is empty", "48 pixels in y")),
         (["--memory", "100MB"], 2, ("512MB",)),
         (["--memory", "much"], 2, ("'much' is no amount",)),
-        (["--jobs", "0"], 2, ("number of jobs is 0",)),
+        (["--jobs", "0"], 2, ("--jobs: the number of jobs is 0",)),
+        (["--output-axes", "tzyxc"], 2, ("--output-axes is not for tiff", "npy")),
         (["--output", "{nick}"], 2, ("{nick}", "{nickname}")),
         (["--mask", "none.tif", "--mask", "none2.tif"], 2, ("2 masks for 1 image",)),
         (["--colour"], 2, ("--colour",)),
@@ -348,12 +349,29 @@ def test_a_file_that_is_no_image_is_refused_before_the_app_starts(call, tmp_path
 
 
 @pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("JOBS", "x", "UNDERBRUSH_JOBS: the number of jobs is 'x'"),
+        ("MEMORY", "1", "UNDERBRUSH_MEMORY 1 is less than 512MB"),
+        ("EXPORT_FORMAT", "docx", "UNDERBRUSH_EXPORT_FORMAT: there is no format 'docx'"),
+    ],
+)
+def test_what_the_environment_says_is_not_blamed_on_an_option(
+    call, project, image, monkeypatch, name, value, says
+):
+    monkeypatch.setenv(f"UNDERBRUSH_{name}", value)
+    status, _, err = call("predict", project, image)
+    assert status == 2 and says in err and "--memory" not in err
+
+
+@pytest.mark.parametrize(
     ("options", "says"),
     [
         ({"memory": "100MB"}, 'memory="100MB" is less than 512MB; allow at least 512MB.'),
         ({"rescale": "0:1,0:255"}, 'rescale needs dtype; say which type to write, as in dtype="uint8".'),
         ({"result": "features", "dtype": "uint8"}, 'add rescale="0:1,0:255"'),
         ({"region": "y=60:80"}, 'region="y=60:80" is empty'),
+        ({"output_axes": "yx"}, "output_axes is not for tiff, which has an order of its own"),
         ({"output": "{nick}"}, "unknown placeholder {nick} in output;"),
         ({"output": "o.xyz"}, "the ending '.xyz' stands for no format"),
     ],

@@ -27,6 +27,7 @@ from underbrush.errors import OutputError, UsageError
         ("plate.zarr/A/1/0#level=1", "plate-A-1-0-level1"),
         ("a.ome.zarr.zip", "a"),
         ("/b/im1.tif:/b/im2.tif#stack=t", "im1"),
+        ("frames/f_*.tif#stack=t", "f_*"),
         (r"C:\images\cells.tif", "cells"),
     ],
 )

@@ -161,6 +161,9 @@ def test_a_level_as_image_has_larger_pixels(tmp_path):
     np.testing.assert_array_equal(pixels[0, 0, 0], array[::2, ::2])
     with pytest.raises(ImageError, match="no level 3; the image has 3"):
         open_image(f"{tmp_path}/a.ome.tif#level=3")
+    tifffile.imwrite(tmp_path / "one.tif", array)
+    with pytest.raises(ImageError, match="no level 1; the image has 1; leave #level out"):
+        open_image(f"{tmp_path}/one.tif#level=1")
 
 
 def test_reduced_pages_are_levels_and_not_slices(tmp_path):

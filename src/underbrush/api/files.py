@@ -16,6 +16,7 @@ from underbrush.api.estimator import thread_count
 from underbrush.api.wording import in_words_of_python, parameters
 from underbrush.core.results import RESULTS
 from underbrush.engine.batch import Limits, Manner, Range, Request, check_distinct
+from underbrush.engine.export_wish import check_order
 from underbrush.engine.lanes import files_of, lane_files
 from underbrush.engine.many import Task, in_turn, run_many
 from underbrush.engine.memory import memory_cap
@@ -136,6 +137,7 @@ def _requests(project: Path, images: list[str], output: str, options: PredictOpt
         if name is not None:
             raise
         format_name = "tiff"
+    check_order(options.get("output_axes"), format_name)
     dtype = options.get("dtype")
     naming = Naming(project, result)
     return [

@@ -114,9 +114,8 @@ def serve(
 
     ``limits`` are jobs and memory as given; ``make`` makes the project that is named, before it is opened.
     """
-    from underbrush.cli.machine import usable_cores
+    from underbrush.cli.machine import memory_of, usable_cores
     from underbrush.config import load_settings, parse_jobs
-    from underbrush.engine.memory import memory_cap
     from underbrush.web.starting import Options, run_server
 
     settings = load_settings()
@@ -129,7 +128,7 @@ def serve(
             browser=browser,
             roots=roots,
             threads=parse_jobs(limits[0]) or settings.jobs or usable_cores(),
-            memory=memory_cap(limits[1] or settings.memory),
+            memory=memory_of(limits[1], settings.memory),
             certificate=certificate[0],
             key=certificate[1],
             trusted=trusted,

@@ -48,11 +48,12 @@ def demo(
         return serve([project], port=port, browser=not no_browser, make=make)
     from underbrush.engine.model import model_of
     from underbrush.project.read import read_project
+    from underbrush.web.starting import can_show_browser
 
     make()
     drawn = draw_sample(model_of(read_project(project), usable_cores()), folder, usable_cores())
     typer.echo(f"Picture of image, strokes and result: {drawn}")
-    if not no_browser:
+    if not no_browser and can_show_browser():
         typer.launch(str(drawn))
     return 0
 

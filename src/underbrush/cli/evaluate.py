@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from underbrush.cli.machine import counted, usable_cores
+from underbrush.cli.machine import counted, memory_of, usable_cores
 from underbrush.config import load_settings, parse_jobs
 from underbrush.errors import UsageError
 from underbrush.log import start_log, tell
@@ -33,7 +33,6 @@ def evaluate(
     """Classify images and compare with their truth: Dice and IoU for each class, per image and in all."""
     from underbrush.engine.batch import Limits
     from underbrush.engine.evaluation import evaluate_image
-    from underbrush.engine.memory import memory_cap
     from underbrush.engine.stages import read_trained
     from underbrush.web.compiling import help_along
 
@@ -43,7 +42,7 @@ def evaluate(
         problem = f"{counted(len(image), 'image')} and {counted(len(truth), 'truth image')}"
         raise UsageError(problem, remedy="give --truth once for each --image")
     threads = parse_jobs(jobs) or settings.jobs or usable_cores()
-    limits = Limits(threads, memory_cap(memory or settings.memory))
+    limits = Limits(threads, memory_of(memory, settings.memory))
     help_along(limits.memory, threads)
     _, model = read_trained(project, threads, tell)
     for notice in model.notices:

@@ -128,15 +128,15 @@ def _headless(options: Options, arguments: Sequence[str]) -> int:
 
 def _compute(options: Options, settings: IlastikSettings, arguments: Sequence[str]) -> int:
     from underbrush.cli.ilastik_spread import spread
-    from underbrush.cli.machine import usable_cores
+    from underbrush.cli.machine import memory_of, usable_cores
     from underbrush.compat.running import carry_out
     from underbrush.config import load_settings
     from underbrush.engine.batch import Limits
-    from underbrush.engine.memory import memory_cap
     from underbrush.web.compiling import help_along
 
     own = load_settings()
-    limits = Limits(settings.threads or own.jobs or usable_cores(), settings.memory or memory_cap(own.memory))
+    memory = settings.memory or memory_of(None, own.memory)
+    limits = Limits(settings.threads or own.jobs or usable_cores(), memory)
     help_along(limits.memory, limits.threads)
     job = job_of(options, settings)
     with spread(arguments, len(job.images) if options.inputs.distributed else 0, limits) as elsewhere:

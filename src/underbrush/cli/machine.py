@@ -13,6 +13,14 @@ def usable_cores() -> int:
     return max(1, os.cpu_count() or 1)
 
 
+def memory_of(flag: str | None, stored: str | None) -> int:
+    """Bytes that a command may use: its flag, else the setting, else the usual share of the machine."""
+    from underbrush.config import said_by
+    from underbrush.engine.memory import memory_cap
+
+    return memory_cap(flag) if flag else memory_cap(stored, said_by("memory"))
+
+
 def counted(n: int, noun: str) -> str:
     """``1 mask``, ``2 masks``."""
     return f"{n} {noun}" + ("" if n == 1 else "s")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from underbrush.cli.machine import load_compiler, usable_cores
+from underbrush.cli.machine import load_compiler, memory_of, usable_cores
 from underbrush.cli.predict_options import DTYPES, KINDS, Wanted, parse_part, usual_place
 from underbrush.config import load_settings, parse_jobs
 from underbrush.core.pieces import WHOLE, Share
@@ -81,7 +81,7 @@ def predict(
         str | None, typer.Option(help="Peak memory, as in 2GB; by default a quarter of the machine's.")
     ] = None,
     output_axes: Annotated[
-        str | None, typer.Option(help="Order of the axes in hdf5 and npy files, as in tzyxc.")
+        str | None, typer.Option(help="Order of the axes in hdf5, n5 and npy files, as in tzyxc.")
     ] = None,
     classifier: Annotated[
         str | None, typer.Option(help="A classifier that the project keeps under this name.")
@@ -110,14 +110,13 @@ def predict(
     load_compiler()
     from underbrush.cli.predict_progress import Bar
     from underbrush.engine.batch import Limits
-    from underbrush.engine.memory import memory_cap
     from underbrush.engine.stages import read_trained
     from underbrush.web.compiling import help_along
 
     settings = load_settings()
     start_log(log_level or settings.log_level)
     threads = parse_jobs(jobs) or settings.jobs or usable_cores()
-    limits = Limits(threads, memory_cap(memory or settings.memory))
+    limits = Limits(threads, memory_of(memory, settings.memory))
     output, format_name = usual_place(output, format_name)
     wanted = Wanted.parse(result, format_name, output, dtype, rescale, region, output_axes, classes)
     entries = _entries(images or [], mask or [], manifest, recursive)

@@ -55,13 +55,17 @@ class Wanted:
         UsageError
             One cannot be.
         """
+        from underbrush.engine.export_wish import check_order
+
         if result not in KINDS:
             raise UsageError(f"there is no result {result!r}", remedy=f"use one of {', '.join(KINDS)}")
         if dtype is not None and dtype not in DTYPES:
             raise UsageError(f"there is no dtype {dtype!r}", remedy=f"use one of {', '.join(DTYPES)}")
+        name = parse_format(format_name, output)
+        check_order(axes, name)
         return cls(
             result,
-            parse_format(format_name, output),
+            name,
             None if dtype is None else np.dtype(dtype),
             None if rescale is None else parse_rescale(rescale),
             {} if region is None else parse_region(region),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from underbrush.cli.machine import counted, usable_cores
+from underbrush.cli.machine import counted, memory_of, usable_cores
 from underbrush.config import load_settings, parse_jobs
 from underbrush.errors import UsageError
 from underbrush.log import start_log
@@ -62,7 +62,6 @@ def train(
 ) -> None:
     """Train a classifier from images and label images, or again from the strokes of a project."""
     from underbrush.engine.building import linked_from, stored_options, trained
-    from underbrush.engine.memory import memory_cap
     from underbrush.engine.session import Session
     from underbrush.project.write import write_project
     from underbrush.web.compiling import PREDICTING, TRAINING, help_along
@@ -70,7 +69,7 @@ def train(
     settings = load_settings()
     start_log(log_level or settings.log_level)
     threads = parse_jobs(jobs) or settings.jobs or usable_cores()
-    help_along(memory_cap(settings.memory), threads, (TRAINING, PREDICTING))
+    help_along(memory_of(None, settings.memory), threads, (TRAINING, PREDICTING))
     target, base = _base(project, out, image or [], labels or [], axes, classes, channels)
     given: dict[str, Any] = {"n_trees": trees, "seed": seed, "balance": balance}
     wanted = {name: value for name, value in given.items() if value is not None}

@@ -6,7 +6,7 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-from underbrush.config import config_file, load_settings, settings_text
+from underbrush.config import config_file, load_settings, said_by, settings_text
 from underbrush.engine.export_wish import PATTERN, Wish, bare_pattern, result_path
 from underbrush.errors import UnderbrushError, UsageError
 from underbrush.files import Replacing, make_folder_for
@@ -24,8 +24,10 @@ def usual_wish() -> Wish:
         The settings cannot be read, or one of the two cannot be; the sentence names it.
     """
     settings = load_settings()
-    where = config_file()
-    return Wish(format=_format(settings.export_format, where), pattern=_pattern(settings.export_name, where))
+    return Wish(
+        format=_format(settings.export_format, said_by("export_format")),
+        pattern=_pattern(settings.export_name, said_by("export_name")),
+    )
 
 
 def fixed_settings() -> tuple[str, ...]:

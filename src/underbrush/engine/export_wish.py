@@ -281,6 +281,24 @@ def _place_text(found: re.Match[str], region: Mapping[str, tuple[int | None, int
     return str(last)
 
 
+def check_order(axes: str | None, format_name: str) -> None:
+    """Refuse an order of axes that a format would not regard.
+
+    Raises
+    ------
+    UsageError
+        Its files have an order of their own.
+    """
+    # A sequence has the axis first along which it steps.
+    if axes is None or format_name in FREE_AXES or format_name.endswith(" sequence"):
+        return
+    names = ", ".join(FREE_AXES)
+    raise UsageError(
+        f"--output-axes is not for {format_name}, which has an order of its own",
+        remedy=f"leave it out, or write one of {names}",
+    )
+
+
 def result_path(wish: Wish, project: Path, address: str, nickname: str | None = None) -> Path:
     """The file of one image; ``nickname`` is its name in the project, by default that of its file.
 

@@ -23,8 +23,8 @@ _UNITS = {
 }
 
 
-def parse_memory(text: str) -> int:
-    """``4GB``, ``800 MB``, ``2GiB`` or a number of bytes, as bytes.
+def parse_memory(text: str, named: str = "--memory") -> int:
+    """``4GB``, ``800 MB``, ``2GiB`` or a number of bytes, as bytes; ``named`` is what gave it.
 
     Raises
     ------
@@ -33,10 +33,10 @@ def parse_memory(text: str) -> int:
     """
     match = re.fullmatch(r"\s*([0-9]*\.?[0-9]+)\s*([kmgt]?i?)b?\s*", text.lower())
     if match is None or match[2] == "i":
-        raise UsageError(f"--memory {text!r} is no amount of memory", remedy="write it as in 4GB or 800MB")
+        raise UsageError(f"{named} {text!r} is no amount of memory", remedy="write it as in 4GB or 800MB")
     amount = int(float(match[1]) * _UNITS[match[2]])
     if amount < LEAST:
-        raise UsageError(f"--memory {text} is less than 512MB", remedy="allow at least 512MB")
+        raise UsageError(f"{named} {text} is less than 512MB", remedy="allow at least 512MB")
     return amount
 
 
@@ -53,9 +53,9 @@ def total_memory() -> int:
     return min(amounts)
 
 
-def memory_cap(text: str | None) -> int:
+def memory_cap(text: str | None, named: str = "--memory") -> int:
     """Bytes that the process tree may use at its peak: ``text``, else a quarter of all, at least 512 MB."""
-    return parse_memory(text) if text else max(LEAST, total_memory() // 4)
+    return parse_memory(text, named) if text else max(LEAST, total_memory() // 4)
 
 
 def resident() -> int:

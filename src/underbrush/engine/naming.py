@@ -37,7 +37,7 @@ def nickname_of(address: str) -> str:
 
     ``cells.ome.tif`` is ``cells``; ``cells.h5/raw/data`` is ``cells-raw-data``; ``cells.tif#series=2`` is
     ``cells-series2``, so that each image of a file has a name of its own. A list of files has the name of its
-    first.
+    first; along which axis a stack lies is no part of its name.
     """
     address = _first_of(address)
     chosen = _OPTIONS.search(address)
@@ -45,7 +45,8 @@ def nickname_of(address: str) -> str:
     path = address
     if chosen:
         path = address[: chosen.start()]
-        options = "".join(f"-{part.replace('=', '')}" for part in chosen[0][1:].split(",") if part)
+        parts = [part for part in chosen[0][1:].split(",") if part and not part.startswith("stack=")]
+        options = "".join(f"-{part.replace('=', '')}" for part in parts)
     path = path.rstrip("/")
     match = _INNER.search(path)
     inner = ""

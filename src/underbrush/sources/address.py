@@ -51,6 +51,11 @@ class Address:
     """Give the indexes into a table of colours instead of the colours."""
 
 
+def level_remedy(n: int) -> str:
+    """What to do where a level is named that an image of ``n`` levels has not."""
+    return f"use #level=0 to {n - 1}" if n > 1 else "leave #level out"
+
+
 def parse_address(location: str) -> Address:
     """Find the file that ``location`` speaks of, and what is wanted of it.
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from underbrush.errors import ImageError
-from underbrush.sources.address import Address
+from underbrush.sources.address import Address, level_remedy
 from underbrush.sources.base import Image, ImageInfo
 from underbrush.sources.bytesfile import BytesFile
 from underbrush.sources.cache import SegmentCache
@@ -64,7 +64,7 @@ def open_czi(file: BytesFile, blocks: Sequence[Subblock], meta: CziMeta, address
         raise ImageError(
             f"there is no level {address.level}; the image has {len(levels)}",
             where=address.location,
-            remedy=f"use #level=0 to {len(levels) - 1}",
+            remedy=level_remedy(len(levels)),
         )
     problems = chosen.problems + _holes(levels[0], math.prod(counts))
     shapes = [_shape(counts, level, pixels.samples) for level in levels]

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from underbrush.errors import ImageError, UnderbrushError
 from underbrush.sources import tiffdecoders as decoders
-from underbrush.sources.address import Address
+from underbrush.sources.address import Address, level_remedy
 from underbrush.sources.base import Image, ImageInfo
 from underbrush.sources.bytesfile import BytesFile
 from underbrush.sources.cache import SegmentCache
@@ -174,7 +174,7 @@ def _open(
         raise ImageError(
             f"there is no level {address.level}; the image has {len(same)}",
             where=address.location,
-            remedy=f"use #level=0 to {len(same) - 1}",
+            remedy=level_remedy(len(same)),
         )
     same = same[address.level :]
     dims = _Dims(dims.letters, tuple(same[0].shape))

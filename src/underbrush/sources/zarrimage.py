@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from underbrush.errors import ImageError
 from underbrush.sources import remote
-from underbrush.sources.address import Address
+from underbrush.sources.address import Address, level_remedy
 from underbrush.sources.base import Image, ImageInfo
 from underbrush.sources.claims import DECODED_LIMIT, large_piece_problem, readable_bytes
 from underbrush.sources.remote import Place
@@ -314,6 +314,6 @@ def chosen_level(names: Sequence[str], address: Address) -> int:
         raise ImageError(
             f"there is no level {address.level}; the image has {len(names)}",
             where=address.location,
-            remedy=f"use #level=0 to {len(names) - 1}",
+            remedy=level_remedy(len(names)),
         )
     return address.level
