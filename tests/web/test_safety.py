@@ -81,7 +81,17 @@ def test_a_copy_stays_within_the_folders_that_may_be_seen(file, tmp_path):
         place = copy_place(session, roots)
         said = save_copy(session, place, roots)
         assert place in said and len(read_project(place).classes) == 2
-        for wrong in (None, " ", "copy.ilp", str(tmp_path / "outside" / "copy.ilp"), str(file), "/x" * 5000):
+        assert str(file.with_name("beside.ilp")) in save_copy(session, "beside", roots)
+        with pytest.raises(UnderbrushError, match="this is a folder"):
+            save_copy(session, str(file.parent / "."), roots.with_folder(tmp_path))
+        for wrong in (
+            None,
+            " ",
+            "../outside/copy.ilp",
+            str(tmp_path / "outside" / "copy.ilp"),
+            str(file),
+            "/x" * 5000,
+        ):
             with pytest.raises(UnderbrushError):
                 save_copy(session, wrong, roots)
         assert not list((tmp_path / "outside").iterdir())

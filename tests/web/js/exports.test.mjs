@@ -63,6 +63,7 @@ test("numbers that are typed", () => {
   assert.equal(wholeOrNull(" 12 "), 12);
   assert.equal(wholeOrNull(""), null);
   assert.equal(wholeOrNull("1.5"), undefined);
+  assert.equal(wholeOrNull("-5"), undefined);
 });
 
 test("objects are of all classes but the first, of those that are chosen, and of one at least", () => {

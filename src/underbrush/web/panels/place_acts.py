@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
+import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -44,6 +46,12 @@ def chosen_place(wanted: object, roots: Roots) -> Path:
     return folder / path.name
 
 
+def _free_name(folder: Path, stem: str, suffix: str) -> str:
+    """``STEM.ilp``, or ``STEM 2.ilp`` and so on: the first that is not there."""
+    numbered = (f"{stem}{suffix}" if n == 1 else f"{stem} {n}{suffix}" for n in itertools.count(1))
+    return next(name for name in numbered if not os.path.lexists(folder / name))
+
+
 class PlaceActs:
     """What the dialog of places does for one window."""
 
@@ -80,21 +88,23 @@ class PlaceActs:
         """Folder and name that are offered, and what is to be known before; looks at the disk."""
         if session is None or kind == "newPlace":
             folder = self._hub.roots.folders[0]
-            return {"folder": str(folder), "name": "Project.ilp", "size": 0, "kept": []}
+            name = _free_name(folder, "Project", ".ilp")
+            return {"folder": str(folder), "name": name, "size": 0, "kept": []}
         folder = session.path.parent
         try:
             self._hub.roots.resolve(str(folder))
         except UnderbrushError:
             folder = self._hub.roots.folders[0]
         if kind != "pack":
-            return {"folder": str(folder), "name": f"{session.path.stem} 2.ilp", "size": 0, "kept": []}
+            name = _free_name(folder, session.path.stem, ".ilp")
+            return {"folder": str(folder), "name": name, "size": 0, "kept": []}
         from underbrush.engine.packing import SUFFIX, packing_of  # noqa: PLC0415  (numba: late)
 
         try:
             packing = packing_of(session.project())
         except UnderbrushError as error:
             return {"folder": str(folder), "name": "", "size": 0, "kept": [error.sentence]}
-        name = f"{session.path.stem}{SUFFIX}"
+        name = _free_name(folder, session.path.stem, SUFFIX)
         return {"folder": str(folder), "name": name, "size": packing.size, "kept": list(packing.kept)}
 
     async def _begin(self, wanted: dict[str, Any]) -> None:

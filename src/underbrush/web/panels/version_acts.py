@@ -63,8 +63,12 @@ def save_copy(session: Session, wanted: object, roots: Roots) -> str:
     """
     if not isinstance(wanted, str) or not wanted.strip() or len(wanted) > MOST:
         raise UsageError("there is no path", remedy="give the path of the copy")
-    path = Path(wanted.strip())
-    folder = roots.with_folder(session.path.parent).resolve(str(path.parent))
+    # A bare name is one beside the project.
+    path = session.path.parent / Path(wanted.strip()).expanduser()
+    allowed = roots.with_folder(session.path.parent)
+    if path.is_dir() and allowed.holds(path.resolve()):
+        raise UsageError("this is a folder", where=path, remedy="give the name of a file in it as well")
+    folder = allowed.resolve(str(path.parent))
     if not path.name or path.name.startswith("."):
         raise UsageError(f"{path.name[:40]!r} is no name for a project", remedy="give another")
     made = session.save_copy(folder / path.name)

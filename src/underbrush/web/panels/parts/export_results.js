@@ -60,6 +60,7 @@ export const DeleteResults = {
       <p class="note pad" role="status">
         <template v-if="busy && !found.length">Looking for them ...</template>
         <template v-else-if="!found.length">Where results go now lies none that this project exported.</template>
+        <template v-else-if="!going.length">All that exports of this project wrote there was changed since, and stays.</template>
         <template v-else>
           Files that exports of this project wrote and nobody changed since. They are deleted from the disk: there is no way back,
           but to export them again.

@@ -183,7 +183,7 @@ export function marked(path, name) {
 export function wholeOrNull(text) {
   const trimmed = text.trim();
   if (!trimmed) return null;
-  return /^-?\d{1,9}$/.test(trimmed) ? Number(trimmed) : undefined;
+  return /^\d{1,9}$/.test(trimmed) ? Number(trimmed) : undefined;
 }
 
 export const STATES = /** @type {Record<string, string>} */ ({
