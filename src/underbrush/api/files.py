@@ -48,7 +48,7 @@ class PredictOptions(TypedDict, total=False):
     rescale: str
     """From which range to which, as in ``"0:1,0:255"``."""
     output_axes: str
-    """Order of the axes in hdf5 and npy files."""
+    """Order of the axes in hdf5, n5 and npy files, and of a sequence the axis first along which it steps."""
     classifier: str
     """A classifier that the project keeps under this name."""
     n_jobs: int | None
