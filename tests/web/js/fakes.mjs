@@ -47,6 +47,7 @@ class Transaction {
       createIndex: (index, path) => table.indexes.set(index, path),
       put: (row) => write(() => table.rows.set(key(at(row, table.keyPath)), structuredClone(row))),
       delete: (id) => write(() => table.rows.delete(key(id))),
+      getAllKeys: () => new Request(() => [...table.rows.values()].map((row) => at(row, table.keyPath))),
       index: (index) => ({
         getAll: (wanted) =>
           new Request(() => {

@@ -223,6 +223,7 @@ test("the strokes of a closed tab are handed in by another, under its own id and
   const waiting = living.courier.round();
   await world.clock.pass(1000);
   assert.equal(told.at(-1), 3);
+  assert.deepEqual([...(await new StrokeStore(world.db, 50).waiting())], [["P", 2]]);
   world.server.up = true;
   await Promise.all([waiting, world.clock.pass(12000)]);
   assert.equal(told.at(-1), 1);

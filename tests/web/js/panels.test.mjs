@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { featureCount, impossible, turnsOn, withCells, withFlat, withoutScale, withScale } from "../../../src/underbrush/web/panels/parts/choice.js";
 import { gammaAt, gammaPlace, movedRange, outline, shareOf, shown, typed, valueAt } from "../../../src/underbrush/web/panels/parts/contrast.js";
-import { alike, bytes, counted, crumbsOf, dayAndTime, halves, percent, pixelSize, placeParts, rangeText, sizes, spot } from "../../../src/underbrush/web/panels/parts/words.js";
+import { alike, bytes, counted, crumbsOf, dayAndTime, halves, keptWords, percent, pixelSize, placeParts, rangeText, sizes, spot } from "../../../src/underbrush/web/panels/parts/words.js";
 
 const histogram = { edges: [0, 50, 100, 200], counts: [10, 0, 1], auto: [1, 99] };
 
@@ -164,4 +164,15 @@ test("of a place the name is kept apart from its folder", () => {
   assert.deepEqual(placeParts("/data/image.zarr/"), ["/data", "/image.zarr/"]);
   assert.deepEqual(placeParts("/data/plate/a.h5/raw/one"), ["/data/plate", "/a.h5/raw/one"]);
   assert.deepEqual(placeParts("https://host/x/image.zarr"), ["https://host/x", "/image.zarr"]);
+});
+
+test("strokes that wait for projects without a window are told beside them, and once for all that are not listed", () => {
+  const recent = [{ project: "here", missing: false }, { project: "gone", missing: true }];
+  const before = new Map([["here", 4], ["gone", 1], ["far", 2]]);
+  // What was sent meanwhile, or was made only now by another window, is not told.
+  const now = new Map([["here", 3], ["gone", 1], ["far", 5], ["new", 7]]);
+  const { listed, others } = keptWords(before, now, recent);
+  assert.deepEqual(listed, { here: "3 strokes kept in this browser" });
+  assert.match(others, /^3 strokes kept .* they are sent\.$/);
+  assert.deepEqual(keptWords(new Map(), new Map(), recent), { listed: {}, others: "" });
 });

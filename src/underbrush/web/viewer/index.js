@@ -62,6 +62,8 @@ function here(ask) {
   }
 }
 
+export { StrokeStore };
+
 export class Mounted extends Emitter {
   /**
    * @param {HTMLElement} element

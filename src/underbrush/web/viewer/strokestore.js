@@ -114,6 +114,16 @@ export class StrokeStore {
     return rows.sort((a, b) => a.number - b.number);
   }
 
+  /** @returns {Promise<Map<string, number>>} how many commands wait, by project */
+  async waiting() {
+    const db = await this.open();
+    const keys = /** @type {[string, string, number][]} */ (await answer(db.transaction("commands").objectStore("commands").getAllKeys()));
+    /** @type {Map<string, number>} */
+    const found = new Map();
+    for (const [project] of keys) found.set(project, (found.get(project) ?? 0) + 1);
+    return found;
+  }
+
   /**
    * One transaction: all of it is kept, or nothing.
    * @param {{client?: ClientRow, add?: Row[], remove?: [string, string, number][]}} change

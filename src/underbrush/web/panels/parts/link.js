@@ -92,7 +92,8 @@ export function attach(viewer) {
 function take(name, payload) {
   const held = /** @type {any} */ (link);
   if (name === "tool") {
-    if (payload.hint && payload.tool !== link.tool.tool) showHint(payload.hint);
+    // A line that is still there speaks of the class that is chosen now.
+    if (payload.hint && (payload.tool !== link.tool.tool || (link.hint && link.hint === link.tool.hint))) showHint(payload.hint);
     held.tool = payload;
     return;
   }

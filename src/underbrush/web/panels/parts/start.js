@@ -1,6 +1,7 @@
 /** The start screen. */
 import { ref } from "vue";
 import { Icon } from "./basics.js";
+import { useKeptStrokes } from "./kept_strokes.js";
 import { address, link, pagePrefix } from "./link.js";
 import { dayAndTime } from "./words.js";
 
@@ -9,7 +10,8 @@ export const Start = {
   components: { Icon },
   props: { recent: { type: Array, default: () => [] }, busy: { type: String, default: "" } },
   emits: ["act"],
-  setup(/** @type {any} */ _props, /** @type {any} */ { emit }) {
+  setup(/** @type {any} */ props, /** @type {any} */ { emit }) {
+    const kept = useKeptStrokes(() => props.recent);
     link.prefix = pagePrefix();
     const path = ref(""),
       broken = ref(/** @type {Record<number, boolean>} */ ({}));
@@ -19,7 +21,7 @@ export const Start = {
     const go = () => {
       if (path.value.trim()) emit("act", { name: "open", paths: [path.value.trim()] });
     };
-    return { path, broken, browse, go, address, when: (/** @type {string} */ iso) => dayAndTime(iso, new Date()) };
+    return { path, kept, broken, browse, go, address, when: (/** @type {string} */ iso) => dayAndTime(iso, new Date()) };
   },
   template: `
     <div class="start">
@@ -68,8 +70,10 @@ export const Start = {
             <span class="trunc name" :class="one.missing ? 'dim' : 'fg'">{{ one.name }}</span>
             <span v-if="one.missing" class="badge warn"><Icon n="warn" />missing</span>
             <span v-else class="dim">{{ when(one.date) }}</span>
+            <span v-if="kept.listed[one.project]" class="badge warn"><Icon n="warn" />{{ kept.listed[one.project] }}</span>
           </span>
         </button>
+        <p v-if="kept.others" class="note warn" role="status">{{ kept.others }}</p>
         <p v-if="!recent.length" class="note">What you open is listed here. The sample is a good first look.</p>
       </div>
     </div>

@@ -156,3 +156,17 @@ export function alike(names) {
   while (last < shortest - first && all.every((one) => one.at(-1 - last) === all[0].at(-1 - last))) last += 1;
   return { first, last };
 }
+
+/**
+ * What is to be said of strokes that a browser keeps for projects that no window shows: beside the projects of the list, and of all others.
+ * @param {Map<string, number>} before @param {Map<string, number>} now how many wait, by project
+ * @param {{project: string, missing: boolean}[]} recent
+ */
+export function keptWords(before, now, recent) {
+  const kept = [...now].map(([project, count]) => /** @type {[string, number]} */ ([project, Math.min(count, before.get(project) ?? 0)]));
+  const known = new Set(recent.filter((one) => !one.missing).map((one) => one.project));
+  const listed = Object.fromEntries(kept.filter(([project, count]) => count && known.has(project)).map(([project, count]) => [project, `${counted(count, "stroke")} kept in this browser`]));
+  const rest = kept.filter(([project]) => !known.has(project)).reduce((sum, [, count]) => sum + count, 0);
+  const others = rest ? `${counted(rest, "stroke")} kept in this browser for a project that is not listed here: open it, and ${rest === 1 ? "it is" : "they are"} sent.` : "";
+  return { listed, others };
+}
