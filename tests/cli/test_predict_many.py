@@ -218,6 +218,10 @@ def test_more_parts_than_files(call, project, image, tmp_path):
     assert (status, out) == (0, "") and "part 2/2 has nothing to do: there is only 1 image" in err
     assert call(*arguments, "--part", "1/2")[0] == 0
     assert "1 of 1 images are there, in 2 parts" in (tmp_path / "o" / "run-report.txt").read_text()
+    arguments[-1] = tmp_path / "z" / "r.n5"
+    status, out, err = call(*arguments, "--part", "1/2")
+    assert (status, out) == (0, "") and "part 1/2 of 1 result is done; the last part gives names" in err
+    assert call(*arguments, "--part", "2/2")[1] == f"{arguments[-1]}\n"
 
 
 def test_no_result_replaces_a_file_of_a_stack_of_the_project(call, project, many, tmp_path, picture):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from underbrush.cli.machine import load_compiler, memory_of, usable_cores
+from underbrush.cli.machine import counted, load_compiler, memory_of, usable_cores
 from underbrush.cli.predict_options import DTYPES, KINDS, Wanted, parse_part, usual_place
 from underbrush.config import load_settings, parse_jobs
 from underbrush.core.pieces import WHOLE, Share
@@ -215,7 +215,11 @@ class _Command:
         for failed in report.failed if self.share != WHOLE else ():
             if failed["error"] not in told:
                 bar.say(f"underbrush: {failed['error']}")
-        if report.share != self.share and not as_json:  # the last part: those of several are there now
+        shares = sum(outcome.state == "share" for outcome in outcomes)
+        if shares and report.share == self.share:
+            done = f"part {self.share} of {counted(shares, 'result')} is done"
+            bar.say(f"underbrush: {done}; the last part gives names.")
+        elif not as_json:  # the last part: those of several are there now
             _say_shares(report, outcomes, bar)
         if as_json:
             typer.echo(json.dumps(_json(report), ensure_ascii=False, allow_nan=False))

@@ -177,7 +177,7 @@ class Export:
         stop = tuple(min(n, b or n) for b, n in zip(last, full, strict=True))
         if any(a >= b for a, b in zip(start, stop, strict=True)):
             raise UsageError(
-                f"the region {start} to {stop} ({order}) is empty, the result has the sizes {full}",
+                f"the region {tuple(first)} to {tuple(last)} ({order}) is empty in a result of {full}",
                 remedy="choose a region inside the image",
             )
         return order, start, stop
