@@ -190,18 +190,20 @@ def test_one_of_several_series(tmp_path):
 
 
 def test_a_table_of_colours_leaves_the_values_alone(tmp_path):
-    """A segmentation with colours for its classes keeps its class numbers."""
+    """A segmentation with colours for its classes keeps its numbers; in ours nothing is odd about it."""
     array = noise((20, 21), "uint8") % 4
-    tifffile.imwrite(
-        tmp_path / "a.tif",
-        array,
-        photometric="palette",
-        colormap=np.zeros((3, 256), np.uint16),
-        metadata=None,
-    )
-    info, pixels = read(tmp_path / "a.tif")
-    np.testing.assert_array_equal(pixels[0, 0, 0], array)
-    assert "indexes" in info.problems[0]
+    for name, program in (("a.tif", "some.py"), ("ours.tif", "Underbrush")):
+        tifffile.imwrite(
+            tmp_path / name,
+            array,
+            photometric="palette",
+            colormap=np.zeros((3, 256), np.uint16),
+            metadata=None,
+            software=program,
+        )
+        info, pixels = read(tmp_path / name)
+        np.testing.assert_array_equal(pixels[0, 0, 0], array)
+        assert [p for p in info.problems if "indexes" in p] == list(info.problems)[: name == "a.tif"]
 
 
 # What of it is read

@@ -28,6 +28,9 @@ export const ViewerFrame = {
     onMounted(async () => {
       link.prefix = pagePrefix();
       link.project = props.project;
+      // At once: a person may go to another step before the viewer is there.
+      const step = before(props.project)?.step;
+      if (STEPS[step - 1]) link.step = step;
       try {
         const { mount } = await import("underbrush-viewer");
         const element = place.value;
@@ -43,10 +46,10 @@ export const ViewerFrame = {
         };
         stayOnThePage();
         back(props.project);
-        const part = goTogether(viewer, alone), before = off;
+        const part = goTogether(viewer, alone), rest = off;
         off = () => {
           part();
-          before();
+          rest();
         };
         emit("act", { name: "mounted", client: viewer.client });
       } catch (error) {
@@ -106,15 +109,22 @@ function isBusy() {
   return !!painting?.active || (outbox?.count > 0 && connection?.state !== "closed");
 }
 
-/** After a reload (the server was started again) the window is as it was: image, slice, step, class. @param {string} project */
-function back(project) {
-  const key = `underbrush.window.${project}`;
-  let before = null;
+/** @param {string} project under which a tab keeps where it was */
+const keyOf = (project) => `underbrush.window.${project}`;
+
+/** Where this tab was before it was loaded again, or null. @param {string} project */
+function before(project) {
   try {
-    before = JSON.parse(sessionStorage.getItem(key) || "null");
+    return JSON.parse(sessionStorage.getItem(keyOf(project)) || "null");
   } catch {
-    /* as if it was never kept */
+    return null; // as if it was never kept
   }
+}
+
+/** After a reload (the server was started again) the window is as it was: image, slice, class; the step is already. @param {string} project */
+function back(project) {
+  const key = keyOf(project),
+    was = before(project);
   const keep = () => {
     const { lane, t, z, y, x, maximised } = link.position;
     try {
@@ -125,13 +135,12 @@ function back(project) {
   };
   const restore = () => {
     const viewer = app();
-    if (!before || !viewer || !link.state?.lanes.some((one) => one.id === before.lane)) return;
-    if (before.lane !== link.position.lane) viewer.setLane(before.lane);
-    const { t, z, y, x, maximised } = before;
+    if (!was || !viewer || !link.state?.lanes.some((one) => one.id === was.lane)) return;
+    if (was.lane !== link.position.lane) viewer.setLane(was.lane);
+    const { t, z, y, x, maximised } = was;
     viewer.setPosition(Object.fromEntries(Object.entries({ t, z, y, x }).filter(([, at]) => Number.isInteger(at))));
     if (maximised && maximised !== link.position.maximised) viewer.maximise(maximised);
-    if (link.state.classes.some((one) => one.id === before.class)) viewer.setClass(before.class);
-    if (STEPS[before.step - 1]) link.step = before.step;
+    if (link.state.classes.some((one) => one.id === was.class)) viewer.setClass(was.class);
   };
   const begin = () => {
     restore();
