@@ -14,6 +14,7 @@ from underbrush.engine.label_images import check_same_size, class_values, open_b
 from underbrush.engine.model import Model
 from underbrush.engine.scenes import scene_of
 from underbrush.engine.scheduler import run_side_by_side
+from underbrush.engine.stages import staged_image
 from underbrush.errors import MismatchError
 from underbrush.sources.opening import open_image
 
@@ -31,8 +32,9 @@ def evaluate_image(
     UnderbrushError
         An image cannot be read, does not fit the project, or the two differ in size.
     """
-    with open_image(address, axes) as image, open_beside(truth, image, classes=True) as known:
-        check_same_size(known, image, "truth")
+    with open_image(address, axes) as given, open_beside(truth, given, classes=True) as known:
+        check_same_size(known, given, "truth")
+        image = staged_image(given, model.before)
         shape = image.shape5
         volume = shape[2] > 1
         recipe, trimmed = model.fitted_to(image.info, shape[1], volume)
