@@ -172,7 +172,8 @@ def export_parser() -> argparse.ArgumentParser:
     add("--output_format", choices=tuple(ENDINGS), metavar="NAME",
         help=f"{', '.join(WRITTEN)}; known and refused: {', '.join(REFUSED)}")  # fmt: skip
     add("--output_filename_format", metavar="PATH",
-        help="name with {dataset_dir} {nickname} {result_type} {roi} {x_start} {x_stop} ...")  # fmt: skip
+        help="name with {dataset_dir} {nickname} {result_type} {roi} {x_start} {x_stop} ..., that of a "
+             "sequence also with {slice_index}")  # fmt: skip
     add("--output_internal_path", metavar="NAME", help="dataset in HDF5 files (exported_data)")
     add(
         "--export_source",
