@@ -53,7 +53,7 @@ from underbrush.project.values_json import frozen_from_json, frozen_to_json
 
 
 def test_every_command_is_known_by_its_type():
-    assert len(COMMANDS) == 30
+    assert len(COMMANDS) == 31
     assert all(name == kind.TYPE for name, kind in COMMANDS.items())
 
 
