@@ -11,7 +11,7 @@ import tifffile
 from numpy.typing import NDArray
 
 from browser.painter import Mask, Painter, rows_of
-from browser.running import soon, until
+from browser.running import soon
 
 YELLOW = (255, 225, 25)
 
@@ -64,24 +64,21 @@ class Course(Painter):
         page.wait_for_selector("text=Last used: 37 features")
         page.click(".sheet [aria-label=Close]")
 
-    def feature_on_screen(self, filter_name: str, scale: str, shape: tuple[int, int]) -> NDArray[np.uint8]:
-        """Show one feature image, give its grey values on the screen, and show the image again."""
+    def feature_is_seen(self, filter_name: str, scale: str, expected: NDArray[np.float64]) -> None:
+        """Show one feature image, whose grey values go with those expected, and show the image again."""
         page = self.page
         eye = f"[role=group][aria-label='{filter_name}'] .featureimage:has-text('{scale}')"
         page.click(eye)
         page.wait_for_selector(f"{eye}[aria-pressed=true]")
-        until(
-            page,
-            """async () => {
-              const { app } = await import("underbrush-panels");
-              return app().featureRange();
-            }""",
-        )
-        self.drawn()
-        picture = self.at_pixels(self.seen(), shape)
+
+        def alike() -> bool:
+            height, width = expected.shape
+            grey = self.at_pixels(self.seen(), (height, width))[..., 0].astype(float)
+            return bool(grey.std() > 0 and np.corrcoef(grey.ravel(), expected.ravel())[0, 1] > 0.95)
+
+        assert soon(page, alike), "tile after tile it takes the place of the image"
         page.click(eye)
         page.wait_for_selector(f"{eye}[aria-pressed=false]")
-        return picture[..., 0]
 
     def name_classes(self, *names: str) -> None:
         page = self.page

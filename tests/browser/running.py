@@ -315,6 +315,7 @@ class Hand:
         """
         box = self.corner()
         self.page.mouse.move(box["x"] + 60, 5, steps=4)
+        self.page.evaluate("() => new Promise((d) => requestAnimationFrame(() => requestAnimationFrame(d)))")
         before = self.look()
         while True:
             self.page.wait_for_timeout(pause)

@@ -65,10 +65,9 @@ def test_the_exercise_of_the_course(page: Any, server: Server, data: Path) -> No
     bare = person.at_pixels(person.seen(), shape)
 
     person.choose_features()
-    edges = person.feature_on_screen("Laplacian of Gaussian", "1.6", shape).astype(float)
     expected = scipy.ndimage.gaussian_laplace(pixels[0].astype(float), 1.6)
     low, high = np.quantile(expected, (0.005, 0.995))
-    assert np.corrcoef(edges.ravel(), np.clip(expected, low, high).ravel())[0, 1] > 0.95
+    person.feature_is_seen("Laplacian of Gaussian", "1.6", np.clip(expected, low, high))
     person.name_classes("background", "nuclei")
 
     person.live(False)
