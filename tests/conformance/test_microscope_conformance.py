@@ -2,25 +2,12 @@
 
 from __future__ import annotations
 
-import os
-from importlib.util import find_spec
-
 import imagecodecs
 import numpy as np
-import pytest
 
 from conformance.test_source_conformance import Case, SourceChecks, pixels
 from sources import microscope_files as files
-
-needs_lif = pytest.mark.skipif(
-    find_spec("liffile") is None and not os.environ.get("CI"), reason="liffile is not installed"
-)
-needs_nd2 = pytest.mark.skipif(
-    find_spec("nd2") is None and not os.environ.get("CI"), reason="nd2 is not installed"
-)
-needs_exr = pytest.mark.skipif(
-    find_spec("OpenEXR") is None and not os.environ.get("CI"), reason="OpenEXR is not installed"
-)
+from sources.microscope_files import needs_exr, needs_lif, needs_nd2
 
 
 class TestCziPlanes(SourceChecks):

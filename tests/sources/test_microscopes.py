@@ -6,10 +6,8 @@
 
 from __future__ import annotations
 
-import os
 import struct
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
 import imagecodecs
@@ -17,20 +15,12 @@ import numpy as np
 import pytest
 
 from sources import microscope_files as files
+from sources.microscope_files import needs_exr, needs_lif, needs_nd2
 from underbrush.core.geometry import Box
 from underbrush.errors import ImageError
 from underbrush.sources import open_image
 
 SAMPLES = Path(__file__).parent / "samples"
-needs_lif = pytest.mark.skipif(
-    find_spec("liffile") is None and not os.environ.get("CI"), reason="liffile is not installed"
-)
-needs_nd2 = pytest.mark.skipif(
-    find_spec("nd2") is None and not os.environ.get("CI"), reason="nd2 is not installed"
-)
-needs_exr = pytest.mark.skipif(
-    find_spec("OpenEXR") is None and not os.environ.get("CI"), reason="OpenEXR is not installed"
-)
 
 
 def refused(address):
