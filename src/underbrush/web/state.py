@@ -13,13 +13,13 @@ from underbrush.web.glances import is_rgb
 from underbrush.web.planes import TILE, levels_of
 from underbrush.web.reading import image_identity
 
-COMPOSED = 3
-"""Channels that a composite shows at first: more are hard to tell apart."""
-
 if TYPE_CHECKING:
     from underbrush.engine.session import Session
     from underbrush.project.document import Document
     from underbrush.project.schema import Project, Source
+
+COMPOSED = 3
+"""Channels that a composite shows at first: more are hard to tell apart."""
 
 
 def state_of(ident: str, session: Session, client: str) -> dict[str, Any]:

@@ -85,6 +85,9 @@ test("a composite begins with the channels that feed the features, and a colour 
   assert.deepEqual(seen(coloured, fed), [3, 7]);
   assert.deepEqual(seen(coloured, lane(8)), [0, 1, 2], "where the lane does not say");
   assert.deepEqual(seen(withLayer(coloured, "raw", { channels: { 7: { visible: false } } }), fed), [3]);
+  const there = withLayer(layers, "raw", JSON.parse(JSON.stringify(coloured.raw)));
+  assert.deepEqual(there.raw, coloured.raw, "as a window of its own is told");
+  assert.throws(() => withLayer(layers, "raw", { visible: null }), TypeError);
 });
 
 test("forty channels: the first three until others are chosen; a single one is never beyond the last", () => {

@@ -84,7 +84,7 @@ function withChannels(before, changes) {
     const look = { ...(before[Number(index)] ?? { visible: null, colour: null, low: null, high: null, gamma: 1 }) };
     for (const [key, value] of Object.entries(/** @type {object} */ (props))) {
       if (!(key in look)) throw new TypeError(`A channel has no property ${JSON.stringify(key)}.`);
-      look[key] = check(`channel ${index}`, key, value);
+      look[key] = key === "visible" && value === null ? null : check(`channel ${index}`, key, value);
     }
     after[Number(index)] = Object.freeze(look);
   }
