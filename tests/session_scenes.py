@@ -10,10 +10,14 @@ import tifffile
 
 from underbrush.core.features.selection import FeatureSelection
 from underbrush.core.runs import Runs
+from underbrush.engine.batch import Limits
 from underbrush.engine.building import linked_from
 from underbrush.engine.new_project import project_from_images
 from underbrush.project.commands import Paint
 from underbrush.project.write import write_project
+
+LIMITS = Limits(2, 2_000_000_000)
+"""Threads and bytes of an export."""
 
 
 def blobs(shape=(96, 120), seed=0):

@@ -16,11 +16,10 @@ import pytest
 import tifffile
 
 import underbrush
-from session_scenes import blobs, both_classes, new_project, wait_for
+from session_scenes import LIMITS, blobs, both_classes, new_project, wait_for
 from underbrush import files
 from underbrush.core.geometry import Box
 from underbrush.engine import export_run
-from underbrush.engine.batch import Limits
 from underbrush.engine.export_wish import Wish, settings_of, wish_from_json, wish_of
 from underbrush.engine.exporting import Exporter, paired
 from underbrush.engine.own import TRAINED
@@ -31,8 +30,6 @@ from underbrush.project.read import read_project
 from underbrush.project.schema import ExportSettings
 from underbrush.project.write import write_project
 
-LIMITS = Limits(2, 2_000_000_000)
-
 
 @pytest.fixture
 def session(tmp_path):
@@ -41,13 +38,6 @@ def session(tmp_path):
         both_classes(session)
         wait_for(lambda: session.training.state == "done")
         yield session
-
-
-@pytest.fixture
-def exporter(session):
-    exporter = Exporter(session, LIMITS)
-    yield exporter
-    exporter.close()
 
 
 def run(exporter, wish, lanes=("a1", "a2")):

@@ -15,9 +15,7 @@ import pytest
 import tifffile
 
 from session_scenes import blobs, both_classes, new_project, stroke, wait_for
-from underbrush.engine.batch import Limits
 from underbrush.engine.export_wish import Wish, settings_of, wish_of
-from underbrush.engine.exporting import Exporter
 from underbrush.engine.object_classes import words_for
 from underbrush.engine.objects import chosen_classes
 from underbrush.engine.session import Session
@@ -27,7 +25,6 @@ from underbrush.project.document import document_of
 from underbrush.project.own import LABELS, OBJECTS
 from underbrush.project.read import read_project
 
-LIMITS = Limits(2, 2_000_000_000)
 OBJECTS_OF = Wish(result="objects", format="npy", existing="replace")
 
 
@@ -42,13 +39,6 @@ def session(tmp_path):
         session.apply("tab", number, stroke(y, x, 4, 1, class_id=3))
         wait_for(lambda: session.training.state == "done" and session.lesson.recipe.n_classes == 3)
         yield session
-
-
-@pytest.fixture
-def exporter(session):
-    exporter = Exporter(session, LIMITS)
-    yield exporter
-    exporter.close()
 
 
 def run(exporter, wish):

@@ -209,7 +209,8 @@ test("two tabs, and a duplicated one, are different clients", async () => {
   assert.equal(new Set([one, two, copy].map(({ claim }) => claim.client)).size, 3);
 });
 
-test("the strokes of a closed tab are handed in by another, under its own id and numbers", async () => {
+/** A tab that painted twice while the server was away and was closed, and one that lives. */
+async function leftBehind() {
   const world = new World();
   world.server.up = false;
   const closed = await world.open();
@@ -217,6 +218,11 @@ test("the strokes of a closed tab are handed in by another, under its own id and
   closed.paint(1);
   closed.paint(2);
   await closed.die();
+  return { world, closed, living };
+}
+
+test("the strokes of a closed tab are handed in by another, under its own id and numbers", async () => {
+  const { world, closed, living } = await leftBehind();
   // They are counted as long as they wait, beside those of the tab itself.
   const told = [];
   living.courier.on("waiting", () => told.push(living.courier.with({ count: 1, oldest: 0 }).count));
@@ -230,13 +236,7 @@ test("the strokes of a closed tab are handed in by another, under its own id and
 });
 
 test("what a closed tab left is handed in once", async () => {
-  const world = new World();
-  world.server.up = false;
-  const closed = await world.open();
-  const living = await world.open();
-  closed.paint(1);
-  closed.paint(2);
-  await closed.die();
+  const { world, closed, living } = await leftBehind();
   world.server.up = true;
   await world.clock.pass(6000);
   const delivered = [];
